@@ -1,0 +1,161 @@
+package telemetry
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Verdict is what became of a batch.
+type Verdict string
+
+// The verdicts. Stored means that InfluxDB has every good line; Rejected that nothing of the batch can ever be
+// stored and that it lies with the dead letters. After either the agent forgets the batch.
+const (
+	Stored   Verdict = "stored"
+	Rejected Verdict = "rejected"
+)
+
+// MaxAck is the longest acknowledgement, in bytes.
+const MaxAck = 512
+
+// Ack is the collector's word on one batch, as text:
+//
+//	stored 4f2a9c1b 17 1763900000000 last=1763899940000,up,,23000 refused=1 why=line 3: …
+//	rejected #9f3a11c2 0 1763900000000 why=…
+//
+// Boot and Seq name the batch; Digest does where its header could not be read (Boot is then "").
+type Ack struct {
+	Verdict Verdict
+	Boot    string
+	Seq     uint64
+	Digest  uint32
+	Now     time.Time  // the collector's clock, in ms
+	Refused int        // lines of a stored batch that became dead letters
+	Last    *LastBatch // after a boot: what the last batch of the boot before had said
+	Why     string     // for a person; "" when all is well
+}
+
+// LastBatch is the last batch the collector stored before this boot: when it was sealed and what span was open.
+type LastBatch struct {
+	At   time.Time
+	Open OpenSpan
+}
+
+// Append writes the acknowledgement behind dst; Why is cut so that the whole stays within MaxAck.
+func (a Ack) Append(dst []byte) []byte {
+	start := len(dst)
+	dst = append(append(dst, a.Verdict...), ' ')
+	if a.Boot != "" {
+		dst = append(dst, a.Boot...)
+	} else {
+		dst = fmt.Appendf(dst, "#%08x", a.Digest)
+	}
+	dst = fmt.Appendf(dst, " %d %d", a.Seq, a.Now.UnixMilli())
+	if a.Last != nil {
+		o := a.Last.Open
+		dst = fmt.Appendf(dst, " last=%d,%s,%s,%d", a.Last.At.UnixMilli(), o.State, o.Cause, o.Length.Milliseconds())
+	}
+	if a.Refused > 0 {
+		dst = fmt.Appendf(dst, " refused=%d", a.Refused)
+	}
+	if a.Why != "" {
+		why := " why=" + strings.Join(strings.Fields(strings.ToValidUTF8(a.Why, "?")), " ")
+		if room := MaxAck - (len(dst) - start); len(why) > room {
+			why = strings.ToValidUTF8(why[:room], "")
+		}
+		dst = append(dst, why...)
+	}
+	return dst
+}
+
+// ParseAck reads an acknowledgement. Unknown words before why= are skipped, so that a newer collector can add some.
+func ParseAck(b []byte) (Ack, error) {
+	bad := func(what string) (Ack, error) {
+		return Ack{}, fmt.Errorf("acknowledgement %.80q: %s: %w", b, what, ErrMalformed)
+	}
+	if len(b) > MaxAck {
+		return Ack{}, fmt.Errorf("acknowledgement of %d bytes: %w of %d", len(b), ErrTooLarge, MaxAck)
+	}
+	text, why, _ := strings.Cut(string(b), " why=")
+	words := strings.Split(text, " ")
+	if len(words) < 4 {
+		return bad("too few words")
+	}
+	a := Ack{Verdict: Verdict(words[0]), Why: why}
+	if a.Verdict != Stored && a.Verdict != Rejected {
+		return bad("verdict is neither stored nor rejected")
+	}
+	if d, ok := strings.CutPrefix(words[1], "#"); ok {
+		n, err := strconv.ParseUint(d, 16, 32)
+		if err != nil || len(d) != 8 {
+			return bad("digest is not 8 hex digits")
+		}
+		a.Digest = uint32(n)
+	} else if a.Boot = words[1]; !isBoot(a.Boot) {
+		return bad("boot is not 8 hex digits")
+	}
+	var err error
+	if a.Seq, err = strconv.ParseUint(words[2], 10, 63); err != nil {
+		return bad("seq is not a number")
+	}
+	now, err := strconv.ParseInt(words[3], 10, 64)
+	if err != nil {
+		return bad("clock is not a number")
+	}
+	a.Now = time.UnixMilli(now).UTC()
+	for _, w := range words[4:] {
+		key, value, _ := strings.Cut(w, "=")
+		switch key {
+		case "last":
+			if a.Last, err = parseLast(value); err != nil {
+				return bad(err.Error())
+			}
+		case "refused":
+			if a.Refused, err = strconv.Atoi(value); err != nil || a.Refused < 0 || a.Refused > MaxLines {
+				return bad("refused is not a count")
+			}
+		}
+	}
+	return a, nil
+}
+
+func parseLast(s string) (*LastBatch, error) {
+	p := strings.Split(s, ",")
+	if len(p) != 4 {
+		return nil, fmt.Errorf("last has %d parts, not 4", len(p))
+	}
+	at, err1 := strconv.ParseInt(p[0], 10, 64)
+	ms, err2 := strconv.ParseInt(p[3], 10, 64)
+	if err1 != nil || err2 != nil || ms < 0 || ms > hourMs {
+		return nil, fmt.Errorf("last has no time and length")
+	}
+	l := &LastBatch{At: time.UnixMilli(at).UTC(), Open: OpenSpan{State(p[1]), Cause(p[2]), time.Duration(ms) * time.Millisecond}}
+	return l, l.Open.Check()
+}
+
+// Presence is the retained word on whether an agent's session is alive. Sessions of one agent only rise, so an
+// offline of an older session than the newest online is a late will and says nothing.
+type Presence struct {
+	Online  bool
+	Session uint64
+}
+
+// String is "online 17" or "offline 17".
+func (p Presence) String() string {
+	if p.Online {
+		return "online " + strconv.FormatUint(p.Session, 10)
+	}
+	return "offline " + strconv.FormatUint(p.Session, 10)
+}
+
+// ParsePresence reads what String wrote.
+func ParsePresence(b []byte) (Presence, error) {
+	word, number, _ := strings.Cut(string(b[:min(len(b), 64)]), " ")
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || word != "online" && word != "offline" {
+		return Presence{}, fmt.Errorf("presence %.40q is not \"online\" or \"offline\" and a session number: %w", b, ErrMalformed)
+	}
+	return Presence{Online: word == "online", Session: n}, nil
+}

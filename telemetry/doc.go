@@ -1,0 +1,7 @@
+// Package telemetry is the contract that agent and collector share: identifiers, MQTT topics, the schema of
+// every line, the batch codec, acknowledgements and presence. It imports nothing of ours.
+//
+// In: values that were measured, or bytes off the network. Out: bytes on the wire, or checked values.
+// Guarantees: every decoder is bounded in size, lines, tags, fields and expanded bytes, and never panics;
+// what it accepts re-encodes to the same meaning. The package keeps no state, so a power cut costs it nothing.
+package telemetry

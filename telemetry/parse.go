@@ -1,0 +1,169 @@
+package telemetry
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/influxdata/line-protocol/v2/lineprotocol"
+)
+
+// Bounds on what a decoder takes in. A minute of a busy router is about 1 KiB in 8 lines.
+const (
+	MaxMessage   = 1 << 20 // bytes of one MQTT payload
+	MaxExpanded  = 8 << 20 // bytes of one batch after decompression
+	MaxLines     = 20000   // lines in one batch
+	MaxLineBytes = 8 << 10 // bytes in one line
+	MaxTags      = 16      // tags on one line
+	MaxFields    = 64      // fields on one line
+	MaxString    = 512     // bytes in one string field
+)
+
+// ErrTooLarge marks input that breaks one of the bounds.
+var ErrTooLarge = errors.New("over the limit")
+
+// ErrMalformed marks input that cannot be what it should be.
+var ErrMalformed = errors.New("malformed")
+
+// Parsed is a line that has passed the schema. Raw is its text without the newline; it aliases the input.
+type Parsed struct {
+	Line
+	Raw  []byte
+	Tier Tier
+}
+
+// BadLine is a line that was refused, and why. Number counts from 1; Raw aliases the input.
+type BadLine struct {
+	Number int
+	Raw    []byte
+	Err    error
+}
+
+// Parse decodes a batch's text and checks each line against the schema. A bad line never costs its
+// neighbours. The error speaks of the batch as a whole: more text or more lines than a batch may have.
+func Parse(text []byte) (good []Parsed, bad []BadLine, err error) {
+	if len(text) > MaxExpanded {
+		return nil, nil, fmt.Errorf("batch text of %d bytes: %w of %d", len(text), ErrTooLarge, MaxExpanded)
+	}
+	if n := bytes.Count(text, []byte{'\n'}); n > MaxLines {
+		return nil, nil, fmt.Errorf("batch of %d lines: %w of %d", n, ErrTooLarge, MaxLines)
+	}
+	for number := 1; len(text) > 0; number++ {
+		raw, rest, _ := bytes.Cut(text, []byte{'\n'})
+		text = rest
+		if len(raw) == 0 {
+			continue
+		}
+		l, err := ParseLine(raw)
+		var tier Tier
+		if err == nil {
+			tier, err = Check(&l)
+		}
+		if err != nil {
+			bad = append(bad, BadLine{Number: number, Raw: raw, Err: err})
+			continue
+		}
+		good = append(good, Parsed{Line: l, Raw: raw, Tier: tier})
+	}
+	return good, bad, nil
+}
+
+// ParseLine decodes one physical line, without asking the schema. A line without a timestamp, with comments
+// or blanks in front, with raw control characters or with a repeated key is refused.
+func ParseLine(raw []byte) (Line, error) {
+	if len(raw) > MaxLineBytes {
+		return Line{}, fmt.Errorf("line of %d bytes: %w of %d", len(raw), ErrTooLarge, MaxLineBytes)
+	}
+	if len(raw) == 0 || raw[0] == '#' || raw[0] == ' ' {
+		return Line{}, fmt.Errorf("line does not begin with a measurement: %w", ErrMalformed)
+	}
+	if !utf8.Valid(raw) {
+		return Line{}, fmt.Errorf("line is not UTF-8: %w", ErrMalformed)
+	}
+	for _, c := range raw {
+		if c < ' ' || c == 0x7f {
+			return Line{}, fmt.Errorf("line holds control character 0x%02x: %w", c, ErrMalformed)
+		}
+	}
+	d := lineprotocol.NewDecoderWithBytes(raw)
+	if !d.Next() {
+		return Line{}, fmt.Errorf("line is empty: %w", ErrMalformed)
+	}
+	l, err := decode(d)
+	if err != nil {
+		return Line{}, err
+	}
+	if d.Next() {
+		return Line{}, fmt.Errorf("more than one entry on a line: %w", ErrMalformed)
+	}
+	return l, nil
+}
+
+func decode(d *lineprotocol.Decoder) (Line, error) {
+	malformed := func(err error) (Line, error) { return Line{}, fmt.Errorf("%w: %w", ErrMalformed, err) }
+	name, err := d.Measurement()
+	if err != nil {
+		return malformed(err)
+	}
+	l := Line{Measurement: string(name)}
+	for {
+		k, v, err := d.NextTag()
+		if err != nil {
+			return malformed(err)
+		}
+		if k == nil {
+			break
+		}
+		if len(l.Tags) == MaxTags {
+			return Line{}, fmt.Errorf("tags: %w of %d", ErrTooLarge, MaxTags)
+		}
+		if l.GetTag(string(k)) != "" {
+			return Line{}, fmt.Errorf("tag %.40q twice: %w", k, ErrMalformed)
+		}
+		l.Tag(string(k), string(v))
+	}
+	for {
+		k, v, err := d.NextField()
+		if err != nil {
+			return malformed(err)
+		}
+		if k == nil {
+			break
+		}
+		if len(l.Fields) == MaxFields {
+			return Line{}, fmt.Errorf("fields: %w of %d", ErrTooLarge, MaxFields)
+		}
+		for _, f := range l.Fields {
+			if f.Key == string(k) {
+				return Line{}, fmt.Errorf("field %.40q twice: %w", k, ErrMalformed)
+			}
+		}
+		if v.Kind() == lineprotocol.String { // the decoder's string is valid only until its next call
+			v, _ = lineprotocol.StringValue(string(v.BytesV()))
+		}
+		l.Fields = append(l.Fields, Field{Key: string(k), Value: v})
+	}
+	at, err := d.Time(lineprotocol.Millisecond, time.Time{})
+	if err != nil {
+		return malformed(err)
+	}
+	if at.IsZero() {
+		return Line{}, fmt.Errorf("no timestamp: %w", ErrMalformed)
+	}
+	l.Time = at.UnixMilli()
+	return l, nil
+}
+
+// AppendStamped writes the line behind dst with the two tags that only the collector may set.
+func AppendStamped(dst []byte, p Parsed, a Address) []byte {
+	end := len(p.Measurement) // schema names need no escaping, so the text begins with the bare name
+	dst = append(dst, p.Raw[:end]...)
+	dst = append(dst, ",agent="...)
+	dst = append(dst, a.Agent...)
+	dst = append(dst, ",site="...)
+	dst = append(dst, a.Site...)
+	dst = append(dst, p.Raw[end:]...)
+	return append(dst, '\n')
+}
