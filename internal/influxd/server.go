@@ -130,10 +130,11 @@ func (s *Server) run(cmd *exec.Cmd, log io.Writer) (listening <-chan string, err
 	return addr, <-started
 }
 
-// follow reads the server's log to its end: it passes on warnings and errors, finds the address listened on,
-// and returns the last lines.
+// follow reads the server's log to its end: it passes on warnings and errors, tells the address listened on once
+// the server also heeds signals (before that, SIGTERM would not end it cleanly), and returns the last lines.
 func follow(r io.Reader, log io.Writer, addr chan<- string) (last []string) {
 	const kept = 12
+	var found string
 	in := bufio.NewReader(r)
 	for {
 		line, err := in.ReadString('\n')
@@ -143,13 +144,11 @@ func follow(r io.Reader, log io.Writer, addr chan<- string) (last []string) {
 				fmt.Fprintln(log, "influxd:", line)
 			}
 			if _, rest, ok := strings.Cut(line, `msg="Listening on HTTP" `); ok {
-				if _, a, ok := strings.Cut(rest, "addr="); ok {
-					a, _, _ = strings.Cut(a, " ")
-					select {
-					case addr <- a:
-					default: // told once already
-					}
-				}
+				_, rest, _ = strings.Cut(rest, "addr=")
+				found, _, _ = strings.Cut(rest, " ")
+			}
+			if strings.Contains(line, `msg="Listening for signals"`) {
+				addr <- found
 			}
 		}
 		if err != nil {
