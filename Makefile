@@ -1,0 +1,54 @@
+# What a newcomer types: make demo, make test. make help tells the rest.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Each may be given on the command line or in the environment: make demo DEMO_FOR=60s WEB_PORT=8081
+DEMO_FOR ?=
+DEMO_DIR ?= .demo
+WEB_PORT ?= 8080
+MQTT_PORT ?= 1883
+INFLUX_PORT ?= 8086
+PKGS ?= ./...
+TEST_ARGS ?=
+TEST_TIMEOUT ?= 20m
+INSTALL ?= yes
+FUZZ_FOR ?= 10s
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "demo: DEMO_FOR=60s stops by itself; WEB_PORT=$(WEB_PORT) MQTT_PORT=$(MQTT_PORT) INFLUX_PORT=$(INFLUX_PORT) DEMO_DIR=$(DEMO_DIR)"
+	@echo "      INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG name a running InfluxDB, for the tests too"
+	@echo "test: PKGS=./agent/... TEST_ARGS='-run Spool -v' TEST_TIMEOUT=$(TEST_TIMEOUT); INSTALL=no leaves the machine's packages alone;"
+	@echo "      CI=true fails what would be skipped"
+	@echo "fuzz: FUZZ_FOR=$(FUZZ_FOR) for each target"
+
+.PHONY: demo
+demo: build ## measure this machine beside simulated villages, board on http://127.0.0.1:8080; Ctrl-C stops all
+	@exec bin/nabz-demo --dir $(DEMO_DIR) --web-port $(WEB_PORT) --mqtt-port $(MQTT_PORT) --influx-port $(INFLUX_PORT) $(if $(DEMO_FOR),--for $(DEMO_FOR))
+
+.PHONY: build
+build: ## build every program into bin/
+	@mkdir -p bin
+	go build -trimpath -o bin/ ./cmd/...
+
+.PHONY: test
+test: export TEST_TIMEOUT := $(TEST_TIMEOUT)
+test: export INSTALL := $(INSTALL)
+test: ## set up what the tests need, then format check, vet and all tests with the race detector
+	@scripts/setup-test
+	@scripts/test $(TEST_ARGS) $(PKGS)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZ_FOR
+	@scripts/fuzz $(FUZZ_FOR)
+
+.PHONY: third-party
+third-party: ## fetch the pinned browser libraries again, checked by hash
+	go run ./internal/npmpack/fetch third_party/web
+
+.PHONY: clean
+clean: ## remove what make built and the demo's data in .demo/
+	rm -rf bin .demo
