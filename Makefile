@@ -47,7 +47,7 @@ fuzz: ## run every fuzz target for FUZZ_FOR
 
 .PHONY: third-party
 third-party: ## fetch the pinned browser libraries again, checked by hash
-	go run ./internal/npmpack/fetch third_party/web
+	go run ./internal/tools/getweb third_party/web
 
 .PHONY: clean
 clean: ## remove what make built and the demo's data in .demo/

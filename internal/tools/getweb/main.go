@@ -1,4 +1,3 @@
-// Command fetch brings the browser libraries pinned in DIR/packages.toml into DIR, unchanged.
 package main
 
 import (
@@ -16,7 +15,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: fetch DIR")
+		fmt.Fprintln(os.Stderr, "usage: getweb DIR")
 		os.Exit(2)
 	}
 	if err := run(ctx, os.Args[1]); err != nil {

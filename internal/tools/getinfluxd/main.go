@@ -1,4 +1,3 @@
-// Command fetch sees to it that this machine has an influxd for the tests and the demo, and prints its path.
 package main
 
 import (
