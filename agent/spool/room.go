@@ -1,0 +1,106 @@
+package spool
+
+import (
+	"fmt"
+
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// makeRoom frees whole segments until need more bytes fit under the bound: first what is acknowledged, then the oldest detail, then
+// the oldest ledger.
+func (s *Spool) makeRoom(tier telemetry.Tier, need int64) error {
+	for s.cost()+need > s.maxBytes {
+		c, i := s.victim(tier)
+		if c < 0 {
+			return fmt.Errorf("%w: %d bytes wait for the collector; check the uplink or raise spool.max_bytes", ErrFull, s.stats.Bytes)
+		}
+		g := s.chains[c][i]
+		if err := s.remove(&s.chains[c], i); err != nil {
+			return err
+		}
+		if g.live > 0 {
+			s.giveUp(g)
+		}
+	}
+	return nil
+}
+
+func (s *Spool) cost() int64 {
+	var sum int64
+	for _, chain := range s.chains {
+		for _, g := range chain {
+			sum += g.cost()
+		}
+	}
+	return sum
+}
+
+// victim chooses the segment to go; chain -1 when none may.
+func (s *Spool) victim(tier telemetry.Tier) (chain, index int) {
+	for c := range s.chains {
+		for i, g := range s.chains[c] {
+			if g.live == 0 {
+				return c, i
+			}
+		}
+	}
+	if len(s.chains[detailChain]) > 0 {
+		return detailChain, 0
+	}
+	if tier == telemetry.Ledger && len(s.chains[ledgerChain]) > 0 {
+		return ledgerChain, 0
+	}
+	return -1, 0
+}
+
+// giveUp counts what a removed segment still held as dropped.
+func (s *Spool) giveUp(g *segment) {
+	var batches, lines int64
+	for i := g.first; i < len(g.entries); i++ {
+		if e := g.entries[i]; !e.gone {
+			batches++
+			lines += int64(e.line)
+			s.forget(g, i)
+		}
+	}
+	s.stats.DroppedBatches += batches
+	s.stats.DroppedLines += lines
+	s.log.Warn("spool is full, its oldest batches are dropped", "file", g.name, "batches", batches, "lines", lines, "max_bytes", s.maxBytes)
+}
+
+// reapOld removes segments before the last that hold nothing any more.
+func (s *Spool) reapOld(chain *[]*segment) {
+	for i := len(*chain) - 2; i >= 0; i-- {
+		if (*chain)[i].live > 0 {
+			continue
+		}
+		if err := s.remove(chain, i); err != nil {
+			s.log.Warn("spool segment holds nothing but cannot be removed", "file", (*chain)[i].name, "err", err)
+		}
+	}
+}
+
+// remove deletes a segment. If it is the last proof of which seqs are used, "state" takes that over first.
+func (s *Spool) remove(chain *[]*segment, i int) error {
+	g := (*chain)[i]
+	proof := s.state.Seq
+	for _, c := range s.chains {
+		for _, other := range c {
+			if other != g {
+				proof = max(proof, other.next())
+			}
+		}
+	}
+	if proof < s.next {
+		st := s.state
+		st.Seq = s.next
+		if err := s.writeState(st); err != nil {
+			return err
+		}
+	}
+	if err := s.dir.remove(g.name); err != nil {
+		return fmt.Errorf("remove spool segment %s: %w; check that the folder is writable", g.name, err)
+	}
+	*chain = append((*chain)[:i:i], (*chain)[i+1:]...)
+	return g.f.Close()
+}
