@@ -1,0 +1,36 @@
+//go:build unix
+
+package fleet
+
+import (
+	"os"
+	"syscall"
+)
+
+// lockFolder waits until no other process holds the folder.
+func lockFolder(dir string) (unlock func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return func() { d.Close() }, nil // closing gives the lock back
+}
+
+// keepOwner gives f the owner of the old file, or of the folder; only root has to and can.
+func keepOwner(f *os.File, old, dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(old)
+	if err != nil {
+		if info, err = os.Stat(dir); err != nil {
+			return err
+		}
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	return f.Chown(int(st.Uid), int(st.Gid))
+}
