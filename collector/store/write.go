@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+
+	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
+
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// RefusedError says that InfluxDB will never store a line of the request, or all of them: a field that has
+// another type there, a time beyond the retention. What else was in the request may be stored or not.
+type RefusedError struct {
+	Words   string // InfluxDB's own
+	Dropped int    // how many lines it says it refused; 0 where it does not say
+}
+
+// Error is InfluxDB's own words.
+func (e *RefusedError) Error() string { return "InfluxDB refuses it: " + e.Words }
+
+var dropped = regexp.MustCompile(`dropped=(\d+)$`)
+
+// Write sends lines, each ended by a newline, stamped, in milliseconds. Nil means that InfluxDB has answered that it
+// has them all. Else a *RefusedError, or an error with ErrUnauthorized, or one that says nothing about the lines:
+// the same lines may be written again later.
+func (s *Store) Write(ctx context.Context, tier telemetry.Tier, lines []byte) error {
+	w, ok := s.writers[tier]
+	if !ok {
+		return fmt.Errorf("write to InfluxDB: no bucket for %s", tier)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
+	defer cancel()
+	err := w.WriteRecord(ctx, string(lines))
+	if err == nil {
+		return nil
+	}
+	var answer *influxhttp.Error
+	if !errors.As(err, &answer) || answer.StatusCode == 0 {
+		return fmt.Errorf("write to InfluxDB: %w", err)
+	}
+	said := words(answer)
+	switch answer.StatusCode {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
+		r := &RefusedError{Words: said}
+		if m := dropped.FindStringSubmatch(said); m != nil {
+			r.Dropped, _ = strconv.Atoi(m[1])
+		}
+		return r
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("write to InfluxDB at %s: %w (%s)", s.c.URL, ErrUnauthorized, said)
+	case http.StatusNotFound: // someone dropped the bucket: make it again, for the next try
+		if err := s.Ensure(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("write to InfluxDB at %s: it answers %d: %s", s.c.URL, answer.StatusCode, said)
+}
+
+// words is what the server said, on one line and cut to what a person reads.
+func words(e *influxhttp.Error) string {
+	w := e.Message
+	if w == "" {
+		w = e.Header.Get("X-Influxdb-Error")
+	}
+	if w == "" {
+		w = e.Error()
+	}
+	w = strings.Join(strings.Fields(strings.ToValidUTF8(w, "?")), " ")
+	const most = 600
+	if len(w) > most { // the count at the end matters too
+		w = strings.ToValidUTF8(w[:most/2], "") + " … " + strings.ToValidUTF8(w[len(w)-most/2:], "")
+	}
+	return w
+}
