@@ -96,6 +96,17 @@ func (t *Timeline) Insert(s Segment) {
 	t.segs = slices.Replace(t.segs, i, j, out...)
 }
 
+// Extend inserts a list that Clip returned, which then belongs to the timeline.
+func (t *Timeline) Extend(segs []Segment) {
+	if len(t.segs) == 0 {
+		t.segs = segs
+		return
+	}
+	for _, s := range segs {
+		t.Insert(s)
+	}
+}
+
 func better(a, b Segment) Segment {
 	ra, rb := Rank(a.State, a.Cause), Rank(b.State, b.Cause)
 	if ra > rb || ra == rb && a.ErrMs >= b.ErrMs {
@@ -124,7 +135,8 @@ func (t *Timeline) Clip(from, to int64) []Segment {
 	if i == j {
 		return nil
 	}
-	out := slices.Clone(t.segs[i:j])
+	out := make([]Segment, j-i, j-i+1) // room for the open span
+	copy(out, t.segs[i:j])
 	out[0].Start = max(out[0].Start, from)
 	out[len(out)-1].End = min(out[len(out)-1].End, to)
 	return out

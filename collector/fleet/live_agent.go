@@ -1,0 +1,180 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/smartvillage/nabz/collector/timeline"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// agentLive is what is held of one agent.
+type agentLive struct {
+	past  timeline.Timeline // closed spans of the last 24 h; one that began before keeps its start
+	head  telemetry.Header  // the newest by its own time; At is never after its receipt
+	heard time.Time         // when anything was last received, old or new
+
+	lastDetail time.Time
+	every      [2]time.Duration // the last two gaps between headers of detail batches
+
+	session   uint64
+	connected bool
+	offlineAt time.Time // when presence said offline; zero while it has not
+
+	at        time.Time // of the readings below
+	latencyMs reading
+	lossPct   reading
+	ifaces    []ifaceRate
+}
+
+// reading is a value that may be missing.
+type reading struct {
+	v  float64
+	ok bool
+}
+
+func (r reading) pointer() *float64 {
+	if !r.ok {
+		return nil
+	}
+	v := r.v
+	return &v
+}
+
+type ifaceRate struct {
+	name         string
+	at           int64 // ms, of its newest line
+	rxBps, txBps reading
+	rxBytes      int64
+}
+
+// takeHeader keeps the header when it is the newest, and says whether it is. A batch from the future is taken
+// as of its receipt: a clock that runs ahead must not freeze the state.
+func (ag *agentLive) takeHeader(h telemetry.Header, received time.Time, detail bool) bool {
+	if h.At.After(received) {
+		h.At = received
+	}
+	if h.At.Before(ag.head.At) {
+		return false
+	}
+	if detail {
+		if gap := h.At.Sub(ag.lastDetail); gap > 0 && !ag.lastDetail.IsZero() {
+			ag.every[0], ag.every[1] = ag.every[1], min(gap, maxEvery)
+		}
+		ag.lastDetail = h.At
+	}
+	ag.head = h
+	return true
+}
+
+// patience is how long this agent may be silent.
+func (ag *agentLive) patience(least time.Duration) time.Duration {
+	if !ag.connected {
+		return least
+	}
+	return max(least, min(ag.every[0], ag.every[1])*3/2)
+}
+
+// takeReadings keeps the newest latency, loss and traffic of a batch.
+func (ag *agentLive) takeReadings(lines []telemetry.Parsed) {
+	var link int64
+	for i := range lines {
+		p := &lines[i]
+		switch {
+		case p.Measurement == "link" && p.GetTag("target") == "internet" && p.Time >= link:
+			link = p.Time
+			ag.at = time.UnixMilli(p.Time).UTC()
+			ag.latencyMs.v, ag.latencyMs.ok = p.GetFloat("rtt_avg_ms")
+			sent, _ := p.GetInt("sent")
+			lost, _ := p.GetInt("lost")
+			ag.lossPct = reading{}
+			if sent > 0 {
+				ag.lossPct = reading{100 * float64(lost) / float64(sent), true}
+			}
+		case p.Measurement == "traffic":
+			ag.takeTraffic(&p.Line)
+		}
+	}
+}
+
+// takeTraffic turns the bytes since the line before into a rate. The first line of an interface gives none.
+func (ag *agentLive) takeTraffic(line *telemetry.Line) {
+	name := line.GetTag("iface")
+	var f *ifaceRate
+	for i := range ag.ifaces {
+		if ag.ifaces[i].name == name {
+			f = &ag.ifaces[i]
+		}
+	}
+	if f == nil {
+		if len(ag.ifaces) == maxIfaces {
+			ag.ifaces = ag.ifaces[1:]
+		}
+		ag.ifaces = append(ag.ifaces, ifaceRate{name: string([]byte(name))})
+		f = &ag.ifaces[len(ag.ifaces)-1]
+	}
+	if line.Time <= f.at {
+		return
+	}
+	gap := line.Time - f.at
+	rx, _ := line.GetInt("rx_bytes")
+	tx, _ := line.GetInt("tx_bytes")
+	known := f.at > 0 && gap <= maxEvery.Milliseconds()
+	f.at, f.rxBytes = line.Time, rx
+	f.rxBps, f.txBps = reading{float64(rx) * 8000 / float64(gap), known}, reading{float64(tx) * 8000 / float64(gap), known}
+}
+
+// uplink is the interface that receives most, of those that still report: the one that faces the internet,
+// since villages receive more than they send.
+func (ag *agentLive) uplink() (best ifaceRate) {
+	newest := int64(0)
+	for _, f := range ag.ifaces {
+		newest = max(newest, f.at)
+	}
+	best.rxBytes = -1
+	for _, f := range ag.ifaces {
+		if f.at == newest && f.rxBytes > best.rxBytes {
+			best = f
+		}
+	}
+	return best
+}
+
+// openSegment is the span that was open in the newest header, from where closed spans end.
+func (ag *agentLive) openSegment() (timeline.Segment, bool) {
+	o := ag.head.Open
+	if o.State == "" {
+		return timeline.Segment{}, false
+	}
+	end := ag.head.At.UnixMilli()
+	s := timeline.Segment{Start: end - o.Length.Milliseconds(), End: end, State: o.State, Cause: o.Cause}
+	if segs := ag.past.Segments(); len(segs) > 0 {
+		s.Start = max(s.Start, segs[len(segs)-1].End) // what is closed is known better
+	}
+	return s, s.Start < s.End
+}
+
+// status is the agent's state at now.
+func (ag *agentLive) status(l *Live, a telemetry.Address, now time.Time) AgentStatus {
+	st := AgentStatus{Agent: a.Agent, State: NeverSeen, Connected: ag.connected, Heard: ag.heard, Boot: ag.head.Boot,
+		Clock: ag.head.Clock, BacklogLines: ag.head.SpoolLines, BacklogBytes: ag.head.SpoolBytes, WireBytes: ag.head.WireBytes}
+	if ag.head.At.IsZero() {
+		return st
+	}
+	o := ag.head.Open
+	since := ag.past.Run(o.State, o.Cause, ag.head.At.Add(-o.Length).UnixMilli(), spanSlack)
+	st.Told = Told{State: o.State, Cause: o.Cause, At: ag.head.At, Since: time.UnixMilli(since).UTC()}
+	offline := !ag.offlineAt.IsZero() && !ag.head.At.After(ag.offlineAt)
+	if o.State == "" || offline || l.silence(ag.head.At, now) > ag.patience(l.o.UnreachableAfter) {
+		st.State, st.Since = Unreachable, ag.head.At
+		st.CatchingUp = !offline && l.silence(ag.heard, now) <= l.o.UnreachableAfter
+		return st
+	}
+	st.State, st.Cause, st.Since = SiteState(o.State), o.Cause, st.Told.Since
+	if now.Sub(ag.at) <= ag.patience(l.o.UnreachableAfter)*2 {
+		st.LatencyMs, st.LossPct = ag.latencyMs.pointer(), ag.lossPct.pointer()
+	}
+	if up := ag.uplink(); up.at > 0 && now.UnixMilli()-up.at <= 2*ag.patience(l.o.UnreachableAfter).Milliseconds() {
+		st.RxBps, st.TxBps = up.rxBps.pointer(), up.txBps.pointer()
+	}
+	return st
+}

@@ -1,0 +1,98 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/collector/timeline"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// Querier is what Restore needs of the store.
+type Querier interface {
+	Query(ctx context.Context, tier telemetry.Tier, influxQL string) ([]store.Series, error)
+}
+
+// restoreHeads is how far back the last word of an agent is looked for, in days.
+const restoreHeads = 30
+
+// Restore reads back, after a restart, the spans of the last 24 hours and the last batch of every agent. The
+// time since anything at all was stored counts as deaf: nobody is unreachable for the collector's own absence.
+// It may run while batches come in.
+func (l *Live) Restore(ctx context.Context, q Querier) error {
+	now := l.o.Now()
+	from := now.Add(-ribbonFor - time.Hour).UnixMilli()
+	spans, err := q.Query(ctx, telemetry.Ledger, fmt.Sprintf(
+		`SELECT "ms", "err_ms" FROM "span" WHERE time >= %dms GROUP BY "site", "agent", "state", "cause"`, from))
+	if err != nil {
+		return fmt.Errorf("restore the last day's spans: %w", err)
+	}
+	heads, err := q.Query(ctx, telemetry.Detail, fmt.Sprintf(
+		`SELECT "seq", "boot", "open_state", "open_cause", "open_ms", "spool_bytes", "spool_lines", "wire_bytes", "clock" FROM "batch" WHERE time >= %dms GROUP BY "site", "agent" ORDER BY time DESC LIMIT 1`,
+		now.AddDate(0, 0, -restoreHeads).UnixMilli()))
+	if err != nil {
+		return fmt.Errorf("restore the last batch of each agent: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range spans {
+		ag := l.agent(telemetry.Address{Site: s.Tags["site"], Agent: s.Tags["agent"]})
+		for _, row := range s.Values {
+			start, ms, errMs := number(row, 0), number(row, 1), number(row, 2)
+			ag.past.Insert(timeline.Segment{Start: start, End: start + ms, ErrMs: errMs,
+				State: telemetry.State(s.Tags["state"]), Cause: telemetry.Cause(s.Tags["cause"])})
+		}
+		ag.past.Forget(now.Add(-ribbonFor).UnixMilli(), maxSegments)
+	}
+	newest := time.Time{}
+	for _, s := range heads {
+		for _, row := range s.Values {
+			h := headOf(row)
+			l.agent(telemetry.Address{Site: s.Tags["site"], Agent: s.Tags["agent"]}).takeHeader(h, now, false)
+			newest = later(newest, h.At)
+		}
+	}
+	if !newest.IsZero() && newest.Before(now) {
+		l.deaf = append([]deafness{{from: newest, to: now}}, l.deaf...)
+	}
+	return nil
+}
+
+// headOf reads one row of the query above. What is missing stays zero.
+func headOf(row []any) telemetry.Header {
+	h := telemetry.Header{At: time.UnixMilli(number(row, 0)).UTC(), Seq: uint64(number(row, 1)), Boot: text(row, 2),
+		SpoolBytes: number(row, 6), SpoolLines: number(row, 7), WireBytes: number(row, 8), Clock: telemetry.Clock(text(row, 9))}
+	h.Open = telemetry.OpenSpan{State: telemetry.State(text(row, 3)), Cause: telemetry.Cause(text(row, 4)),
+		Length: time.Duration(number(row, 5)) * time.Millisecond}
+	if h.Open.Check() != nil {
+		h.Open = telemetry.OpenSpan{}
+	}
+	return h
+}
+
+func number(row []any, i int) int64 {
+	if i >= len(row) {
+		return 0
+	}
+	n, ok := row[i].(json.Number)
+	if !ok {
+		return 0
+	}
+	if v, err := n.Int64(); err == nil {
+		return v
+	}
+	f, _ := strconv.ParseFloat(n.String(), 64)
+	return int64(f)
+}
+
+func text(row []any, i int) string {
+	if i >= len(row) {
+		return ""
+	}
+	s, _ := row[i].(string)
+	return s
+}
