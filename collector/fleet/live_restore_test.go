@@ -1,0 +1,81 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/internal/influxd"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+func TestARestartGoesOnFromWhatInfluxDBHolds(t *testing.T) {
+	db := influxd.ForTest(t)
+	s, err := store.Open(store.Config{URL: db.URL, Token: db.Token, Org: db.Org, DetailBucket: db.Database(t, "detail"), LedgerBucket: db.Database(t, "ledger")},
+		slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if err := s.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v := newVillage(t)
+	v.now = time.Now().UTC().Truncate(time.Hour).Add(-time.Hour) // retention counts from now
+	silent := telemetry.Address{Site: "lost", Agent: "kiosk"}
+	v.sites, v.agents = append(v.sites, Site{ID: "lost"}), append(v.agents, silent)
+	stopped := v.now
+	write := func(tier telemetry.Tier, a telemetry.Address, l *telemetry.Line) {
+		t.Helper()
+		raw, err := l.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good, bad, _ := telemetry.Parse(raw)
+		if len(bad) > 0 {
+			t.Fatal(bad[0].Err)
+		}
+		if err := s.Write(t.Context(), tier, telemetry.AppendStamped(nil, good[0], a)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	head := func(at time.Time, o telemetry.OpenSpan) *telemetry.Line {
+		return telemetry.Header{At: at, Boot: "0123abcd", Seq: 9, Open: o, Clock: telemetry.ClockSynced, SpoolLines: 3}.Line()
+	}
+	write(telemetry.Ledger, kiosk, telemetry.Span{Start: stopped.Add(-time.Hour), Length: time.Hour, State: telemetry.StateDown, Cause: telemetry.CauseDNS}.Line())
+	write(telemetry.Ledger, kiosk, telemetry.Span{Start: stopped.Add(-2 * time.Hour), Length: time.Hour, State: telemetry.StateUp}.Line())
+	write(telemetry.Detail, kiosk, head(stopped.Add(-time.Minute), down(telemetry.CauseDNS, 59*time.Minute)))
+	write(telemetry.Detail, kiosk, head(stopped, down(telemetry.CauseDNS, 0)))
+	write(telemetry.Detail, silent, head(stopped.Add(-72*time.Hour), up(time.Minute)))
+
+	v.now = stopped.Add(10 * time.Minute) // the collector was away for ten minutes
+	if err := v.live.Restore(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	st := v.want(Down, telemetry.CauseDNS, stopped.Add(-time.Hour))
+	if len(st.Ribbon) != 2 || st.BacklogLines != 3 || st.Clock != telemetry.ClockSynced || st.Boot != "0123abcd" {
+		t.Errorf("restored %+v", st)
+	}
+	if lost, _ := v.live.Site("lost"); lost.State != Unreachable || !lost.Told.At.Equal(stopped.Add(-72*time.Hour)) {
+		t.Errorf("a site that was lost before the restart is %s, last told %s", lost.State, lost.Told.At)
+	}
+	v.now = v.now.Add(91 * time.Second) // it has had its chance to come back
+	v.want(Unreachable, "", stopped)
+}
+
+type brokenQuerier struct{ err error }
+
+func (q brokenQuerier) Query(context.Context, telemetry.Tier, string) ([]store.Series, error) {
+	return nil, q.err
+}
+
+func TestRestoreSaysWhatItCouldNotRead(t *testing.T) {
+	v, gone := newVillage(t), errors.New("connection refused")
+	if err := v.live.Restore(t.Context(), brokenQuerier{gone}); !errors.Is(err, gone) || !strings.Contains(err.Error(), "last day's spans") {
+		t.Errorf("got %v", err)
+	}
+}

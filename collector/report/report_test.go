@@ -1,0 +1,260 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/collector/timeline"
+	"github.com/smartvillage/nabz/internal/influxd"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const minute = int64(60_000)
+
+var kinds = []timeline.Segment{
+	{State: telemetry.StateUp}, {State: telemetry.StateDegraded},
+	{State: telemetry.StateDown, Cause: telemetry.CauseLocal}, {State: telemetry.StateDown, Cause: telemetry.CauseBackhaul},
+	{State: telemetry.StateDown, Cause: telemetry.CauseDNS}, {State: telemetry.StateOff, Cause: telemetry.CausePower},
+	{State: telemetry.StateOff, Cause: telemetry.CauseShutdown}, {State: telemetry.StateOff, Cause: telemetry.CauseAgent},
+}
+
+func segments(t *rapid.T) []timeline.Segment {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) timeline.Segment {
+		s := rapid.SampledFrom(kinds).Draw(t, "kind")
+		s.Start = rapid.Int64Range(0, 1000).Draw(t, "start")
+		s.End = s.Start + rapid.Int64Range(1, 300).Draw(t, "ms")
+		return s
+	}), 0, 15).Draw(t, "spans")
+}
+
+func lay(segs []timeline.Segment) *timeline.Timeline {
+	tl := &timeline.Timeline{}
+	for _, s := range segs {
+		tl.Insert(s)
+	}
+	return tl
+}
+
+func TestSplittingAPeriodAddsUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tl := lay(segments(t))
+		cut := rapid.Int64Range(1, 999).Draw(t, "cut")
+		whole, a, b := Of(tl, 0, 1000), Of(tl, 0, cut), Of(tl, cut, 1000)
+		sum := a.Times
+		sum.add(b.Times)
+		if sum != whole.Times {
+			t.Fatalf("%+v and %+v are not %+v", a.Times, b.Times, whole.Times)
+		}
+		if whole.ObservedMs+whole.UnknownMs+whole.Times.OffShutdownMs != whole.PeriodMs {
+			t.Fatalf("times do not fill the period: %+v", whole)
+		}
+	})
+}
+
+func TestOrderAndRepetitionChangeNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		segs := segments(t)
+		other := slices.Concat(rapid.Permutation(segs).Draw(t, "order"), segs)
+		a, _ := json.Marshal(Of(lay(segs), 100, 1100))
+		b, _ := json.Marshal(Of(lay(other), 100, 1100))
+		if string(a) != string(b) {
+			t.Fatalf("%s\n%s", a, b)
+		}
+	})
+}
+
+func TestUnknownTimeNeverRaisesAvailability(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		segs := segments(t)
+		f := Of(lay(segs), 0, 1000)
+		longer := Of(lay(segs), 0, 1000+rapid.Int64Range(400, 4000).Draw(t, "more")) // all spans end before 1300
+		if all := Of(lay(segs), 0, 1300); all.Availability != nil && *longer.Availability != *all.Availability && longer.PeriodMs > 1300 {
+			t.Fatalf("availability went from %v to %v with time that nobody observed", *all.Availability, *longer.Availability)
+		}
+		if f.Availability == nil {
+			return
+		}
+		if f.Lower != nil && (*f.Lower > *f.Availability || *f.Upper < *f.Availability) {
+			t.Fatalf("availability %v is outside its bounds %v to %v", *f.Availability, *f.Lower, *f.Upper)
+		}
+	})
+}
+
+func TestFiguresByHand(t *testing.T) {
+	seg := func(from, to int64, k int) timeline.Segment {
+		s := kinds[k]
+		s.Start, s.End = from*minute, to*minute
+		return s
+	}
+	number := func(p *float64) string {
+		if p == nil {
+			return "-"
+		}
+		return fmt.Sprint(*p)
+	}
+	tests := []struct {
+		name                   string
+		segs                   []timeline.Segment
+		avail, power, complete string
+		lower, upper           string
+		citable                bool
+		why                    string
+	}{
+		{"nothing was heard", nil, "-", "-", "0", "0", "1", false, "0.0 % of the time was observed, 90 % is needed"},
+		{"degraded counts as up", []timeline.Segment{seg(0, 50, 0), seg(50, 100, 1)}, "1", "1", "1", "1", "1", true, ""},
+		{"a power cut is told apart", []timeline.Segment{seg(0, 60, 0), seg(60, 80, 3), seg(80, 100, 5)}, "0.6", "0.75", "1", "0.6", "0.6", true, ""},
+		{"by choice is taken out", []timeline.Segment{seg(0, 50, 0), seg(50, 100, 6)}, "1", "1", "1", "1", "1", true, ""},
+		{"by choice all the time", []timeline.Segment{seg(0, 100, 6)}, "-", "-", "-", "-", "-", false, "switched off by choice for the whole period"},
+		{"an agent that was off knows nothing", []timeline.Segment{seg(0, 45, 0), seg(45, 90, 2), seg(90, 100, 7)}, "0.5", "0.5", "0.9", "0.45", "0.55", true, ""},
+		{"below 90 % is not citable", []timeline.Segment{seg(0, 89, 0)}, "1", "1", "0.89", "0.89", "1", false, "89.0 % of the time was observed, 90 % is needed"},
+		{"edges are clipped", []timeline.Segment{seg(-30, 50, 0), seg(50, 130, 4)}, "0.5", "0.5", "1", "0.5", "0.5", true, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := Of(lay(tt.segs), 0, 100*minute)
+			got := fmt.Sprint(number(f.Availability), number(f.WithoutPower), number(f.Completeness), number(f.Lower), number(f.Upper), f.Citable, f.Why)
+			want := fmt.Sprint(tt.avail, tt.power, tt.complete, tt.lower, tt.upper, tt.citable, tt.why)
+			if got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+func TestOutagesReachOverHourCuts(t *testing.T) {
+	down := func(from, to int64) timeline.Segment {
+		return timeline.Segment{Start: from * minute, End: to * minute, State: telemetry.StateDown, Cause: telemetry.CauseBackhaul, ErrMs: from}
+	}
+	got := Outages(lay([]timeline.Segment{down(40, 60), down(60, 75), down(90, 130)}), 0, 100*minute)
+	if len(got) != 2 || got[0].Ms != 10*minute || !got[0].Goes || got[1].Ms != 35*minute || got[1].ErrMs != 60 || got[1].BeganEarly {
+		t.Errorf("outages are %+v, want 10 min that goes on, and 35 min known to 60 ms", got)
+	}
+}
+
+func TestAPeriodWithoutLengthIsRefused(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	if _, err := Availability(t.Context(), nil, now, now, []string{"a"}); !errors.Is(err, ErrPeriod) {
+		t.Errorf("got %v, want ErrPeriod", err)
+	}
+	if _, err := Timelines(t.Context(), nil, now, now.Add(1), []string{"a' OR 1=1"}); err == nil {
+		t.Error("a site id that is none reached the query")
+	}
+}
+
+// realStore is a store on a real InfluxDB, with databases of its own.
+func realStore(t testing.TB) *store.Store {
+	t.Helper()
+	db := influxd.ForTest(t)
+	s, err := store.Open(store.Config{URL: db.URL, Token: db.Token, Org: db.Org, DetailBucket: db.Database(t, "detail"), LedgerBucket: db.Database(t, "ledger")},
+		slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if err := s.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// stamped is a span as intake writes it.
+func stamped(t testing.TB, dst []byte, site, agent string, s telemetry.Span) []byte {
+	t.Helper()
+	text, err := s.Line().Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, _, _ := telemetry.Parse(text)
+	return telemetry.AppendStamped(dst, good[0], telemetry.Address{Site: site, Agent: agent})
+}
+
+func TestARealInfluxDBGivesTheFiguresOfWhatWasStored(t *testing.T) {
+	s := realStore(t)
+	from := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	to := from.Add(10 * time.Hour)
+	var text []byte
+	put := func(site, agent string, start, end time.Duration, state telemetry.State, cause telemetry.Cause) {
+		for start < end { // cut at every hour, as an agent does
+			cut := min(end, start.Truncate(time.Hour)+time.Hour)
+			if start < 0 {
+				cut = min(end, 0)
+			}
+			text = stamped(t, text, site, agent, telemetry.Span{Start: from.Add(start), Length: cut - start, State: state, Cause: cause, Err: time.Second})
+			start = cut
+		}
+	}
+	put("a", "kiosk", -30*time.Minute, 6*time.Hour, telemetry.StateUp, "")
+	put("a", "kiosk", 6*time.Hour, 10*time.Hour+20*time.Minute, telemetry.StateDown, telemetry.CauseBackhaul)
+	put("a", "router", 7*time.Hour, 8*time.Hour, telemetry.StateUp, "") // sees further than the kiosk
+	put("b", "kiosk", 0, 5*time.Hour, telemetry.StateUp, "")
+	put("b-2", "kiosk", 0, 5*time.Hour, telemetry.StateUp, "") // not asked for
+	for range 2 {                                              // delivered twice
+		if err := s.Write(t.Context(), telemetry.Ledger, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Availability(t.Context(), s, from, to, []string{"b", "a", "nobody", "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Sites) != 3 || r.Sites[0].Site != "a" || *r.Sites[0].Availability != 0.7 || *r.Sites[0].Completeness != 1 || r.Sites[0].Times.DownBackhaulMs != 180*minute {
+		t.Errorf("site a is %+v", r.Sites[0])
+	}
+	if b := r.Sites[1]; *b.Availability != 1 || *b.Completeness != 0.5 || b.Citable || *b.Lower != 0.5 || *b.Upper != 1 {
+		t.Errorf("site b is %+v", b)
+	}
+	if p := r.Programme; math.Abs(*p.Availability-12.0/15) > 1e-6 || *p.Completeness != 0.5 || p.PeriodMs != 1800*minute {
+		t.Errorf("programme is %+v: want it weighted by time, not a mean of percentages", p)
+	}
+	again, err := Availability(t.Context(), s, from, to, []string{"a", "b", "nobody"})
+	x, _ := json.Marshal(r)
+	y, _ := json.Marshal(again)
+	if err != nil || string(x) != string(y) {
+		t.Errorf("the same question gives other bytes (%v):\n%s\n%s", err, x, y)
+	}
+	if !strings.HasPrefix(string(x), `{"definition":"availability/1","from":"2026-10-01T00:00:00Z","to":"2026-10-01T10:00:00Z","time_zone":"UTC","programme":{"period_ms":108000000,`) {
+		t.Errorf("JSON begins %.200s", x)
+	}
+}
+
+// month answers with a month of hourly spans of each site that it is asked for.
+type month struct{ answer []store.Series }
+
+func (m month) Query(context.Context, telemetry.Tier, string) ([]store.Series, error) {
+	return m.answer, nil
+}
+
+func BenchmarkMonthOf100Sites(b *testing.B) {
+	from := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	var m month
+	var ids []string
+	for i := range 100 {
+		id := fmt.Sprintf("s%d", i)
+		ids = append(ids, id)
+		s := store.Series{Tags: map[string]string{"site": id, "agent": "a", "state": "up"}, Columns: []string{"time", "ms", "err_ms"}}
+		for h := range 720 {
+			s.Values = append(s.Values, []any{json.Number(fmt.Sprint(from.Add(time.Duration(h) * time.Hour).UnixMilli())), json.Number("3600000"), json.Number("0")})
+		}
+		m.answer = append(m.answer, s)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Availability(b.Context(), m, from, from.AddDate(0, 1, 0), ids); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
