@@ -1,0 +1,181 @@
+package walk
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/smartvillage/nabz/agent/spool"
+	"github.com/smartvillage/nabz/agent/uplink"
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/internal/influxd"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// stream is one agent that seals numbered batches into a real spool as fast as it is told to, and a real uplink that
+// carries them off. Line n of the host measurement says uptime_s=n, event n says detail="n".
+type stream struct {
+	address telemetry.Address
+	spool   *spool.Spool
+	uplink  *uplink.Uplink
+	codec   *telemetry.Codec
+	begun   time.Time
+
+	mu     sync.Mutex
+	hosts  []int64
+	events []string
+	seqs   []int64
+	acked  atomic.Int64
+}
+
+func newStream(t *testing.T, c *centre, a telemetry.Address, log *slog.Logger) *stream {
+	t.Helper()
+	sp, err := spool.Open(t.TempDir(), spool.Options{MaxBytes: 64 << 20, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	codec, err := telemetry.NewCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		codec.Close()
+		if err := sp.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &stream{address: a, spool: sp, codec: codec, begun: time.Now().Add(-time.Hour).Truncate(time.Millisecond)}
+	s.uplink = uplink.New(uplink.Config{
+		Brokers: []string{c.broker}, Address: a, Secret: c.secrets[a], Keepalive: 5 * time.Second,
+		AckTimeout: 2 * time.Second, MaxBackoff: 500 * time.Millisecond, Window: 8, Session: sp.NextSession, Log: log,
+		OnAck: func(telemetry.Ack, int) { s.acked.Add(1) },
+	}, sp)
+	return s
+}
+
+// seal puts batch n into the spool: every tenth carries ledger lines.
+func (s *stream) seal(n int64) error {
+	at := s.begun.Add(time.Duration(n) * 10 * time.Millisecond)
+	h := telemetry.Header{At: at, Boot: "0badcafe", Seq: s.spool.NextSeq(), Clock: telemetry.ClockSynced, Open: telemetry.OpenSpan{State: telemetry.StateUp, Length: time.Second}}
+	tier, line := telemetry.Detail, telemetry.NewLine("host", at).Int("uptime_s", n)
+	if n%10 == 0 {
+		tier, line = telemetry.Ledger, telemetry.NewLine("event", at).Tag("kind", "boot").Str("detail", fmt.Sprint(n))
+	}
+	text, err := h.Line().Append(nil)
+	if err != nil {
+		return err
+	}
+	if text, err = line.Append(text); err != nil {
+		return err
+	}
+	sealed, err := s.codec.Seal(nil, text, telemetry.Zstd)
+	if err != nil {
+		return err
+	}
+	if err := s.spool.Put(spool.Batch{Seq: h.Seq, Tier: tier, Boot: h.Boot, Lines: 2, Payload: sealed}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seqs = append(s.seqs, int64(h.Seq))
+	if tier == telemetry.Ledger {
+		s.events = append(s.events, fmt.Sprint(n))
+	} else {
+		s.hosts = append(s.hosts, n)
+	}
+	return nil
+}
+
+func TestKillingCollectorAndInfluxDBInMidStreamLosesNothingAndDoublesNothing(t *testing.T) {
+	server := influxd.ChildForTest(t)
+	agents := []telemetry.Address{{Site: "gokina", Agent: "r1"}, {Site: "gokina", Agent: "r2"}, {Site: "shah-allah-ditta", Agent: "r1"}}
+	c := newCentre(t, server.URL, "", "", "nabz", "nabz_ledger", agents...)
+	c.start()
+	c.ready()
+
+	log := slog.New(slog.DiscardHandler)
+	run, stopUplinks := context.WithCancel(context.Background())
+	feed, stopFeed := context.WithCancel(run)
+	defer stopUplinks()
+	var g, feeders errgroup.Group
+	var streams []*stream
+	for _, a := range agents {
+		s := newStream(t, c, a, log)
+		streams = append(streams, s)
+		g.Go(func() error { return s.uplink.Run(run) })
+		feeders.Go(func() error {
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			for n := int64(1); ; n++ {
+				if err := s.seal(n); err != nil {
+					return err
+				}
+				s.uplink.Wake()
+				select {
+				case <-tick.C:
+				case <-feed.Done():
+					return nil
+				}
+			}
+		})
+	}
+	total := func() (n int64) {
+		for _, s := range streams {
+			n += s.acked.Load()
+		}
+		return n
+	}
+
+	rng := rand.New(rand.NewPCG(7, 7))
+	for round := range 8 { // always in mid-stream: some more batches were acknowledged, more are on their way
+		goal := total() + 20 + rng.Int64N(80)
+		waitFor(t, 60*time.Second, fmt.Sprintf("round %d: batches go on being acknowledged", round), func() bool { return total() >= goal })
+		if round%2 == 0 {
+			c.kill()
+			c.start()
+			continue
+		}
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		server = server.Restart(t)
+	}
+	stopFeed()
+	if err := feeders.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, 120*time.Second, "every batch is acknowledged", func() bool {
+		for _, s := range streams {
+			if s.spool.Stats().Batches > 0 {
+				return false
+			}
+		}
+		return true
+	})
+	stopUplinks()
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+
+	st, err := store.Open(store.Config{URL: server.URL}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	for _, s := range streams {
+		if len(s.seqs) < 100 {
+			t.Errorf("%v sealed only %d batches: nothing was in mid-stream", s.address, len(s.seqs))
+		}
+		compare(t, s.address.String()+" seq", column(t, st, telemetry.Detail, "batch", "seq", s.address), s.seqs)
+		compare(t, s.address.String()+" host", column(t, st, telemetry.Detail, "host", "uptime_s", s.address), s.hosts)
+		compare(t, s.address.String()+" event", texts(t, st, telemetry.Ledger, "event", "detail", s.address), s.events)
+		t.Logf("%v: %d batches, each stored once", s.address, len(s.seqs))
+	}
+}
