@@ -1,0 +1,130 @@
+package uplink
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/smartvillage/nabz/agent/spool"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// Queue is what uplink needs of the spool.
+type Queue interface {
+	// Peek returns up to max waiting batches whose seq is not in skip, the most urgent first. Fewer do not mean that it is all.
+	Peek(skip map[uint64]bool, max int) ([]spool.Batch, error)
+	// Ack takes a batch out. It leaves even when an error says that a note of it did not reach the disk.
+	Ack(seq uint64) error
+}
+
+// Config says whom to talk to. Brokers, Address and Secret have no default.
+type Config struct {
+	Brokers    []string          // tcp://host:1883 or tls://host:8883; tried in turn, staying with the one that works
+	Address    telemetry.Address // who we are; also the MQTT user name and client id
+	Secret     string            // the password
+	TLS        *tls.Config       // for tls:// brokers; nil: the system's roots
+	Keepalive  time.Duration     // silence after which MQTT pings, in whole seconds. 0: 60s
+	AckTimeout time.Duration     // wait for the collector before a batch is sent again. 0: 30s
+	MaxBackoff time.Duration     // longest wait between two attempts to connect; five times that between two attempts of a batch. 0: 60s
+	Window     int               // most batches under way at once. 0: 8
+
+	// Session returns the number for the next connection's presence, higher than any before. nil: counts from 1.
+	Session func() (uint64, error)
+	// OnAck is called for each batch that has left the queue, with the length of its payload, from the goroutine of Run: it must
+	// not block. Stats already tells this acknowledgement's Rtt.
+	OnAck func(a telemetry.Ack, payloadLen int)
+	Log   *slog.Logger
+	Now   func() time.Time // wall time for Stats. nil: time.Now
+}
+
+// Stats is a snapshot. Counts are since New.
+type Stats struct {
+	Connected bool
+	Broker    string        // connected to, or last tried
+	Since     time.Time     // when Connected last changed
+	LastAck   time.Time     // zero: none yet
+	Rtt       time.Duration // of the last acknowledged batch, from its first sending to its acknowledgement, retries included
+	WireBytes int64         // read and written on connections: MQTT and TLS, without TCP and IP headers
+	Connects  int64         // connections made
+	Sent      int64         // batches handed to a connection, retries included
+	Retries   int64         // of these, sent before
+	Acked     int64         // left the queue: stored or rejected
+	Rejected  int64         // of these, rejected
+	BadAcks   int64         // acknowledgements that could not be read
+	Strays    int64         // acknowledgements of batches that were not under way
+}
+
+const (
+	minBackoff     = time.Second
+	connectTimeout = 30 * time.Second
+	stopGrace      = 3 * time.Second // for the last word, "offline", on a clean stop
+	handOver       = 2 * time.Second // longest wait for the connection to take a message
+)
+
+// fill puts the defaults in.
+func (c Config) fill() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&c.Keepalive, 60*time.Second)
+	def(&c.AckTimeout, 30*time.Second)
+	def(&c.MaxBackoff, 60*time.Second)
+	if c.Window <= 0 {
+		c.Window = 8
+	}
+	if c.Session == nil {
+		last := uint64(0)
+		c.Session = func() (uint64, error) { last++; return last, nil }
+	}
+	if c.OnAck == nil {
+		c.OnAck = func(telemetry.Ack, int) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// brokers parses the URLs.
+func (c Config) brokers() ([]*url.URL, error) {
+	if len(c.Brokers) == 0 {
+		return nil, errors.New("no broker is configured; set uplink.brokers, for example to [\"tls://noc.example.org:8883\"]")
+	}
+	var out []*url.URL
+	for _, b := range c.Brokers {
+		u, err := parseBroker(b)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+func parseBroker(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err == nil {
+		text = u.Redacted()
+	}
+	bad := fmt.Errorf("broker %q: write tcp://host:1883 or tls://host:8883, and the password in uplink.secret", text)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" && u.Path != "/" {
+		return nil, bad
+	}
+	switch u.Scheme {
+	case "tcp", "mqtt":
+		u.Scheme = "tcp"
+	case "tls", "ssl", "mqtts":
+		u.Scheme = "tls"
+	default:
+		return nil, bad
+	}
+	return u, nil
+}

@@ -1,0 +1,258 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+const (
+	maxInbox  = 256              // acknowledgements not yet handled; one that is lost costs a retry
+	sayAgain  = 10 * time.Second // least time between two corrections of our presence
+	quiesceMs = 250
+	qos       = 1
+)
+
+// session is one MQTT connection.
+type session struct {
+	u      *Uplink
+	number uint64
+	client mqtt.Client
+	lost   chan error
+	news   chan struct{} // the inbox has something
+	said   time.Time     // when presence was last corrected
+
+	mu    sync.Mutex
+	conn  *meter
+	inbox []telemetry.Ack
+	bad   int   // acknowledgements that could not be read
+	why   error // the last of them
+	stale bool  // the late will of an older session hides us
+}
+
+// connection lives from dialling to the end of the connection and tells whether it was ever up and why it ended.
+func (u *Uplink) connection(ctx context.Context, broker *url.URL) (up bool, err error) {
+	s := &session{u: u, number: u.nextSession(), lost: make(chan error, 1), news: make(chan struct{}, 1)}
+	s.client = mqtt.NewClient(s.options(ctx, broker))
+	defer u.disconnected(broker)
+	if err := s.connect(ctx); err != nil {
+		return false, &connectError{err}
+	}
+	defer s.guard(ctx)()
+	if err = s.enter(ctx); err == nil {
+		up = true
+		u.connected(broker, s.number)
+		err = s.loop(ctx)
+	}
+	if ctx.Err() != nil {
+		return up, s.leave(ctx)
+	}
+	s.closeConn() // without a goodbye, so that the broker publishes our last will
+	s.client.Disconnect(quiesceMs)
+	return up, err
+}
+
+func (s *session) options(ctx context.Context, broker *url.URL) *mqtt.ClientOptions {
+	c := s.u.c
+	o := mqtt.NewClientOptions()
+	o.Servers = []*url.URL{broker}
+	o.SetClientID(c.Address.Site + "." + c.Address.Agent)
+	o.SetUsername(c.Address.String())
+	o.SetPassword(c.Secret)
+	o.SetProtocolVersion(4) // MQTT 3.1.1, without a second try at 3.1 for each wrong password
+	o.SetCleanSession(true)
+	o.SetAutoReconnect(false) // Run reconnects, with jitter
+	o.SetConnectRetry(false)
+	o.SetKeepAlive(c.Keepalive)
+	o.SetPingTimeout(max(c.Keepalive/2, time.Second))
+	o.SetConnectTimeout(connectTimeout)
+	o.SetWriteTimeout(handOver)
+	o.SetStore(noStore{})
+	o.SetBinaryWill(c.Address.Topic(telemetry.KindPresence), []byte(telemetry.Presence{Session: s.number}.String()), qos, true)
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) {
+		select {
+		case s.lost <- err:
+		default:
+		}
+	})
+	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
+		conn, m, err := dial(ctx, u, c.TLS, &s.u.total)
+		if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		s.conn = m
+		s.mu.Unlock()
+		if err := ctx.Err(); err != nil {
+			return nil, closeAfter(conn, err)
+		}
+		return conn, nil
+	})
+	return o
+}
+
+func (s *session) meter() *meter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn
+}
+
+func (s *session) closeConn() {
+	if m := s.meter(); m != nil {
+		_ = m.Close() // closed already: just as well
+	}
+}
+
+func (s *session) connect(ctx context.Context) error {
+	t := s.client.Connect()
+	select {
+	case <-t.Done():
+	case <-ctx.Done():
+		s.closeConn()
+		<-t.Done()
+	}
+	return t.Error()
+}
+
+// guard cuts the connection off when the end of ctx and the time to say goodbye are past; whatever hangs on it then returns.
+func (s *session) guard(ctx context.Context) (stop func()) {
+	over, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case <-over:
+			return
+		case <-ctx.Done():
+		}
+		t := time.NewTimer(stopGrace)
+		defer t.Stop()
+		select {
+		case <-over:
+		case <-t.C:
+			s.closeConn()
+		}
+	}()
+	return func() { close(over); <-stopped }
+}
+
+// wait waits for a token.
+func (s *session) wait(ctx context.Context, t mqtt.Token, what string, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-t.Done():
+		if err := t.Error(); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		return nil
+	case err := <-s.lost:
+		return fmt.Errorf("%s: %w", what, err)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return fmt.Errorf("%s: no answer from the broker within %v", what, limit)
+	}
+}
+
+func (s *session) present(online bool) mqtt.Token {
+	return s.client.Publish(s.u.c.Address.Topic(telemetry.KindPresence), qos, true, telemetry.Presence{Online: online, Session: s.number}.String())
+}
+
+// enter says that we are here and asks for acknowledgements.
+func (s *session) enter(ctx context.Context) error {
+	here := s.present(true)
+	topic := s.u.c.Address.Topic(telemetry.KindAck)
+	acks := s.client.Subscribe(topic, qos, s.onAck)
+	if err := s.wait(ctx, here, "publish presence", connectTimeout); err != nil {
+		return err
+	}
+	if err := s.wait(ctx, acks, "subscribe to "+topic, connectTimeout); err != nil {
+		return err
+	}
+	if granted, ok := acks.(*mqtt.SubscribeToken); !ok || granted.Result()[topic] > 2 {
+		return errors.New("broker refuses the subscription to " + topic + "; let this agent read it in the broker's access rules")
+	}
+	// A help, no need: a broker may refuse it.
+	s.client.Subscribe(s.u.c.Address.Topic(telemetry.KindPresence), qos, s.onPresence)
+	return nil
+}
+
+// leave says goodbye, so that no last will is published.
+func (s *session) leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+	defer cancel()
+	err := s.wait(ctx, s.present(false), "publish presence", stopGrace)
+	if err != nil {
+		s.closeConn()
+		s.u.c.Log.Warn("could not say goodbye to the broker; the collector learns of the stop from the last will", "err", err)
+	}
+	s.client.Disconnect(quiesceMs)
+	return err
+}
+
+// onAck and onPresence are called by the connection and must not block.
+func (s *session) onAck(_ mqtt.Client, m mqtt.Message) {
+	a, err := telemetry.ParseAck(m.Payload())
+	s.mu.Lock()
+	switch {
+	case err != nil:
+		s.bad++
+		s.why = err
+	case len(s.inbox) < maxInbox:
+		s.inbox = append(s.inbox, a)
+	}
+	s.mu.Unlock()
+	s.tell()
+}
+
+func (s *session) onPresence(_ mqtt.Client, m mqtt.Message) {
+	p, err := telemetry.ParsePresence(m.Payload())
+	if err != nil || p.Online || p.Session >= s.number {
+		return
+	}
+	s.mu.Lock()
+	s.stale = true
+	s.mu.Unlock()
+	s.tell()
+}
+
+func (s *session) tell() {
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+}
+
+// take empties the inbox.
+func (s *session) take(now time.Time) {
+	s.mu.Lock()
+	acks, bad, why := s.inbox, s.bad, s.why
+	s.inbox, s.bad = nil, 0
+	again := s.stale && now.Sub(s.said) >= sayAgain
+	if again {
+		s.stale = false
+	}
+	s.mu.Unlock()
+	if bad > 0 {
+		s.u.count(func(st *Stats) { st.BadAcks += int64(bad) })
+		s.u.faults.ack.begin(s.u.c.Log, slog.LevelWarn, "ack", "acknowledgement cannot be read; is the collector newer than this agent?", "err", why)
+	}
+	for _, a := range acks {
+		s.u.answer(a)
+	}
+	if len(acks) > 0 && bad == 0 {
+		s.u.faults.ack.end(s.u.c.Log, "acknowledgements can be read again")
+	}
+	if again {
+		s.said = now
+		s.present(true)
+	}
+}
