@@ -1,0 +1,65 @@
+package intake
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// metrics are what an operator sees of the intake.
+type metrics struct {
+	messages, bytes, dropped, unstored, unsent prometheus.Counter
+	lines, refused, acks                       *prometheus.CounterVec
+	letters                                    letterMetrics
+	writes                                     *prometheus.HistogramVec
+}
+
+func newMetrics(r prometheus.Registerer, i *Intake) metrics {
+	f := promauto.With(r)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: "nabz_intake_" + name, Help: help})
+	}
+	vec := func(name, help, label string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: "nabz_intake_" + name, Help: help}, []string{label})
+	}
+	gauge := func(name, help string, value func() float64) {
+		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "nabz_intake_" + name, Help: help}, value)
+	}
+	m := metrics{
+		messages: counter("messages_total", "Messages that came in on data topics."),
+		bytes:    counter("bytes_total", "Bytes of those messages, as they were sent."),
+		dropped:  counter("dropped_total", "Messages dropped without an acknowledgement because the queue was full or the collector was closing."),
+		unstored: counter("unstored_total", "Batches that were not acknowledged because InfluxDB did not take them."),
+		unsent:   counter("acks_unsent_total", "Acknowledgements that could not be handed to the broker."),
+		lines:    vec("lines_total", "Lines that InfluxDB has stored.", "measurement"),
+		refused:  vec("refused_total", "Messages and lines that can never be stored, by reason.", "reason"),
+		acks:     vec("acks_total", "Acknowledgements sent, by verdict.", "verdict"),
+		letters: letterMetrics{
+			written: counter("dead_letters_total", "Dead letters written."),
+			dropped: counter("dead_letters_dropped_total", "Oldest dead letters dropped to make room for new ones."),
+		},
+		writes: f.NewHistogramVec(prometheus.HistogramOpts{Name: "nabz_intake_write_seconds", Help: "How long InfluxDB took to answer one write.",
+			Buckets: []float64{.002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20}}, []string{"tier"}),
+	}
+	gauge("queue_messages", "Messages waiting for a worker.", func() float64 { return float64(len(i.queue)) })
+	gauge("queue_bytes", "Bytes of the messages waiting for a worker.", func() float64 {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return float64(i.waiting)
+	})
+	for _, reason := range []string{"topic", "header", "time", "too_large", "malformed", "schema", "influxdb"} {
+		m.refused.WithLabelValues(reason)
+	}
+	for _, v := range []telemetry.Verdict{telemetry.Stored, telemetry.Rejected} {
+		m.acks.WithLabelValues(string(v))
+	}
+	return m
+}
+
+// Observe counts a write to InfluxDB; it fits store.WriterOptions.
+func (i *Intake) Observe(tier telemetry.Tier, _, _ int, took time.Duration, _ error) {
+	i.m.writes.WithLabelValues(tier.String()).Observe(took.Seconds())
+}

@@ -1,0 +1,197 @@
+package intake
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// work takes one message as far as the writer. Its verdict comes later.
+func (i *Intake) work(m message) {
+	a, kind, err := telemetry.ParseTopic(m.topic)
+	if err != nil || kind != telemetry.KindData {
+		i.m.refused.WithLabelValues("topic").Inc()
+		i.p.Log.Warn("message on a topic that carries no data is dropped", "topic", fmt.Sprintf("%.200q", m.topic))
+		i.settled()
+		return
+	}
+	b, text, err := i.open(a, m.payload, i.p.Now())
+	if err != nil {
+		i.m.refused.WithLabelValues(reasonOf(err)).Inc()
+		i.reject(b, err.Error())
+		i.settled()
+		return
+	}
+	weight := int64(len(text))
+	if i.flight.Acquire(i.ctx, weight) != nil { // the end
+		i.m.dropped.Inc()
+		i.settled()
+		return
+	}
+	release := func() { i.flight.Release(weight); i.settled() }
+	texts := b.texts()
+	if len(texts) == 0 {
+		i.finish(b, release)
+		return
+	}
+	i.submit(b, texts, release)
+}
+
+// submit hands the texts over and finishes the batch when the writer has answered for all of them.
+func (i *Intake) submit(b *batch, texts []text, release func()) {
+	var mu sync.Mutex
+	var trouble error
+	refused := map[int]string{}
+	left := len(texts)
+	answer := func(lines []int, bad []store.RefusedLine, err error) {
+		mu.Lock()
+		trouble = errors.Join(trouble, err)
+		for _, r := range bad {
+			refused[lines[r.Index]] = r.Words
+		}
+		left--
+		last := left == 0
+		mu.Unlock()
+		if !last {
+			return
+		}
+		if i.trouble.note(trouble); trouble != nil {
+			i.m.unstored.Inc()
+			release()
+			return
+		}
+		b.refuse(refused)
+		i.finish(b, release)
+	}
+	for _, t := range texts {
+		err := i.p.Writer.Submit(i.ctx, t.tier, t.bytes, func(bad []store.RefusedLine, err error) { answer(t.lines, bad, err) })
+		if err != nil {
+			answer(t.lines, nil, err)
+		}
+	}
+}
+
+// refuse moves the lines that InfluxDB will not have to the bad ones.
+func (b *batch) refuse(words map[int]string) {
+	if len(words) == 0 {
+		return
+	}
+	good := b.good[:0:0]
+	for n, l := range b.good {
+		if w, bad := words[n]; bad {
+			b.bad = append(b.bad, telemetry.BadLine{Raw: l.Raw, Err: &store.RefusedError{Words: w}})
+		} else {
+			good = append(good, l)
+		}
+	}
+	b.good = good
+}
+
+// finish tells the watcher and the agent what became of a batch. What may take long goes on in its own goroutine,
+// within the memory in flight, so that the writer need not wait.
+func (i *Intake) finish(b *batch, release func()) {
+	for _, l := range b.good {
+		i.m.lines.WithLabelValues(l.Measurement).Inc()
+	}
+	for _, l := range b.bad {
+		i.m.refused.WithLabelValues(reasonOf(l.Err)).Inc()
+	}
+	if len(b.good) > 0 {
+		i.p.Watcher.Stored(b.address, i.p.Now(), b.good)
+	}
+	first := len(b.good) > 0 && b.good[0].Measurement == "batch" && i.boots.first(b.address, b.header.Boot, b.header.Seq)
+	if len(b.bad) == 0 && !first {
+		i.acknowledge(b, nil)
+		release()
+		return
+	}
+	go func() {
+		defer release()
+		if len(b.good) == 0 {
+			i.reject(b, b.why())
+			return
+		}
+		if !i.keep(b.letters(i.p.Now())) {
+			return
+		}
+		var last *telemetry.LastBatch
+		if first {
+			last = i.lastOf(b)
+		}
+		i.acknowledge(b, last)
+	}()
+}
+
+// why is one of the reasons, with the number of its line where it is known.
+func (b *batch) why() string {
+	if len(b.bad) == 0 {
+		return ""
+	}
+	l := slices.MinFunc(b.bad, func(x, y telemetry.BadLine) int { return cmp.Compare(x.Number, y.Number) })
+	if l.Number == 0 {
+		return l.Err.Error()
+	}
+	return fmt.Sprintf("line %d: %v", l.Number, l.Err)
+}
+
+// acknowledge says `stored`.
+func (i *Intake) acknowledge(b *batch, last *telemetry.LastBatch) {
+	i.publish(b.address, telemetry.Ack{Verdict: telemetry.Stored, Boot: b.header.Boot, Seq: b.header.Seq, Refused: len(b.bad), Last: last, Why: b.why()})
+}
+
+// reject keeps the whole message as a dead letter and says `rejected`, by digest where there is no header.
+func (i *Intake) reject(b *batch, why string) {
+	if !i.keep([]letter{{At: i.p.Now(), From: b.address.String(), Reason: why, Payload: b.payload}}) {
+		return
+	}
+	ack := telemetry.Ack{Verdict: telemetry.Rejected, Boot: b.header.Boot, Seq: b.header.Seq, Why: why}
+	if ack.Boot == "" {
+		ack.Digest = telemetry.Digest(b.payload)
+	}
+	i.publish(b.address, ack)
+}
+
+func (i *Intake) publish(a telemetry.Address, ack telemetry.Ack) {
+	ack.Now = i.p.Now()
+	if err := i.p.Publisher.Publish(a.Topic(telemetry.KindAck), ack.Append(nil)); err != nil {
+		i.m.unsent.Inc()
+		i.p.Log.Debug("acknowledgement was not sent; the agent sends its batch again", "agent", a.String(), "error", err)
+		return
+	}
+	i.m.acks.WithLabelValues(string(ack.Verdict)).Inc()
+}
+
+// keep writes dead letters. Without them there is no acknowledgement: the agent keeps the only other copy.
+func (i *Intake) keep(letters []letter) bool {
+	if len(letters) == 0 {
+		return true
+	}
+	if err := i.letters.Append(letters); err != nil {
+		i.p.Log.Error("dead letters were not written, so their batch is not acknowledged", "error", err)
+		return false
+	}
+	return true
+}
+
+// reasonOf is the label under which a refusal is counted.
+func reasonOf(err error) string {
+	var refused *store.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return "influxdb"
+	case errors.Is(err, errHeader):
+		return "header"
+	case errors.Is(err, errTime):
+		return "time"
+	case errors.Is(err, telemetry.ErrTooLarge):
+		return "too_large"
+	case errors.Is(err, telemetry.ErrMalformed):
+		return "malformed"
+	}
+	return "schema"
+}
