@@ -1,0 +1,188 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/report"
+	"github.com/smartvillage/nabz/collector/timeline"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// The API's words. A time is RFC 3339 in UTC, null where there is none; what was not measured is null.
+type (
+	apiTold struct {
+		State telemetry.State `json:"state"`
+		Cause telemetry.Cause `json:"cause"`
+		Since time.Time       `json:"since"`
+		At    time.Time       `json:"at"`
+	}
+	apiAgent struct {
+		Agent        string          `json:"agent"`
+		State        fleet.SiteState `json:"state"`
+		Cause        telemetry.Cause `json:"cause"`
+		Since        *time.Time      `json:"since"`
+		LastTold     *apiTold        `json:"last_told"`
+		LastHeard    *time.Time      `json:"last_heard"`
+		Connected    bool            `json:"connected"`
+		CatchingUp   bool            `json:"catching_up"`
+		Clock        telemetry.Clock `json:"clock"`
+		LatencyMs    *float64        `json:"latency_ms"`
+		LossPct      *float64        `json:"loss_pct"`
+		RxBps        *float64        `json:"rx_bps"`
+		TxBps        *float64        `json:"tx_bps"`
+		BacklogLines int64           `json:"backlog_lines"`
+		BacklogBytes int64           `json:"backlog_bytes"`
+	}
+	apiStatus struct {
+		Site       string  `json:"site"`
+		Name       string  `json:"name"`
+		District   string  `json:"district"`
+		Operator   string  `json:"operator"`
+		Technology string  `json:"technology"`
+		Latitude   float64 `json:"latitude"`
+		Longitude  float64 `json:"longitude"`
+		TimeZone   string  `json:"time_zone"`
+		apiAgent
+		Day report.Figures `json:"last_24h"`
+	}
+	apiSegment struct {
+		Start time.Time       `json:"start"`
+		Ms    int64           `json:"ms"`
+		State telemetry.State `json:"state"`
+		Cause telemetry.Cause `json:"cause"`
+	}
+	apiDetail struct {
+		At time.Time `json:"at"`
+		apiStatus
+		Agents       []apiAgent   `json:"agents"`
+		Ribbon       []apiSegment `json:"ribbon"` // what it leaves out is unknown
+		History      *history     `json:"history"`
+		HistoryError string       `json:"history_error,omitempty"`
+	}
+	apiError struct {
+		Error string `json:"error"`
+		Do    string `json:"do"`
+	}
+)
+
+func instantOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func newAPIAgent(a *fleet.AgentStatus) apiAgent {
+	out := apiAgent{Agent: a.Agent, State: a.State, Cause: a.Cause, Since: instantOrNull(a.Since), LastHeard: instantOrNull(a.Heard), Connected: a.Connected,
+		CatchingUp: a.CatchingUp, Clock: a.Clock, LatencyMs: a.LatencyMs, LossPct: a.LossPct, RxBps: a.RxBps, TxBps: a.TxBps,
+		BacklogLines: a.BacklogLines, BacklogBytes: a.BacklogBytes}
+	if !a.Told.At.IsZero() {
+		out.LastTold = &apiTold{a.Told.State, a.Told.Cause, a.Told.Since.UTC(), a.Told.At.UTC()}
+	}
+	return out
+}
+
+func newAPIStatus(st *fleet.Status) apiStatus {
+	site := st.Site
+	return apiStatus{site.ID, site.Title(), site.District, site.Operator, site.Technology, site.Latitude, site.Longitude,
+		siteZone(site).String(), newAPIAgent(&st.AgentStatus), day(st)}
+}
+
+// apiSites lists all sites, or those of a state or a search, as the board does.
+func (s *server) apiSites(w http.ResponseWriter, r *http.Request) {
+	v := parseView(r)
+	c := s.choose(&v)
+	full := make([]fleet.Status, len(c.all))
+	for i, st := range c.all {
+		full[i] = *st
+	}
+	s.Live.Ribbons(full)
+	out := struct {
+		At     time.Time               `json:"at"`
+		Counts map[fleet.SiteState]int `json:"counts"` // of all sites
+		Sites  []apiStatus             `json:"sites"`
+	}{s.Now().UTC(), c.counts, make([]apiStatus, len(full))}
+	for i := range full {
+		out.Sites[i] = newAPIStatus(&full[i])
+	}
+	s.json(w, http.StatusOK, out)
+}
+
+// apiSite is one site with its agents, its last day, and what the ledger says. The live part stands even when
+// InfluxDB cannot be read.
+func (s *server) apiSite(w http.ResponseWriter, r *http.Request) {
+	st, chosen, ok := s.apiTarget(w, r)
+	if !ok {
+		return
+	}
+	out := apiDetail{At: st.Now.UTC(), apiStatus: newAPIStatus(&st), Agents: []apiAgent{}, Ribbon: apiSegments(st.Ribbon)}
+	for i := range st.Agents {
+		out.Agents = append(out.Agents, newAPIAgent(&st.Agents[i]))
+	}
+	if h, err := s.history(r.Context(), &st, chosen); err != nil {
+		out.HistoryError = err.Error()
+	} else {
+		out.History = &h
+	}
+	s.json(w, http.StatusOK, out)
+}
+
+func apiSegments(segs []timeline.Segment) []apiSegment {
+	out := make([]apiSegment, len(segs))
+	for i, seg := range segs {
+		out[i] = apiSegment{seg.From(), seg.Ms(), seg.State, seg.Cause}
+	}
+	return out
+}
+
+// apiSeries is the data of a site's charts.
+func (s *server) apiSeries(w http.ResponseWriter, r *http.Request) {
+	st, chosen, ok := s.apiTarget(w, r)
+	if !ok {
+		return
+	}
+	doc, err := s.chart(r.Context(), st.Site.ID, siteZone(st.Site).String(), chosen)
+	if err != nil {
+		s.Log.Warn("a site's series cannot be read", "site", st.Site.ID, "error", err)
+		s.json(w, http.StatusServiceUnavailable, apiError{err.Error(), "see /readyz for what is wrong, and ask again"})
+		return
+	}
+	s.json(w, http.StatusOK, doc)
+}
+
+// apiTarget reads site and range of a request, and answers itself when one of them is wrong.
+func (s *server) apiTarget(w http.ResponseWriter, r *http.Request) (st fleet.Status, chosen chartRange, ok bool) {
+	if st, ok = s.Live.Site(r.PathValue("id")); !ok {
+		s.json(w, http.StatusNotFound, apiError{"no site of that id", "list the sites with /api/v1/sites"})
+		return st, chosen, false
+	}
+	if chosen, ok = rangeOf(r.URL.Query().Get("range")); !ok {
+		s.json(w, http.StatusBadRequest, apiError{"range is none of 24h, 7d, 30d", "ask for one of these, or leave it out for 24h"})
+	}
+	return st, chosen, ok
+}
+
+func (s *server) apiUnknown(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		s.json(w, http.StatusMethodNotAllowed, apiError{"this address only answers questions", "use GET"})
+		return
+	}
+	s.json(w, http.StatusNotFound, apiError{"no such address", "there are /api/v1/sites, /api/v1/sites/{id} and /api/v1/sites/{id}/series?range=24h|7d|30d"})
+}
+
+func (s *server) json(w http.ResponseWriter, status int, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		s.Log.Error("an answer cannot be written as JSON", "error", err)
+		status, data = http.StatusInternalServerError, []byte(`{"error":"the answer could not be written","do":"see the collector's log"}`)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(data, '\n'))
+}

@@ -1,0 +1,147 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// Querier is what the pages need of the store.
+type Querier interface {
+	Query(ctx context.Context, tier telemetry.Tier, influxQL string) ([]store.Series, error)
+}
+
+// Check is the health of one thing that the collector depends on. Err says what is wrong and what to do, nil
+// that it is well.
+type Check struct {
+	Name string
+	Err  error
+}
+
+// Config is what the pages show. Live, Store and Now are required.
+type Config struct {
+	Registry *fleet.Registry // for the fault of a changed file; may be nil
+	Live     *fleet.Live
+	Store    Querier
+	Metrics  prometheus.Gatherer // nil: no /metrics
+	Ready    func() []Check      // called for each page and every few seconds for each board, so it must not wait; nil: always well
+	Now      func() time.Time    // its location is the time zone of the board
+	Log      *slog.Logger
+}
+
+type server struct {
+	Config
+	assets *assets
+	pages  *template.Template
+	boards chan struct{} // one place for each open event stream
+}
+
+// maxBoards bounds the event streams that are open at once.
+const maxBoards = 256
+
+// New makes the handler. Timeouts are the caller's; an event stream lifts its own write deadline, and ends with
+// its request's context, so let http.Server.BaseContext end when the server is to stop.
+func New(c Config) (http.Handler, error) {
+	if c.Live == nil || c.Store == nil || c.Now == nil {
+		return nil, errors.New("web: Live, Store and Now are required")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Ready == nil {
+		c.Ready = func() []Check { return nil }
+	}
+	assets, err := loadAssets()
+	if err != nil {
+		return nil, fmt.Errorf("load the embedded files of the board: %w", err)
+	}
+	pages, err := template.New("").Funcs(template.FuncMap{"asset": assets.url}).ParseFS(templates, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded templates: %w", err)
+	}
+	s := &server{Config: c, assets: assets, pages: pages, boards: make(chan struct{}, maxBoards)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.board)
+	mux.HandleFunc("GET /events", s.events)
+	mux.HandleFunc("GET /sites/{id}", s.site)
+	mux.HandleFunc("GET /static/", assets.serve)
+	mux.HandleFunc("GET /api/v1/sites", s.apiSites)
+	mux.HandleFunc("GET /api/v1/sites/{id}", s.apiSite)
+	mux.HandleFunc("GET /api/v1/sites/{id}/series", s.apiSeries)
+	mux.HandleFunc("/api/", s.apiUnknown)
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	if c.Metrics != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}))
+	}
+	mux.HandleFunc("/", s.unknown)
+	return secure(compress(mux)), nil
+}
+
+// policy lets a page load from this server only, and run nothing that is written into a page.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// troubles lists what is wrong with the collector itself, in words.
+func (s *server) troubles() []Check {
+	var bad []Check
+	for _, c := range s.Ready() {
+		if c.Err != nil {
+			bad = append(bad, c)
+		}
+	}
+	if s.Registry != nil {
+		if err := s.Registry.Fault(); err != nil {
+			bad = append(bad, Check{"sites and agents files", err})
+		}
+	}
+	return bad
+}
+
+func (s *server) healthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	fmt.Fprintln(w, "ok")
+}
+
+// readyz names each check on its own line; 503 when one is not well.
+func (s *server) readyz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	status, text := http.StatusOK, ""
+	for _, c := range s.Ready() {
+		if c.Err != nil {
+			status = http.StatusServiceUnavailable
+			text += fmt.Sprintf("fault %s: %v\n", c.Name, c.Err)
+		} else {
+			text += fmt.Sprintf("ok %s\n", c.Name)
+		}
+	}
+	if text == "" {
+		text = "ok\n"
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text))
+}

@@ -1,0 +1,284 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/internal/influxd"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a fleet behind the pages: a real registry and a real Live; the store is given.
+type world struct {
+	t       testing.TB
+	mu      sync.Mutex
+	at      time.Time // zero: real time
+	ill     []Check
+	zone    *time.Location
+	reg     *fleet.Registry
+	live    *fleet.Live
+	handler http.Handler
+	seq     uint64
+}
+
+// nothing is a store that holds nothing.
+type nothing struct{}
+
+func (nothing) Query(context.Context, telemetry.Tier, string) ([]store.Series, error) {
+	return nil, nil
+}
+
+// gone is a store that cannot be reached.
+type gone struct{}
+
+func (gone) Query(context.Context, telemetry.Tier, string) ([]store.Series, error) {
+	return nil, errors.New("connection refused")
+}
+
+func newWorld(t testing.TB, q Querier, at time.Time) *world {
+	t.Helper()
+	zone, err := time.LoadLocation("Africa/Kigali")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, at: at, zone: zone}
+	dir := t.TempDir()
+	if w.reg, err = fleet.OpenRegistry(filepath.Join(dir, "sites.toml"), filepath.Join(dir, "agents.toml")); err != nil {
+		t.Fatal(err)
+	}
+	w.live = fleet.NewLive(w.reg, fleet.LiveOptions{Now: w.now, Deaf: func() bool { return len(w.checks()) > 0 }})
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "nabz_test", Help: "A gauge of this test."}))
+	w.handler, err = New(Config{Registry: w.reg, Live: w.live, Store: q, Metrics: metrics, Now: w.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Ready: func() []Check { return append([]Check{{Name: "broker"}}, w.checks()...) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.at.IsZero() {
+		return time.Now().In(w.zone)
+	}
+	return w.at.In(w.zone)
+}
+
+func (w *world) checks() []Check {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ill
+}
+
+func (w *world) trouble(ill ...Check) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ill = ill
+}
+
+func (w *world) site(s fleet.Site, agents ...string) {
+	w.t.Helper()
+	if err := w.reg.AddSite(s); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, a := range agents {
+		if _, err := w.reg.AddAgent(telemetry.Address{Site: s.ID, Agent: a}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func parsed(t testing.TB, lines ...*telemetry.Line) []telemetry.Parsed {
+	t.Helper()
+	var text []byte
+	for _, l := range lines {
+		var err error
+		if text, err = l.Append(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good, bad, err := telemetry.Parse(text)
+	if err != nil || len(bad) > 0 {
+		t.Fatalf("malformed lines: %v %v", err, bad)
+	}
+	return good
+}
+
+// tell delivers a batch sealed at that time.
+func (w *world) tell(a telemetry.Address, at time.Time, open telemetry.OpenSpan, lines ...*telemetry.Line) {
+	w.t.Helper()
+	w.mu.Lock()
+	w.seq++
+	seq := w.seq
+	w.mu.Unlock()
+	h := telemetry.Header{At: at, Boot: "0123abcd", Seq: seq, Open: open, Clock: telemetry.ClockSynced}
+	w.live.Stored(a, w.now(), parsed(w.t, append([]*telemetry.Line{h.Line()}, lines...)...))
+}
+
+func open(state telemetry.State, cause telemetry.Cause, for_ time.Duration) telemetry.OpenSpan {
+	return telemetry.OpenSpan{State: state, Cause: cause, Length: for_}
+}
+
+// get asks the handler as a browser without gzip would.
+func (w *world) get(path string) (*http.Response, string) {
+	w.t.Helper()
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
+	res := rec.Result()
+	body, _ := io.ReadAll(res.Body)
+	return res, string(body)
+}
+
+func (w *world) want(path string, status int, parts ...string) string {
+	w.t.Helper()
+	res, body := w.get(path)
+	if res.StatusCode != status {
+		w.t.Errorf("%s answers %d, want %d", path, res.StatusCode, status)
+	}
+	for _, p := range parts {
+		if !strings.Contains(body, p) {
+			w.t.Errorf("%s does not say %q:\n%s", path, p, body)
+		}
+	}
+	return body
+}
+
+// realStore is a store on a real InfluxDB, with databases of its own.
+func realStore(t testing.TB) *store.Store {
+	t.Helper()
+	db := influxd.ForTest(t)
+	s, err := store.Open(store.Config{URL: db.URL, Token: db.Token, Org: db.Org, DetailBucket: db.Database(t, "detail"), LedgerBucket: db.Database(t, "ledger")},
+		slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if err := s.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// put stores lines as intake does.
+func put(t testing.TB, s *store.Store, tier telemetry.Tier, a telemetry.Address, lines ...*telemetry.Line) {
+	t.Helper()
+	var text []byte
+	for _, p := range parsed(t, lines...) {
+		text = telemetry.AppendStamped(text, p, a)
+	}
+	if err := s.Write(t.Context(), tier, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// villages are made up.
+func villages() []fleet.Site {
+	names := []string{"Kibuye", "Nyamata", "Gisakura", "Rwamagana", "Byumba", "Kirehe", "Mugonero", "Shyogwe", "Nyagatare", "Rukomo", "Gahini", "Butaro"}
+	districts := []string{"Karongi", "Bugesera", "Nyamasheke", "Rwamagana", "Gicumbi", "Kirehe", "Karongi", "Muhanga", "Nyagatare", "Gicumbi", "Kayonza", "Burera"}
+	var out []fleet.Site
+	for i, n := range names {
+		out = append(out, fleet.Site{ID: strings.ToLower(n), Name: n + []string{" health post", " school", " village centre"}[i%3], District: districts[i],
+			Operator: []string{"Lakeside Telecom", "Hill Networks"}[i%2], Technology: []string{"4G", "VSAT", "fibre"}[i%3],
+			Latitude: -2 + float64(i)/10, Longitude: 29.4 + float64(i)/10, Population: 800 + 350*i, TimeZone: "Africa/Kigali"})
+	}
+	return out
+}
+
+// past makes a plausible ledger of some hours that ends at that time; it returns what is still open.
+func past(seed uint64, hours int, to time.Time) (lines []*telemetry.Line, last telemetry.OpenSpan) {
+	rnd := rand.New(rand.NewPCG(seed, 7))
+	at := to.Add(-time.Duration(hours) * time.Hour).Truncate(time.Hour)
+	state, cause := telemetry.StateUp, telemetry.CauseNone
+	left := time.Duration(rnd.IntN(600)) * time.Minute
+	for at.Before(to) {
+		if left <= 0 {
+			switch n := rnd.IntN(10); {
+			case state != telemetry.StateUp:
+				state, cause, left = telemetry.StateUp, "", time.Duration(60+rnd.IntN(1400))*time.Minute
+			case n < 4:
+				state, cause, left = telemetry.StateDegraded, "", time.Duration(5+rnd.IntN(50))*time.Minute
+			case n < 7:
+				state, cause, left = telemetry.StateDown, telemetry.CauseBackhaul, time.Duration(20+rnd.IntN(7000))*time.Second
+			case n < 8:
+				state, cause, left = telemetry.StateDown, telemetry.CauseDNS, time.Duration(20+rnd.IntN(900))*time.Second
+			default:
+				state, cause, left = telemetry.StateOff, telemetry.CausePower, time.Duration(15+rnd.IntN(200))*time.Minute
+			}
+		}
+		end := at.Add(min(left, at.Truncate(time.Hour).Add(time.Hour).Sub(at)))
+		if end.After(to) {
+			if state == telemetry.StateOff {
+				state, cause = telemetry.StateUp, ""
+			}
+			return lines, open(state, cause, to.Sub(at))
+		}
+		lines = append(lines, telemetry.Span{Start: at, Length: end.Sub(at), State: state, Cause: cause, Err: 2 * time.Second}.Line())
+		left -= end.Sub(at)
+		at = end
+	}
+	return lines, open(telemetry.StateUp, "", 0)
+}
+
+// minute makes one minute's detail lines.
+func minute(rnd *rand.Rand, at time.Time, every time.Duration) []*telemetry.Line {
+	busy := 0.25 + 0.75*float64((at.Hour()+20)%24)/24
+	rtt := 45 + 120*busy*rnd.Float64()
+	rx := int64(every.Seconds() * 2.2e5 * busy * rnd.Float64())
+	return []*telemetry.Line{
+		telemetry.NewLine("link", at).Tag("target", "internet").Int("sent", 12).Int("lost", int64(rnd.IntN(14)/13)).
+			Float("rtt_min_ms", rtt*.7).Float("rtt_avg_ms", rtt).Float("rtt_max_ms", rtt*(1.4+rnd.Float64())).Float("jitter_ms", rtt/9),
+		telemetry.NewLine("traffic", at).Tag("iface", "wwan0").Int("rx_bytes", rx).Int("tx_bytes", rx/6).Int("rx_peak_bps", rx*8/int64(every.Seconds())*3).Int("tx_peak_bps", rx*8/int64(every.Seconds())/2),
+		telemetry.NewLine("host", at).Float("cpu_pct", 8+20*busy*rnd.Float64()).Float("mem_pct", 41+4*rnd.Float64()),
+	}
+}
+
+// settle fills a world with the villages, each in its own trouble, as it would look at a NOC.
+func (w *world) settle() {
+	w.t.Helper()
+	now := w.now()
+	for i, s := range villages() {
+		w.site(s, "router")
+		a := telemetry.Address{Site: s.ID, Agent: "router"}
+		rnd := rand.New(rand.NewPCG(uint64(i), 3))
+		said := now.Add(-time.Duration(3+i) * time.Second)
+		switch i {
+		case 3:
+			said = now.Add(-47 * time.Minute)
+		case 11:
+			continue
+		}
+		lines, o := past(uint64(i), 25, said)
+		switch i {
+		case 1:
+			o = open(telemetry.StateDown, telemetry.CauseBackhaul, min(12*time.Minute, said.Sub(said.Truncate(time.Hour))))
+		case 5:
+			o = open(telemetry.StateDegraded, "", min(4*time.Minute, said.Sub(said.Truncate(time.Hour))))
+		default:
+			o.State, o.Cause = telemetry.StateUp, ""
+		}
+		w.tell(a, said.Add(-time.Minute), open(telemetry.StateUp, "", 0), append(lines, minute(rnd, said.Add(-time.Minute), time.Minute)...)...)
+		w.tell(a, said, o, minute(rnd, said, time.Minute)...)
+	}
+}
+
+var _ = fmt.Sprint
