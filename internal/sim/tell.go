@@ -143,13 +143,17 @@ func (t *teller) tellReturn(i int) {
 		telemetry.CausePower: "power came back after", telemetry.CauseShutdown: "switched on after", telemetry.CauseAgent: "agent started again after",
 		telemetry.CauseNone: "records lost, nothing is known of the",
 	}[f.cause]
-	if f.state == Unknown {
+	away := (time.Duration(f.end-max(t.k.begin, t.k.back(f.start, on))) * time.Millisecond).Round(time.Second)
+	detail := fmt.Sprintf("%s %v", what, away)
+	switch {
+	case f.end == t.k.begin:
+		kind, detail = "start", "first start"
+	case f.state == Unknown:
 		kind = "spool_lost"
-	} else if f.cause == telemetry.CauseAgent {
+	case f.cause == telemetry.CauseAgent:
 		kind = "start"
 	}
-	away := (time.Duration(f.end-t.k.back(f.start, on)) * time.Millisecond).Round(time.Second)
-	t.emit(telemetry.Ledger, telemetry.NewLine("event", time.UnixMilli(f.end)).Tag("kind", kind).Str("detail", fmt.Sprintf("%s %v", what, away)))
+	t.emit(telemetry.Ledger, telemetry.NewLine("event", time.UnixMilli(f.end)).Tag("kind", kind).Str("detail", detail))
 }
 
 // tellHours sums each hour, or each part of it in which the agent ran.

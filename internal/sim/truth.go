@@ -29,6 +29,7 @@ type Track struct {
 	world World
 	site  Site
 	id    uint64
+	begin int64 // what was before is unknown
 	days  map[int64][]fault
 	last  run
 }
@@ -36,6 +37,14 @@ type Track struct {
 // Track follows a site.
 func (w World) Track(s Site) *Track {
 	return &Track{world: w, site: s, id: key(s.ID), days: map[int64][]fault{}}
+}
+
+// Since sets the instant at which the agent was installed: what was before is unknown, and never told. The
+// zero Track has been there for ever.
+func (k *Track) Since(t time.Time) *Track {
+	k.begin = t.UnixMilli()
+	clear(k.days)
+	return k
 }
 
 // Truth is what was true at the site from one instant up to another: spans without gap or overlap, neighbours
@@ -55,7 +64,10 @@ func (k *Track) day(d int64) []fault {
 		return tiles
 	}
 	var fs []fault
-	for local := d - 2; local <= d+1; local++ {
+	if k.begin > d*day {
+		fs = append(fs, fault{d * day, min(k.begin, (d+1)*day), Unknown, telemetry.CauseNone})
+	}
+	for local := d - 2; local <= d+1 && k.begin < (d+1)*day; local++ {
 		fs = append(fs, localDayFaults(k.world.Seed, &k.site, local)...)
 	}
 	for _, f := range k.world.Forced {
