@@ -280,7 +280,9 @@ func TestTheNextBrokerIsTriedWhenOneIsGone(t *testing.T) {
 
 func TestAFullDiskDoesNotKeepTheAgentFromSending(t *testing.T) {
 	b := newBroker(t).start()
-	a := newAgent(t, func(c *Config) { c.Session = func() (uint64, error) { return 0, fmt.Errorf("no space left on device") } }, b.url())
+	a := newAgent(t, func(c *Config) {
+		c.Session = func() (uint64, error) { return 0, fmt.Errorf("no space left on device") }
+	}, b.url())
 	a.put(t, 2)
 	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
 }

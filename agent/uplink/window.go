@@ -157,13 +157,13 @@ func (w *window) unsent(f *flight, now time.Time) {
 	}
 }
 
-// lost makes everything that was on its way due again: the connection is gone, and perhaps the broker with all it held.
+// lost makes everything due again: the connection is gone, and perhaps the broker with all it held. Reconnecting has its own
+// backoff, so whoever answers at the new end is asked at once, with one batch if this one was silent.
 func (w *window) lost(now time.Time) {
 	for _, f := range w.flights {
-		if f.out {
-			f.out, f.due = false, now
-		}
+		f.out, f.due = false, now
 	}
+	w.silent, w.pause = 0, time.Time{}
 }
 
 // wait is how long nothing happens by itself.
