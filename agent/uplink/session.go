@@ -43,7 +43,9 @@ func (u *Uplink) connection(ctx context.Context, broker *url.URL) (up bool, err 
 	s := &session{u: u, number: u.nextSession(), lost: make(chan error, 1), news: make(chan struct{}, 1)}
 	s.client = mqtt.NewClient(s.options(ctx, broker))
 	defer u.disconnected(broker)
-	if err := s.connect(ctx); err != nil {
+	err = s.connect(ctx)
+	u.unused = s.meter() == nil
+	if err != nil {
 		return false, &connectError{err}
 	}
 	defer s.guard(ctx)()

@@ -27,7 +27,8 @@ type Uplink struct {
 
 	// Used by Run alone.
 	win     *window
-	session uint64 // last number used
+	session uint64 // last number taken
+	unused  bool   // no broker has heard of it
 	faults  struct{ session, queue, silence, reject, ack fault }
 	brokers map[string]*fault
 }
@@ -149,6 +150,9 @@ func (u *Uplink) tell(broker *url.URL, err error) {
 // nextSession numbers a connection. When the number cannot be recorded, counting on in RAM is better than not sending: a full
 // disk is emptied by sending.
 func (u *Uplink) nextSession() uint64 {
+	if u.unused { // months offline must not wear the flash with numbers
+		return u.session
+	}
 	n, err := u.c.Session()
 	if err != nil {
 		u.faults.session.begin(u.c.Log, slog.LevelWarn, "session", "presence session cannot be recorded; it may be taken for an old one", "err", err)

@@ -203,16 +203,20 @@ func TestPresenceTellsCrashFromCleanStop(t *testing.T) {
 	if !ok {
 		t.Fatal("the broker does not know the agent")
 	}
+	secret := func(s string) { b.mu.Lock(); defer b.mu.Unlock(); b.secret = s }
+	secret("another") // so that it does not come back before its last will is out
 	cl.Stop(fmt.Errorf("cut by the test"))
-	waitFor(t, "the second session", func() bool { return b.retained() == "online 2" })
-	waitFor(t, "it to be up", func() bool { st := a.Stats(); return st.Connected && st.Connects == 2 })
+	waitFor(t, "the last will", func() bool { return b.retained() == "offline 1" })
+	secret("s3cret")
+	waitFor(t, "the new session", func() bool { st := a.Stats(); return st.Connected && st.Connects == 2 })
+	session := strings.TrimPrefix(b.retained(), "online ")
 	if err := a.stop(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "offline", func() bool { return b.retained() == "offline 2" })
+	waitFor(t, "offline", func() bool { return b.retained() == "offline "+session })
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if want := []string{"online 1", "offline 1", "online 2", "offline 2"}; !slices.Equal(b.presence, want) {
+	if want := []string{"online 1", "offline 1", "online " + session, "offline " + session}; !slices.Equal(b.presence, want) || session == "1" {
 		t.Errorf("presence %q, want %q", b.presence, want)
 	}
 	if a.Stats().Connected {
@@ -275,6 +279,23 @@ func TestTheNextBrokerIsTriedWhenOneIsGone(t *testing.T) {
 	waitFor(t, "an empty queue through the other broker", func() bool { return a.waiting() == 0 })
 	if st := a.Stats(); st.Broker != other.url() {
 		t.Errorf("connected to %s, want %s", st.Broker, other.url())
+	}
+}
+
+func TestAttemptsThatReachNobodyUseUpNoSession(t *testing.T) {
+	b := newBroker(t).start()
+	b.stop()
+	var asked atomic.Int64
+	a := newAgent(t, func(c *Config) {
+		c.MaxBackoff = time.Millisecond
+		c.Session = func() (uint64, error) { return uint64(asked.Add(1)), nil }
+	}, b.url())
+	waitFor(t, "the fault in the log", func() bool { return a.log.count("cannot be reached") == 1 })
+	a.put(t, 1)
+	b.start()
+	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+	if n := asked.Load(); n > 2 || b.retained() != fmt.Sprintf("online %d", n) {
+		t.Errorf("%d sessions asked for, presence %q", n, b.retained())
 	}
 }
 
