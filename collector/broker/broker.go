@@ -1,0 +1,185 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// Config says where the broker listens.
+type Config struct {
+	Listen         string // host:port; port 0 takes a free one
+	TLSCert        string // PEM files; both or none
+	TLSKey         string
+	Insecure       bool // allow connections without TLS on an address that is not loopback
+	MaxConnections int  // at once; default 20,000
+}
+
+// Authenticator knows the agents' secrets.
+type Authenticator interface {
+	Authenticate(a telemetry.Address, secret string) bool
+}
+
+// Parts are what a broker works with. All are needed.
+type Parts struct {
+	Auth Authenticator
+	// OnData gets each batch, on the goroutine of its connection; the payload is the callee's.
+	OnData func(topic string, payload []byte)
+	// OnPresence gets each word of an agent on itself, and the last will that an agent left.
+	OnPresence func(a telemetry.Address, p telemetry.Presence)
+	Metrics    prometheus.Registerer
+	Log        *slog.Logger
+}
+
+// Bounds on what one client may cost. An agent has a few batches under way and gets one small message for each.
+const (
+	maxPacket   = telemetry.MaxMessage + 1024 // the payload and its topic
+	maxPending  = 64                          // acknowledgements that wait for a slow client; more are dropped
+	maxInflight = 64
+	sessionTime = 60 // seconds that a session outlives its connection
+	maxPresence = 64 // bytes of a presence message
+)
+
+// Broker is safe for concurrent use.
+type Broker struct {
+	server  *mqtt.Server
+	gate    *gate
+	p       Parts
+	m       metrics
+	closing atomic.Bool
+}
+
+// New binds the address and prepares the broker; Run makes it serve.
+func New(c Config, p Parts) (*Broker, error) {
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 20_000
+	}
+	var certificates *tls.Config
+	if c.TLSCert != "" || c.TLSKey != "" {
+		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("mqtt.tls_cert and mqtt.tls_key: %w", err)
+		}
+		certificates = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	if certificates == nil && !c.Insecure && !Loopback(c.Listen) {
+		return nil, fmt.Errorf("mqtt.listen %s: not loopback, and without TLS every secret and every line could be read on the way; set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true", c.Listen)
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for MQTT: %w; mqtt.listen changes the address", err)
+	}
+	b := &Broker{p: p}
+	b.gate = newGate(l, certificates, c.MaxConnections, p.Log)
+	limits := mqtt.NewDefaultServerCapabilities()
+	limits.MaximumPacketSize = maxPacket
+	limits.MaximumClientWritesPending = maxPending
+	limits.MaximumInflight = maxInflight
+	limits.ReceiveMaximum = maxInflight
+	limits.MaximumSessionExpiryInterval = sessionTime
+	limits.TopicAliasMaximum = 0
+	limits.MaximumQos = 1
+	limits.MinimumProtocolVersion = 4
+	limits.SharedSubAvailable = 0
+	limits.WildcardSubAvailable = 0
+	limits.SubIDAvailable = 0
+	b.server = mqtt.New(&mqtt.Options{Capabilities: limits, InlineClient: true, Logger: quiet(p.Log), SysTopicResendInterval: 3600})
+	b.m = newMetrics(p.Metrics, b)
+	if err := b.setUp(); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("set up the MQTT broker: %w", err)
+	}
+	return b, nil
+}
+
+func (b *Broker) setUp() error {
+	if err := b.server.AddHook(&rules{b: b}, nil); err != nil {
+		return err
+	}
+	if err := b.server.AddListener(listeners.NewNet("mqtt", b.gate)); err != nil {
+		return err
+	}
+	if err := b.server.Subscribe(telemetry.Filter(telemetry.KindData), 1, func(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {
+		b.p.OnData(pk.TopicName, pk.Payload)
+	}); err != nil {
+		return err
+	}
+	return b.server.Subscribe(telemetry.Filter(telemetry.KindPresence), 2, func(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {
+		b.presence(pk.TopicName, pk.Payload)
+	})
+}
+
+// presence hands on what an agent says of itself. While the broker closes, connections end by its own doing, and
+// their wills say nothing about the agents.
+func (b *Broker) presence(topic string, payload []byte) {
+	if b.closing.Load() {
+		return
+	}
+	a, _, err := telemetry.ParseTopic(topic)
+	if err != nil {
+		return // the rules let no such topic through
+	}
+	p, err := telemetry.ParsePresence(payload)
+	if err != nil {
+		b.m.forbidden.WithLabelValues("presence").Inc()
+		return
+	}
+	b.p.OnPresence(a, p)
+}
+
+// Addr is the address that is listened on.
+func (b *Broker) Addr() string { return b.gate.Addr().String() }
+
+// Publish sends an acknowledgement or command to the agent that the topic names, at most once: when it is lost the
+// agent sends its batch again, and a second round trip for each would cost the agent's data plan more. An agent
+// that is not there is not an error.
+func (b *Broker) Publish(topic string, payload []byte) error {
+	if b.closing.Load() {
+		return fmt.Errorf("publish on %s: the broker is closing", topic)
+	}
+	return b.server.Publish(topic, payload, false, 0)
+}
+
+// closeTime bounds how long connections may take to end.
+const closeTime = 5 * time.Second
+
+// Run serves until ctx ends, and then ends every connection.
+func (b *Broker) Run(ctx context.Context) error {
+	if err := b.server.Serve(); err != nil {
+		return fmt.Errorf("serve MQTT: %w", err)
+	}
+	<-ctx.Done()
+	b.closing.Store(true)
+	closed := make(chan error, 1)
+	go func() { closed <- b.server.Close() }()
+	slow := time.NewTimer(closeTime)
+	defer slow.Stop()
+	select {
+	case err := <-closed:
+		return err
+	case <-slow.C:
+		b.gate.cut()
+		return <-closed
+	}
+}
+
+// Loopback tells whether an address to listen on can be reached from this machine alone.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,136 @@
+package broker
+
+import (
+	"errors"
+	"strings"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// rules is the hook through which the broker asks who may do what. The client id of a client that has signed in
+// is always "<site>.<agent>".
+type rules struct {
+	mqtt.HookBase
+	b *Broker
+}
+
+// ID names the hook.
+func (*rules) ID() string { return "nabz-rules" }
+
+// Provides names the questions that are answered here.
+func (*rules) Provides(question byte) bool {
+	switch question {
+	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnSessionEstablished, mqtt.OnDisconnect, mqtt.OnPublishDropped:
+		return true
+	}
+	return false
+}
+
+// clientID is how an agent names its connection.
+func clientID(a telemetry.Address) string { return a.Site + "." + a.Agent }
+
+// addressOf is the agent behind a client that has signed in.
+func addressOf(cl *mqtt.Client) telemetry.Address {
+	site, agent, _ := strings.Cut(cl.ID, ".") // ids hold no dot
+	return telemetry.Address{Site: site, Agent: agent}
+}
+
+// OnConnectAuthenticate lets an agent in that names itself twice and knows its secret. The broker asks nobody about
+// a last will when it comes to be sent, so the will is held against the rules here.
+func (r *rules) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
+	a, err := telemetry.ParseAddress(string(pk.Connect.Username))
+	will := pk.Connect
+	reason := ""
+	switch {
+	case err != nil:
+		reason = "user_name"
+	case cl.ID != clientID(a):
+		reason = "client_id"
+	case !r.b.p.Auth.Authenticate(a, string(pk.Connect.Password)):
+		reason = "secret"
+	case will.WillFlag && (will.WillTopic != a.Topic(telemetry.KindPresence) || len(will.WillPayload) > maxPresence):
+		reason = "will"
+	default:
+		return true
+	}
+	r.b.m.rejected.WithLabelValues(reason).Inc()
+	r.b.m.limit(func(more int64) {
+		r.b.p.Log.Warn("MQTT sign-in is refused", "reason", reason, "user", short(string(pk.Connect.Username)),
+			"client_id", short(cl.ID), "remote", cl.Net.Remote, "others_not_logged", more)
+	})
+	return false
+}
+
+// OnPacketRead holds each publication against the rules before the broker does anything with it. Whoever breaks
+// one is disconnected, whatever the quality of service.
+func (r *rules) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	if pk.FixedHeader.Type != packets.Publish {
+		return pk, nil
+	}
+	reason := forbidden(addressOf(cl), pk)
+	if reason == "" {
+		return pk, nil
+	}
+	r.refuse(cl, reason, pk.TopicName)
+	return pk, packets.ErrRejectPacket
+}
+
+// forbidden is the rule that a publication breaks, or "".
+func forbidden(a telemetry.Address, pk packets.Packet) string {
+	switch pk.TopicName {
+	case a.Topic(telemetry.KindData), a.Topic(telemetry.KindResult):
+		if pk.FixedHeader.Retain {
+			return "retain"
+		}
+	case a.Topic(telemetry.KindPresence):
+		if len(pk.Payload) > maxPresence {
+			return "presence"
+		}
+	default:
+		return "publish"
+	}
+	return ""
+}
+
+// OnACLCheck lets an agent hear its own acknowledgements and commands, by their exact names. What it may publish
+// was decided when its packet was read.
+func (r *rules) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
+	a := addressOf(cl)
+	if write {
+		k := telemetry.Kind(topic[strings.LastIndexByte(topic, '/')+1:])
+		return k.FromAgent() && topic == a.Topic(k)
+	}
+	if topic == a.Topic(telemetry.KindAck) || topic == a.Topic(telemetry.KindCommand) {
+		return true
+	}
+	r.refuse(cl, "subscribe", topic)
+	return false
+}
+
+func (r *rules) refuse(cl *mqtt.Client, reason, topic string) {
+	r.b.m.forbidden.WithLabelValues(reason).Inc()
+	r.b.m.limit(func(more int64) {
+		r.b.p.Log.Warn("MQTT message or subscription is refused", "reason", reason, "agent", addressOf(cl).String(),
+			"topic", short(topic), "remote", cl.Net.Remote, "others_not_logged", more)
+	})
+}
+
+// OnSessionEstablished counts a sign-in.
+func (r *rules) OnSessionEstablished(*mqtt.Client, packets.Packet) { r.b.m.accepted.Inc() }
+
+// OnDisconnect counts those who sent too much at once.
+func (r *rules) OnDisconnect(cl *mqtt.Client, err error, _ bool) {
+	if errors.Is(err, packets.ErrPacketTooLarge) {
+		r.b.m.oversize.Inc()
+		r.b.p.Log.Warn("MQTT message over the limit; its sender is disconnected", "agent", addressOf(cl).String(), "limit_bytes", maxPacket)
+	}
+}
+
+// OnPublishDropped counts what a slow client did not take.
+func (r *rules) OnPublishDropped(*mqtt.Client, packets.Packet) { r.b.m.unsent.Inc() }
+
+// short makes foreign text fit for a log.
+func short(s string) string { return strings.ToValidUTF8(s[:min(len(s), 140)], "?") }
