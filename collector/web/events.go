@@ -141,7 +141,7 @@ func (s *server) send(w http.ResponseWriter, u update) bool {
 		return false
 	}
 	c := http.NewResponseController(w)
-	_ = c.SetWriteDeadline(time.Now().Add(sendWithin)) // the wall's clock, not ours; a writer without deadlines has none to lift
+	_ = c.SetWriteDeadline(time.Now().Add(sendWithin)) // deadlines are in real time; a writer that has none needs no lifting
 	if _, err := fmt.Fprintf(w, "retry: 3000\nid: %d\nevent: update\ndata: %s\n\n", u.At, data); err != nil {
 		return false
 	}

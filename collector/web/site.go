@@ -28,9 +28,13 @@ type sitePage struct {
 	RangeZone       string
 	Series          string // where the charts' data is
 	Outages         []outageRow
+	MoreOutages     int // that the page leaves out
 	Events          []eventRow
 	Fault           string // why there is no history
 }
+
+// maxOutages bounds the table of outages; the JSON has all.
+const maxOutages = 50
 
 type fact struct{ Word, Value, Note string }
 
@@ -97,13 +101,17 @@ func (p *sitePage) fill(h history, st *fleet.Status) {
 		p.Cards = append(p.Cards, card{Words: f.words, Availability: share(f.Availability, 2), WithoutPower: share(f.WithoutPower, 2),
 			Bounds: share(f.Lower, 2) + " to " + share(f.Upper, 2), Known: share(f.Completeness, 1), Citable: f.Citable, Why: f.Why})
 	}
-	for _, o := range h.Outages {
+	p.MoreOutages = max(0, len(h.Outages)-maxOutages)
+	for _, o := range h.Outages[:min(len(h.Outages), maxOutages)] {
 		row := outageRow{Start: moment(o.Start, st.Now), Machine: o.Start.Format(time.RFC3339), State: string(o.State), Word: stateWord(string(o.State)),
-			Length: length(time.Duration(o.Ms) * time.Millisecond), Cause: causeWord(o.Cause), Err: "± " + length(time.Duration(o.ErrMs)*time.Millisecond)}
-		if o.ErrMs > 0 && o.ErrMs < 1000 {
-			row.Err = "± 1 s"
+			Length: length(time.Duration(o.Ms) * time.Millisecond), Cause: causeWord(o.Cause), Err: "± " + length(time.Duration(o.ErrMs+999)*time.Millisecond)}
+		if o.ErrMs == 0 {
+			row.Err = "–"
 		}
-		if o.BeganEarly {
+		switch {
+		case o.Goes || o.BeganEarly && o.Ms == p.Range.Length.Milliseconds():
+			row.Note = "goes on"
+		case o.BeganEarly:
 			row.Note = "began before this period"
 		}
 		switch o.Cause {

@@ -53,6 +53,14 @@ const maxBoards = 256
 // New makes the handler. Timeouts are the caller's; an event stream lifts its own write deadline, and ends with
 // its request's context, so let http.Server.BaseContext end when the server is to stop.
 func New(c Config) (http.Handler, error) {
+	s, err := newServer(c)
+	if err != nil {
+		return nil, err
+	}
+	return secure(compress(s.routes())), nil
+}
+
+func newServer(c Config) (*server, error) {
 	if c.Live == nil || c.Store == nil || c.Now == nil {
 		return nil, errors.New("web: Live, Store and Now are required")
 	}
@@ -70,23 +78,26 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded templates: %w", err)
 	}
-	s := &server{Config: c, assets: assets, pages: pages, boards: make(chan struct{}, maxBoards)}
+	return &server{Config: c, assets: assets, pages: pages, boards: make(chan struct{}, maxBoards)}, nil
+}
+
+func (s *server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.board)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /sites/{id}", s.site)
-	mux.HandleFunc("GET /static/", assets.serve)
+	mux.HandleFunc("GET /static/", s.assets.serve)
 	mux.HandleFunc("GET /api/v1/sites", s.apiSites)
 	mux.HandleFunc("GET /api/v1/sites/{id}", s.apiSite)
 	mux.HandleFunc("GET /api/v1/sites/{id}/series", s.apiSeries)
 	mux.HandleFunc("/api/", s.apiUnknown)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
-	if c.Metrics != nil {
-		mux.Handle("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}))
+	if s.Metrics != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}))
 	}
 	mux.HandleFunc("/", s.unknown)
-	return secure(compress(mux)), nil
+	return mux
 }
 
 // policy lets a page load from this server only, and run nothing that is written into a page.

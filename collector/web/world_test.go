@@ -9,7 +9,9 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -53,14 +55,41 @@ func (gone) Query(context.Context, telemetry.Tier, string) ([]store.Series, erro
 	return nil, errors.New("connection refused")
 }
 
-func newWorld(t testing.TB, q Querier, at time.Time) *world {
+func newWorld(t testing.TB, q Querier, at time.Time) *world { return openWorld(t, q, at, t.TempDir()) }
+
+// manySites is a world of n sites, each with an agent and a plausible day.
+func manySites(t testing.TB, n int) *world {
+	t.Helper()
+	dir := t.TempDir()
+	var sites, agents strings.Builder
+	for i := range n {
+		fmt.Fprintf(&sites, "[[site]]\nid = \"site-%04d\"\nname = \"Village %d school\"\ndistrict = \"Karongi\"\noperator = \"Hill Networks\"\n", i, i)
+		fmt.Fprintf(&agents, "[[agent]]\naddress = \"site-%04d/router\"\nsecret_sha256 = \"%064d\"\n", i, i)
+	}
+	for name, text := range map[string]string{"sites.toml": sites.String(), "agents.toml": agents.String()} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := openWorld(t, nothing{}, noon, dir)
+	for i := range n {
+		rnd := rand.New(rand.NewPCG(uint64(i), 3))
+		lines, o := past(uint64(i), 25, noon)
+		if o.State == telemetry.StateUp && i%50 == 0 {
+			o = open(telemetry.StateDown, telemetry.CauseBackhaul, o.Length)
+		}
+		w.tell(telemetry.Address{Site: fmt.Sprintf("site-%04d", i), Agent: "router"}, noon, o, append(lines, minute(rnd, noon, time.Minute)...)...)
+	}
+	return w
+}
+
+func openWorld(t testing.TB, q Querier, at time.Time, dir string) *world {
 	t.Helper()
 	zone, err := time.LoadLocation("Africa/Kigali")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, at: at, zone: zone}
-	dir := t.TempDir()
 	if w.reg, err = fleet.OpenRegistry(filepath.Join(dir, "sites.toml"), filepath.Join(dir, "agents.toml")); err != nil {
 		t.Fatal(err)
 	}
@@ -124,15 +153,21 @@ func parsed(t testing.TB, lines ...*telemetry.Line) []telemetry.Parsed {
 	return good
 }
 
-// tell delivers a batch sealed at that time.
+// tell delivers a batch sealed at that time, now.
 func (w *world) tell(a telemetry.Address, at time.Time, open telemetry.OpenSpan, lines ...*telemetry.Line) {
+	w.t.Helper()
+	w.heard(a, w.now(), at, open, lines...)
+}
+
+// heard delivers a batch sealed at one time and received at another.
+func (w *world) heard(a telemetry.Address, received, at time.Time, open telemetry.OpenSpan, lines ...*telemetry.Line) {
 	w.t.Helper()
 	w.mu.Lock()
 	w.seq++
 	seq := w.seq
 	w.mu.Unlock()
 	h := telemetry.Header{At: at, Boot: "0123abcd", Seq: seq, Open: open, Clock: telemetry.ClockSynced}
-	w.live.Stored(a, w.now(), parsed(w.t, append([]*telemetry.Line{h.Line()}, lines...)...))
+	w.live.Stored(a, received, parsed(w.t, append([]*telemetry.Line{h.Line()}, lines...)...))
 }
 
 func open(state telemetry.State, cause telemetry.Cause, for_ time.Duration) telemetry.OpenSpan {
@@ -157,7 +192,7 @@ func (w *world) want(path string, status int, parts ...string) string {
 	}
 	for _, p := range parts {
 		if !strings.Contains(body, p) {
-			w.t.Errorf("%s does not say %q:\n%s", path, p, body)
+			w.t.Errorf("%s does not say %q; it says:\n%.3000s", path, p, regexp.MustCompile(`(<[^>]*>|\s)+`).ReplaceAllString(body, " "))
 		}
 	}
 	return body
@@ -267,18 +302,18 @@ func (w *world) settle() {
 		case 11:
 			continue
 		}
-		lines, o := past(uint64(i), 25, said)
+		state, cause, lasts := telemetry.StateUp, telemetry.CauseNone, 2*time.Minute
 		switch i {
 		case 1:
-			o = open(telemetry.StateDown, telemetry.CauseBackhaul, min(12*time.Minute, said.Sub(said.Truncate(time.Hour))))
+			state, cause, lasts = telemetry.StateDown, telemetry.CauseBackhaul, 12*time.Minute
 		case 5:
-			o = open(telemetry.StateDegraded, "", min(4*time.Minute, said.Sub(said.Truncate(time.Hour))))
-		default:
-			o.State, o.Cause = telemetry.StateUp, ""
+			state, lasts = telemetry.StateDegraded, 4*time.Minute
 		}
-		w.tell(a, said.Add(-time.Minute), open(telemetry.StateUp, "", 0), append(lines, minute(rnd, said.Add(-time.Minute), time.Minute)...)...)
-		w.tell(a, said, o, minute(rnd, said, time.Minute)...)
+		lasts = min(lasts, said.Sub(said.Truncate(time.Hour))) // an open span begins at the hour at the latest
+		lines, before := past(uint64(i), 25, said.Add(-lasts))
+		lines = append(lines, telemetry.Span{Start: said.Add(-lasts - before.Length), Length: before.Length, State: telemetry.StateUp}.Line())
+		o := open(state, cause, lasts)
+		w.heard(a, said, said.Add(-time.Minute), open(telemetry.StateUp, "", 0), append(lines, minute(rnd, said.Add(-time.Minute), time.Minute)...)...)
+		w.heard(a, said, said, o, minute(rnd, said, time.Minute)...)
 	}
 }
-
-var _ = fmt.Sprint

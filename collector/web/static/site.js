@@ -14,8 +14,8 @@ const bits = (v) => {
   while (v >= 999.5 && i < 3) { v /= 1000; i++; }
   return `${v.toFixed(i && v < 9.95 ? 1 : 0)} ${units[i]}`;
 };
-const ms = (v) => (v == null ? '–' : `${v.toFixed(v < 9.95 ? 1 : 0)} ms`);
-const percent = (v) => (v == null ? '–' : `${v.toFixed(v < 9.95 && v > 0 ? 1 : 0)} %`);
+const ms = (v) => (v == null ? '–' : `${v.toFixed(v < 9.95 && v > 0 ? 1 : 0)} ms`);
+const percent = (v) => (v == null ? '–' : `${v.toFixed(v < 9.95 && v % 1 ? 1 : 0)} %`);
 
 // What each chart shows: series by their names in the JSON. A band is filled between its two.
 const charts = [
