@@ -1,10 +1,12 @@
 package uplink
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"time"
 
@@ -31,6 +33,8 @@ type Config struct {
 	MaxBackoff time.Duration     // longest wait between two attempts to connect; five times that between two attempts of a batch. 0: 60s
 	Window     int               // most batches under way at once. 0: 8
 
+	// Dial makes the connection under MQTT and TLS. nil: an ordinary net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Session returns the number for the next connection's presence, higher than any before. nil: counts from 1.
 	Session func() (uint64, error)
 	// OnAck is called for each batch that has left the queue, with the length of its payload, from the goroutine of Run: it must
@@ -83,6 +87,9 @@ func (c Config) fill() Config {
 	}
 	if c.OnAck == nil {
 		c.OnAck = func(telemetry.Ack, int) {}
+	}
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

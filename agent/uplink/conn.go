@@ -68,14 +68,14 @@ func (m *meter) count(n int) {
 func (m *meter) busy() bool { return m.writing.Load() > 0 }
 
 // dial connects to a broker. The meter sits under TLS, so that it counts what the link carries.
-func dial(ctx context.Context, u *url.URL, conf *tls.Config, total *atomic.Int64) (net.Conn, *meter, error) {
+func dial(ctx context.Context, connect func(ctx context.Context, network, address string) (net.Conn, error), u *url.URL, conf *tls.Config, total *atomic.Int64) (net.Conn, *meter, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"tcp": "1883", "tls": "8883"}[u.Scheme]
 	}
-	raw, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	raw, err := connect(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -86,7 +86,7 @@ func (s *session) options(ctx context.Context, broker *url.URL) *mqtt.ClientOpti
 		}
 	})
 	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
-		conn, m, err := dial(ctx, u, c.TLS, &s.u.total)
+		conn, m, err := dial(ctx, c.Dial, u, c.TLS, &s.u.total)
 		if err != nil {
 			return nil, err
 		}
