@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -92,3 +93,17 @@ func (c *gatedConn) Close() error {
 	c.gate.mu.Unlock()
 	return c.Conn.Close()
 }
+
+// quiet keeps an agent's complaints about its connection out of the log while the simulation has cut it.
+type quiet struct {
+	slog.Handler
+	gate *gate
+}
+
+func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
+	return q.gate.isOpen() && q.Handler.Enabled(ctx, l)
+}
+
+func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a), q.gate} }
+
+func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name), q.gate} }
