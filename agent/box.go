@@ -1,0 +1,121 @@
+package agent
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/smartvillage/nabz/agent/spool"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+const (
+	boxLines = 5000      // lines of one batch
+	boxBytes = 256 << 10 // text of one batch
+	boxRoom  = 1 << 20   // text of one tier that is kept while the disk takes nothing
+)
+
+// box gathers lines by tier until they are sealed.
+type box struct {
+	c      RecorderConfig
+	log    *slog.Logger
+	tiers  [telemetry.Ledger + 1][]part
+	sealed []byte
+	lastAt time.Time // time of the last header: they rise strictly
+	faults int       // since the disk last took something
+}
+
+// part is what fits in one batch.
+type part struct {
+	text  []byte
+	lines int
+}
+
+// add takes a line. One that the schema refuses is a mistake in this program: it is left out and told.
+func (b *box) add(l *telemetry.Line) {
+	tier, err := telemetry.Check(l)
+	if err != nil {
+		b.log.Error("a line of ours is against the schema", "err", err)
+		return
+	}
+	parts := b.tiers[tier]
+	if n := len(parts); n == 0 || parts[n-1].lines >= boxLines || len(parts[n-1].text) >= boxBytes {
+		if n >= boxRoom/boxBytes { // the disk is at fault, and it has been told
+			parts = parts[1:]
+		}
+		parts = append(parts, part{})
+	}
+	last := &parts[len(parts)-1]
+	if text, err := l.Append(last.text); err == nil {
+		last.text, last.lines = text, last.lines+1
+	} else {
+		b.log.Error("a line of ours cannot be encoded", "err", err)
+	}
+	b.tiers[tier] = parts
+}
+
+func (b *box) waiting(t telemetry.Tier) bool { return len(b.tiers[t]) > 0 }
+
+// next is the time for the next header: now, or later than the header before.
+func (b *box) next(now time.Time) time.Time {
+	now = now.Truncate(time.Millisecond)
+	if !now.After(b.lastAt) {
+		return b.lastAt.Add(time.Millisecond)
+	}
+	return now
+}
+
+// seal puts what waits of a tier into the spool; with nothing waiting, a header alone. What the disk does not
+// take waits for the next time.
+func (b *box) seal(t telemetry.Tier, now time.Time, open telemetry.OpenSpan) {
+	if len(b.tiers[t]) == 0 {
+		b.tiers[t] = []part{{}}
+	}
+	for len(b.tiers[t]) > 0 {
+		p := b.tiers[t][0]
+		if err := b.put(t, p, now, open); err != nil {
+			b.fault(err)
+			if p.lines == 0 {
+				b.tiers[t] = b.tiers[t][1:]
+			}
+			return
+		}
+		b.fault(nil)
+		b.tiers[t] = b.tiers[t][1:]
+	}
+	b.tiers[t] = nil
+	b.c.Wake()
+}
+
+func (b *box) put(t telemetry.Tier, p part, now time.Time, open telemetry.OpenSpan) error {
+	stats := b.c.Queue.Stats()
+	h := telemetry.Header{At: b.next(now), Boot: b.c.Boot, Seq: b.c.Queue.NextSeq(), Open: open,
+		SpoolBytes: stats.Bytes, SpoolLines: stats.Lines, WireBytes: b.c.WireBytes(), Clock: b.c.Clock.Status()}
+	text, err := h.Line().Append(nil)
+	if err != nil {
+		return err
+	}
+	if b.sealed, err = b.c.Codec.Seal(b.sealed[:0], append(text, p.text...), telemetry.Zstd); err != nil {
+		return err
+	}
+	batch := spool.Batch{Seq: h.Seq, Tier: t, Boot: b.c.Boot, Lines: p.lines + 1, Payload: b.sealed}
+	if err := b.c.Queue.Put(batch); err != nil {
+		return fmt.Errorf("put batch %d into the spool: %w", h.Seq, err)
+	}
+	b.lastAt = h.At
+	return nil
+}
+
+// fault tells a lasting fault of the disk when it begins and when it ends.
+func (b *box) fault(err error) {
+	switch {
+	case err != nil && b.faults == 0:
+		b.faults++
+		b.log.Error("the disk takes nothing; lines wait in RAM", "err", err)
+	case err != nil:
+		b.faults++
+	case b.faults > 0:
+		b.log.Info("the disk works again", "faults", b.faults)
+		b.faults = 0
+	}
+}

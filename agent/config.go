@@ -1,0 +1,225 @@
+package agent
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/smartvillage/nabz/agent/probe"
+	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// Example is the commented configuration with every key at its default.
+//
+//go:embed agent.example.toml
+var Example string
+
+// Config is all that the agent can be told. agent.example.toml says what each key means and takes.
+type Config struct {
+	Site          string        `toml:"site"`
+	Agent         string        `toml:"agent"`
+	Brokers       []string      `toml:"brokers"`
+	SecretFile    string        `toml:"secret_file"`
+	CAFile        string        `toml:"ca_file"`
+	DataDir       string        `toml:"data_dir"`
+	SpoolMaxBytes int64         `toml:"spool_max_bytes"`
+	ReportEvery   conf.Duration `toml:"report_every"`
+	MarkEvery     conf.Duration `toml:"mark_every"`
+	ResumeWait    conf.Duration `toml:"resume_wait"`
+	LogLevel      string        `toml:"log_level"`
+	Uplink        UplinkConfig  `toml:"uplink"`
+	Probe         ProbeConfig   `toml:"probe"`
+	Sampler       SamplerConfig `toml:"sampler"`
+
+	Version string                // of the program, for the boot event
+	Notify  func(state ...string) // tells the service manager; nil tells nobody
+}
+
+// UplinkConfig is how batches travel.
+type UplinkConfig struct {
+	Keepalive  conf.Duration `toml:"keepalive"`
+	AckTimeout conf.Duration `toml:"ack_timeout"`
+	MaxBackoff conf.Duration `toml:"max_backoff"`
+	Window     int           `toml:"window"`
+}
+
+// ProbeConfig is whom to ask and how often.
+type ProbeConfig struct {
+	Every       conf.Duration `toml:"every"`
+	SampleEvery conf.Duration `toml:"sample_every"`
+	Method      string        `toml:"method"`
+	Count       int           `toml:"count"`
+	Confirm     int           `toml:"confirm"`
+	Timeout     conf.Duration `toml:"timeout"`
+	TCPPort     int           `toml:"tcp_port"`
+	Anchors     []string      `toml:"anchors"`
+	Gateway     string        `toml:"gateway"`
+	Interface   string        `toml:"interface"`
+	DNSName     string        `toml:"dns_name"`
+	DNSTimeout  conf.Duration `toml:"dns_timeout"`
+	DNSEvery    int           `toml:"dns_every"`
+	LossPct     float64       `toml:"loss_pct"`
+	MedianRTT   conf.Duration `toml:"median_rtt"`
+	WANEvidence string        `toml:"wan_evidence"`
+}
+
+// SamplerConfig is what to read of the machine.
+type SamplerConfig struct {
+	Interfaces []string `toml:"interfaces"`
+}
+
+// Defaults is the configuration of the example file.
+func Defaults() Config {
+	d := func(t time.Duration) conf.Duration { return conf.Duration(t) }
+	return Config{
+		Agent: "main", Brokers: []string{"mqtt://127.0.0.1:1883"}, SecretFile: "/etc/nabz/secret", DataDir: "/var/lib/nabz-agent",
+		SpoolMaxBytes: 4 << 20, ReportEvery: d(time.Minute), MarkEvery: d(time.Minute), ResumeWait: d(2 * time.Minute), LogLevel: "info",
+		Uplink: UplinkConfig{Keepalive: d(time.Minute), AckTimeout: d(30 * time.Second), MaxBackoff: d(time.Minute), Window: 8},
+		Probe: ProbeConfig{Every: d(time.Minute), SampleEvery: d(time.Minute), Method: "auto", Count: 2, Confirm: 8, Timeout: d(2 * time.Second), TCPPort: 53,
+			Anchors: []string{"1.1.1.1", "8.8.8.8", "9.9.9.9"}, DNSName: "example.com", DNSTimeout: d(3 * time.Second), DNSEvery: 5,
+			LossPct: 20, MedianRTT: d(400 * time.Millisecond), WANEvidence: "auto"},
+		Sampler: SamplerConfig{Interfaces: []string{}},
+	}
+}
+
+// Address is the site and agent as one.
+func (c *Config) Address() telemetry.Address { return telemetry.Address{Site: c.Site, Agent: c.Agent} }
+
+// Validate reports every value that cannot be, with the line of its key where d has one.
+func (c *Config) Validate(d *conf.Doc) error {
+	v := validator{doc: d}
+	if c.Site == "" {
+		v.fault("site", "is not set; name the site that this agent measures, as the list of sites does")
+	} else {
+		v.check("site", telemetry.CheckID("site", c.Site))
+	}
+	v.check("agent", telemetry.CheckID("agent", c.Agent))
+	if len(c.Brokers) == 0 {
+		v.fault("brokers", "is empty; name at least one, such as \"mqtts://noc.example.org:8883\"")
+	}
+	for i, b := range c.Brokers {
+		v.check(fmt.Sprintf("brokers[%d]", i), checkBroker(b))
+	}
+	if c.SecretFile == "" {
+		v.fault("secret_file", "is empty; name the file that holds this agent's secret")
+	}
+	if c.DataDir == "" {
+		v.fault("data_dir", "is empty; name a folder that the agent may write to")
+	}
+	between(&v, "spool_max_bytes", c.SpoolMaxBytes, 64<<10, 1<<40)
+	v.duration("report_every", c.ReportEvery, time.Second, time.Hour)
+	v.duration("mark_every", c.MarkEvery, time.Second, time.Hour)
+	v.duration("resume_wait", c.ResumeWait, time.Second, time.Hour)
+	v.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	v.duration("uplink.keepalive", c.Uplink.Keepalive, 10*time.Second, time.Hour)
+	v.duration("uplink.ack_timeout", c.Uplink.AckTimeout, time.Second, time.Hour)
+	v.duration("uplink.max_backoff", c.Uplink.MaxBackoff, time.Second, time.Hour)
+	between(&v, "uplink.window", c.Uplink.Window, 1, 100)
+	c.Probe.validate(&v)
+	for i, name := range c.Sampler.Interfaces {
+		if name == "" || len(name) > 15 || strings.ContainsAny(name, "/ ") {
+			v.fault(fmt.Sprintf("sampler.interfaces[%d]", i), "%q is not the name of an interface", name)
+		}
+	}
+	return errors.Join(v.faults...)
+}
+
+func (c *ProbeConfig) validate(v *validator) {
+	v.duration("probe.every", c.Every, 10*time.Second, time.Hour)
+	v.duration("probe.sample_every", c.SampleEvery, c.Every.Std(), 24*time.Hour)
+	v.oneOf("probe.method", c.Method, "auto", "icmp", "tcp")
+	between(v, "probe.count", c.Count, 1, 20)
+	between(v, "probe.confirm", c.Confirm, 0, 50)
+	v.duration("probe.timeout", c.Timeout, 100*time.Millisecond, 30*time.Second)
+	between(v, "probe.tcp_port", c.TCPPort, 1, 65535)
+	for i, a := range c.Anchors {
+		_, err := probe.ParseTarget(a)
+		v.check(fmt.Sprintf("probe.anchors[%d]", i), err)
+	}
+	if c.Gateway != "" {
+		_, err := probe.ParseTarget(c.Gateway)
+		v.check("probe.gateway", err)
+	}
+	v.duration("probe.dns_timeout", c.DNSTimeout, 100*time.Millisecond, 30*time.Second)
+	between(v, "probe.dns_every", c.DNSEvery, 1, 1000)
+	between(v, "probe.loss_pct", c.LossPct, 0, 100)
+	v.duration("probe.median_rtt", c.MedianRTT, time.Millisecond, time.Minute)
+	v.oneOf("probe.wan_evidence", c.WANEvidence, "auto", "yes", "no")
+}
+
+func checkBroker(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || u.Port() == "" || u.Path != "" || !slices.Contains([]string{"mqtt", "mqtts", "tcp", "tls", "ssl"}, u.Scheme) {
+		return fmt.Errorf("%q is not a broker; write it as \"mqtt://host:1883\" or, for TLS, \"mqtts://host:8883\"", text)
+	}
+	if u.User != nil {
+		return errors.New("holds a user; the agent's name and its secret file are what it signs in with")
+	}
+	return nil
+}
+
+// onLoopback tells whether a broker is on this machine, so that reaching it proves nothing about the link.
+func onLoopback(broker string) bool {
+	u, err := url.Parse(broker)
+	if err != nil {
+		return false
+	}
+	host := u.Hostname()
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// readSecret reads the first line of the file.
+func readSecret(file string) (string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w; put this agent's secret there, or set secret_file", err)
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	line = strings.TrimSpace(line)
+	if line == "" || len(line) > 1024 {
+		return "", fmt.Errorf("read secret: %s holds none; put this agent's secret on its first line", file)
+	}
+	return line, nil
+}
+
+// validator gathers faults.
+type validator struct {
+	doc    *conf.Doc
+	faults []error
+}
+
+func (v *validator) fault(key, format string, a ...any) {
+	v.faults = append(v.faults, v.doc.Faultf(key, format, a...))
+}
+
+func (v *validator) check(key string, err error) {
+	if err != nil {
+		v.fault(key, "%w", err)
+	}
+}
+
+func (v *validator) duration(key string, d conf.Duration, lo, hi time.Duration) {
+	if d.Std() < lo || d.Std() > hi {
+		v.fault(key, "%v is outside %v to %v", d, conf.Duration(lo), conf.Duration(hi))
+	}
+}
+
+func (v *validator) oneOf(key, got string, want ...string) {
+	if !slices.Contains(want, got) {
+		v.fault(key, "%q is none of %s", got, strings.Join(want, ", "))
+	}
+}
+
+func between[T int | int64 | float64](v *validator, key string, got, lo, hi T) {
+	if got < lo || got > hi {
+		v.fault(key, "%v is outside %v to %v", got, lo, hi)
+	}
+}

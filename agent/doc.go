@@ -1,0 +1,7 @@
+// Package agent measures a site's link and machine and hands what it found to the collector.
+//
+// In: a Config. Out: batches of lines in the spool, from where the uplink takes them to the collector.
+// It guarantees that what a batch holds never changes once it is sealed, that the time up to now is told without gap or
+// overlap while it runs, and that a line leaves the disk only when the collector has stored it.
+// A power cut loses the minute that was not sealed yet and the sums of the hour; the span that was open is closed on return.
+package agent

@@ -1,0 +1,112 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"hash/crc32"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/shirou/gopsutil/v3/host"
+
+	"github.com/smartvillage/nabz/agent/clock"
+	"github.com/smartvillage/nabz/agent/probe"
+)
+
+// procNet is where Linux tells its routes.
+const procNet = "/proc/net"
+
+// bootID names this boot of the machine.
+func bootID(ctx context.Context) (string, error) {
+	var booted time.Time
+	if s, err := host.BootTimeWithContext(ctx); err == nil && s > 0 {
+		booted = time.Unix(int64(s), 0)
+	}
+	return clock.BootID(os.ReadFile, booted)
+}
+
+// route is the way out as configured, or as the kernel has it now.
+func (c *ProbeConfig) route() probe.Route {
+	r, err := probe.DefaultRoute(procNet)
+	if err != nil {
+		r.Up = true // a platform that does not tell its routes: then silence of the anchors is all there is to go by
+	}
+	if c.Interface != "" && c.Interface != r.Interface {
+		i, err := net.InterfaceByName(c.Interface)
+		r = probe.Route{Interface: c.Interface, Up: err == nil && i.Flags&net.FlagUp != 0 && i.Flags&net.FlagRunning != 0}
+	}
+	if a, err := netip.ParseAddr(c.Gateway); err == nil {
+		r.Gateway, r.Up = a, r.Up || c.Interface == ""
+	}
+	return r
+}
+
+// wanProves tells whether traffic on the WAN interface proves that the internet works.
+func (c *ProbeConfig) wanProves() bool {
+	if c.WANEvidence != "auto" {
+		return c.WANEvidence == "yes"
+	}
+	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
+	return err == nil && strings.TrimSpace(string(b)) == "1"
+}
+
+// tlsConfig trusts the certificates in file, or the system's.
+func tlsConfig(file string) (*tls.Config, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if file == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	t.RootCAs = x509.NewCertPool()
+	if !t.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read ca_file: %s holds no certificate in PEM form", file)
+	}
+	return t, nil
+}
+
+// evidence is when internet traffic was last seen to flow. Safe for concurrent use.
+type evidence struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (e *evidence) seen(at time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if at.After(e.at) {
+		e.at = at
+	}
+}
+
+func (e *evidence) last() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.at
+}
+
+// configChanged compares the configuration with that of the run before and keeps it for the next one. The first run has
+// none to compare with.
+func configChanged(c Config) (bool, error) {
+	c.Version, c.Notify = "", nil
+	now := fmt.Sprintf("%08x\n", crc32.ChecksumIEEE(fmt.Appendf(nil, "%+v", c)))
+	file := filepath.Join(c.DataDir, "configuration.crc")
+	before, err := os.ReadFile(file)
+	if err == nil && string(before) == now {
+		return false, nil
+	}
+	changed := err == nil
+	if err := os.WriteFile(file, []byte(now), 0o600); err != nil {
+		return changed, fmt.Errorf("remember the configuration: %w", err)
+	}
+	return changed, nil
+}

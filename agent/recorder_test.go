@@ -1,0 +1,333 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/smartvillage/nabz/agent/ledger"
+	"github.com/smartvillage/nabz/agent/probe"
+	"github.com/smartvillage/nabz/agent/sampler"
+	"github.com/smartvillage/nabz/agent/spool"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// fakeClock runs with the bubble's time, beside it by an offset.
+type fakeClock struct {
+	offset time.Duration
+	known  bool
+}
+
+func (c *fakeClock) Now() time.Time { return time.Now().Add(c.offset).UTC() }
+func (c *fakeClock) Status() telemetry.Clock {
+	if c.known {
+		return telemetry.ClockSynced
+	}
+	return telemetry.ClockEstimated
+}
+
+// fakeQueue keeps what was put, and the order of batches and marks.
+type fakeQueue struct {
+	batches []spool.Batch
+	marks   []spool.Mark
+	order   []string
+	stats   spool.Stats
+	full    error
+}
+
+func (q *fakeQueue) NextSeq() uint64 { return uint64(len(q.batches)) + 1 }
+func (q *fakeQueue) Put(b spool.Batch) error {
+	if q.full != nil {
+		return q.full
+	}
+	b.Payload = bytes.Clone(b.Payload)
+	q.batches, q.order = append(q.batches, b), append(q.order, b.Tier.String())
+	return nil
+}
+func (q *fakeQueue) SetMark(m spool.Mark) error {
+	q.marks, q.order = append(q.marks, m), append(q.order, "mark")
+	return q.full
+}
+func (q *fakeQueue) Stats() spool.Stats { return q.stats }
+
+const boot = "4f2a9c1b"
+
+type rig struct {
+	*Recorder
+	q     *fakeQueue
+	clock *fakeClock
+	codec *telemetry.Codec
+	seen  int
+}
+
+func newRig(t *testing.T, mark *spool.Mark) *rig {
+	codec, err := telemetry.NewCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(codec.Close)
+	// The bubble's time begins in 2000; the agent's is the autumn of 2026, at 12:00:00 UTC.
+	g := &rig{q: &fakeQueue{}, clock: &fakeClock{offset: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Sub(time.Now()), known: true}, codec: codec}
+	g.Recorder = NewRecorder(RecorderConfig{Boot: boot, Clock: g.clock, Known: func() bool { return g.clock.known }, Queue: g.q, Codec: codec, Mark: mark,
+		MarkEvery: time.Minute, WireBytes: func() int64 { return 7 }, Wake: func() {}, Log: slog.New(slog.DiscardHandler)})
+	return g
+}
+
+// news is what was sealed since the last call, as text without the batch lines, after checking these.
+func (g *rig) news(t *testing.T) string {
+	t.Helper()
+	var out strings.Builder
+	for _, b := range g.q.batches[g.seen:] {
+		text, _, err := g.codec.Open(nil, b.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good, bad, err := telemetry.Parse(text)
+		if err != nil || len(bad) > 0 {
+			t.Fatal(bad, err)
+		}
+		h, err := telemetry.HeaderOf(&good[0].Line)
+		if err != nil || h.Seq != b.Seq || h.Boot != boot || len(good) != b.Lines {
+			t.Errorf("header %+v of batch %d with %d lines: %v", h, b.Seq, b.Lines, err)
+		}
+		for _, l := range good[1:] {
+			if l.Tier != b.Tier {
+				t.Errorf("a %s line in a %s batch: %s", l.Tier, b.Tier, l.Raw)
+			}
+			out.Write(l.Raw)
+			out.WriteByte('\n')
+		}
+	}
+	g.seen = len(g.q.batches)
+	return out.String()
+}
+
+func up(t *rig) {
+	now := time.Now()
+	t.Verdict(probe.Verdict{State: telemetry.StateUp, At: now, Until: now})
+}
+
+func nothing() sampler.State {
+	n := math.NaN()
+	return sampler.State{CPUPct: n, MemPct: n, DiskPct: n, Load1: n, TempC: n, UptimeSec: -1}
+}
+
+func lacks(t *testing.T, got string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(got, w) {
+			t.Errorf("lacks %q in\n%s", w, got)
+		}
+	}
+}
+
+func TestAChangeOfStateIsSealedAtOnceWithTheMarkBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		up(g)
+		time.Sleep(90 * time.Second)
+		g.q.order = nil
+		g.Verdict(probe.Verdict{State: telemetry.StateUp, At: time.Now(), Until: time.Now(), Pending: true})
+		g.Tick(nil, nothing())
+		if len(g.q.order) != 0 {
+			t.Errorf("sealed %v while an outage was suspected", g.q.order)
+		}
+		time.Sleep(time.Second)
+		g.news(t)
+		g.Verdict(probe.Verdict{State: telemetry.StateDown, Cause: telemetry.CauseLocal, At: time.Now().Add(-31 * time.Second), Err: 30 * time.Second, Until: time.Now()})
+		if got, want := fmt.Sprint(g.q.order), "[mark ledger detail]"; got != want {
+			t.Errorf("order %s, want %s", got, want)
+		}
+		if got, want := g.news(t), "span,state=up ms=60000i,err_ms=30000i 1795435200000\n"; got != want {
+			t.Errorf("got %q want %q", got, want)
+		}
+		if m := g.q.marks[len(g.q.marks)-1]; m.Open.State != telemetry.StateDown || m.Open.Length < 31*time.Second || m.Clean {
+			t.Errorf("mark %+v", m)
+		}
+	})
+}
+
+func TestTheMinuteIsToldInItsTiers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		s := probe.Sample{Quality: ledger.Quality{Sent: 2, Lost: 1, RTTs: []time.Duration{30 * time.Millisecond}}}
+		g.Verdict(probe.Verdict{State: telemetry.StateUp, At: time.Now(), Until: time.Now(), Internet: s, Gateway: s})
+		from := time.Now()
+		time.Sleep(time.Minute)
+		g.Verdict(probe.Verdict{State: telemetry.StateUp, At: time.Now(), Until: time.Now(), Internet: s})
+		h := nothing()
+		h.Load1 = 0.5
+		g.Event("boot", "hello")
+		g.Tick([]sampler.Traffic{{Interface: "wan", WAN: true, From: from, To: time.Now(), RxBytes: 1000, TxBytes: 10, RxPeak: 800, TxPeak: 8, PeakKnown: true}, {Interface: "lan", From: from, To: time.Now()}}, h)
+		lacks(t, g.news(t), "link,target=internet sent=4i,lost=2i,rtt_min_ms=30,rtt_avg_ms=30,rtt_max_ms=30,jitter_ms=0 1795435260000\n",
+			"link,target=gateway sent=2i,lost=1i", "traffic,iface=wan rx_bytes=1000i,tx_bytes=10i,rx_peak_bps=800i,tx_peak_bps=8i,errs=0i,drops=0i 1795435260000\n",
+			"traffic,iface=lan rx_bytes=0i,tx_bytes=0i,errs=0i,drops=0i", "host load1=0.5 1795435260000\n", `event,kind=boot detail="hello" 1795435260000`)
+		time.Sleep(time.Hour)
+		g.Tick(nil, nothing())
+		lacks(t, g.news(t), "hour ms=3600000i,rtt_le_25=0i,rtt_le_50=2i,rtt_le_100=2i,rtt_le_150=2i,rtt_le_300=2i,rtt_le_600=2i,rtt_le_1200=2i,rtt_le_inf=2i,sent=4i,lost=2i,rx_bytes=1000i,tx_bytes=10i,rx_peak_bps=800i,tx_peak_bps=8i 1795435200000\n",
+			"span,state=up ms=3600000i,err_ms=0i 1795435200000\n")
+		time.Sleep(time.Minute)
+		g.Close(nil, nothing())
+		lacks(t, g.news(t), "span,state=up ms=120000i,err_ms=0i 1795438800000\n", "hour ms=120000i 1795438800000\n")
+		last := g.q.marks[len(g.q.marks)-1]
+		if !last.Clean || last.Open.State != "" || !last.At.After(g.box.lastAt) {
+			t.Errorf("the last mark is %+v, the last header is of %v", last, g.box.lastAt)
+		}
+	})
+}
+
+func TestNothingIsStampedUntilTheClockIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		truth := g.clock.offset
+		g.clock.known, g.clock.offset = false, 0 // the year 2000
+		g.Hello()
+		g.Settle()
+		g.news(t)
+		up(g)
+		for range 3 {
+			time.Sleep(time.Minute)
+			g.Tick([]sampler.Traffic{{Interface: "wan", From: time.Now().Add(-time.Minute), To: time.Now(), RxBytes: 5}}, nothing())
+		}
+		if n := len(g.q.batches); n != 1 {
+			t.Fatalf("%d batches were sealed, want the hello alone", n)
+		}
+		g.clock.known, g.clock.offset = true, truth
+		time.Sleep(time.Second)
+		up(g)
+		lacks(t, g.news(t), "traffic,iface=wan rx_bytes=5i,tx_bytes=0i,errs=0i,drops=0i 1795435260000\n", "1795435320000\n", "1795435380000\n")
+		g.Close(nil, nothing())
+		lacks(t, g.news(t), "span,state=up ms=181000i,err_ms=0i 1795435200000\n")
+	})
+}
+
+func TestWhatWaitsForTheClockIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.clock.known = false
+		g.Settle()
+		for range maxHeld + 5 {
+			g.Tick(nil, nothing())
+		}
+		g.clock.known = true
+		g.Tick(nil, nothing())
+		lacks(t, g.news(t), `event,kind=spool_overflow detail="5 measurements dropped while the clock was not known"`)
+	})
+}
+
+func TestAStepForwardLeavesAGapAndDoublesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		up(g)
+		time.Sleep(10 * time.Minute)
+		g.Tick(nil, nothing())
+		g.clock.offset += 2 * time.Hour
+		time.Sleep(time.Minute)
+		g.Tick(nil, nothing())
+		time.Sleep(time.Minute)
+		g.Close(nil, nothing())
+		got := g.news(t)
+		lacks(t, got, "span,state=up ms=720000i,err_ms=0i 1795442400000\n", "hour ms=660000i 1795435200000\n", "hour ms=60000i 1795443060000\n")
+		if n := strings.Count(got, "span,"); n != 1 {
+			t.Errorf("%d spans in\n%s", n, got)
+		}
+	})
+}
+
+func TestTheTimeBeforeTheStartIsToldOnceTheCollectorHasSpoken(t *testing.T) {
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	open := func(m time.Duration) telemetry.OpenSpan { return telemetry.OpenSpan{State: telemetry.StateUp, Length: m} }
+	for _, tt := range []struct {
+		name string
+		mark *spool.Mark
+		ack  *telemetry.Ack // nil: it never comes
+		want string
+	}{
+		{"power cut, the mark alone", &spool.Mark{Boot: "00000000", At: start.Add(-10 * time.Minute), Open: open(5 * time.Minute)}, &telemetry.Ack{Boot: boot},
+			"span,state=up ms=300000i,err_ms=60000i 1795434300000\nspan,cause=power,state=off ms=600000i,err_ms=60000i 1795434600000\n"},
+		{"power cut, the collector knows more", &spool.Mark{Boot: "00000000", At: start.Add(-10 * time.Minute), Open: open(5 * time.Minute)},
+			&telemetry.Ack{Boot: boot, Last: &telemetry.LastBatch{At: start.Add(-9 * time.Minute), Open: open(6 * time.Minute)}},
+			"span,state=up ms=360000i,err_ms=60000i 1795434300000\nspan,cause=power,state=off ms=540000i,err_ms=60000i 1795434660000\n"},
+		{"killed", &spool.Mark{Boot: boot, At: start.Add(-time.Minute)}, nil, "span,cause=agent,state=off ms=60000i,err_ms=60000i 1795435140000\n"},
+		{"shut down", &spool.Mark{Boot: "00000000", At: start.Add(-time.Minute), Clean: true}, nil, "span,cause=shutdown,state=off ms=60000i,err_ms=0i 1795435140000\n"},
+		{"first start", nil, nil, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, tt.mark)
+				g.Hello()
+				if n := len(g.q.batches); n != 1 || len(g.q.marks) != 0 {
+					t.Fatalf("%d batches and %d marks", n, len(g.q.marks))
+				}
+				time.Sleep(time.Second)
+				up(g)
+				g.Tick(nil, nothing())
+				if got := g.news(t); got != "" {
+					t.Errorf("told before the collector has spoken: %s", got)
+				}
+				if tt.ack != nil {
+					g.Acked(telemetry.Ack{Boot: "00000000"}) // of a batch that waited since the run before: says nothing of this
+					if g.settled {
+						t.Error("settled by an acknowledgement of another boot")
+					}
+					g.Acked(*tt.ack)
+				} else {
+					g.Settle()
+				}
+				if got := g.news(t); got != tt.want {
+					t.Errorf("\n got %s\nwant %s", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestLossesOfTheSpoolAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		g.q.stats = spool.Stats{CorruptRecords: 1, TornBytes: 12}
+		g.Tick(nil, nothing())
+		lacks(t, g.news(t), `event,kind=spool_corrupt detail="1 damaged records skipped, 12 torn bytes cut off"`)
+		for range 30 {
+			g.q.stats.DroppedBatches++
+			g.q.stats.DroppedLines += 8
+			time.Sleep(time.Minute)
+			g.Tick(nil, nothing())
+		}
+		if got := g.news(t); strings.Contains(got, "event") {
+			t.Errorf("told again within the hour:\n%s", got)
+		}
+		time.Sleep(time.Hour)
+		g.Tick(nil, nothing())
+		lacks(t, g.news(t), `event,kind=spool_overflow detail="30 batches with 240 lines dropped because the spool was full"`)
+	})
+}
+
+func TestADiskThatTakesNothingCostsNoLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		up(g)
+		g.q.full = errors.New("no space left on device")
+		for range 3 {
+			time.Sleep(time.Minute)
+			g.Tick([]sampler.Traffic{{Interface: "wan", From: time.Now(), To: time.Now(), RxBytes: 5}}, nothing())
+		}
+		g.q.full = nil
+		time.Sleep(time.Minute)
+		g.Tick(nil, nothing())
+		if got := g.news(t); strings.Count(got, "traffic") != 3 {
+			t.Errorf("got\n%s", got)
+		}
+	})
+}

@@ -1,0 +1,259 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/smartvillage/nabz/agent/clock"
+	"github.com/smartvillage/nabz/agent/ledger"
+	"github.com/smartvillage/nabz/agent/probe"
+	"github.com/smartvillage/nabz/agent/sampler"
+	"github.com/smartvillage/nabz/agent/spool"
+	"github.com/smartvillage/nabz/agent/uplink"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+const (
+	readEvery = 10 * time.Second // counters of the interfaces, for peaks and evidence
+	lastWords = 5 * time.Second  // for the last batches to be acknowledged at the end
+)
+
+// What the service manager is told.
+const (
+	notifyReady    = "READY=1"
+	notifyAlive    = "WATCHDOG=1"
+	notifyStopping = "STOPPING=1"
+)
+
+// Run measures and reports until ctx ends, and returns nil then. An error is a configuration or a disk that cannot work. At
+// the end the open span is closed and sealed, and the collector gets 5 s to take what waits; what it does not take stays on disk.
+func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
+	a, err := open(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+
+	above := context.WithoutCancel(ctx)
+	upCtx, stopUplink := context.WithCancel(above)
+	uplinkDone := make(chan error, 1)
+	go func() { uplinkDone <- a.uplink.Run(upCtx) }()
+
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return a.prober.Run(gctx, func(v probe.Verdict) {
+			select {
+			case a.verdicts <- v:
+			case <-gctx.Done():
+			}
+		})
+	})
+	g.Go(func() error { return a.record(gctx) })
+	g.Go(func() error {
+		select {
+		case err := <-uplinkDone:
+			uplinkDone <- err
+			return err
+		case <-gctx.Done():
+			return nil
+		}
+	})
+	err = g.Wait()
+
+	a.notify(notifyStopping)
+	a.drain(above)
+	stopUplink()
+	if e := <-uplinkDone; err == nil {
+		err = e
+	}
+	return err
+}
+
+// agent is one run, with its parts.
+type agent struct {
+	c        Config
+	log      *slog.Logger
+	boot     string
+	spool    *spool.Spool
+	codec    *telemetry.Codec
+	clock    *clock.Clock
+	uplink   *uplink.Uplink
+	prober   *probe.Prober
+	recorder *Recorder
+	evidence evidence
+	wan      bool // a WAN counter that moves is evidence
+	method   string
+	changed  bool // the configuration, since the run before
+	verdicts chan probe.Verdict
+	first    chan telemetry.Ack // the first acknowledgement of this boot
+	settled  bool               // it has come; used by the uplink's goroutine alone
+}
+
+func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error) {
+	a := &agent{c: c, log: log, verdicts: make(chan probe.Verdict), first: make(chan telemetry.Ack, 1)}
+	secret, err := readSecret(c.SecretFile)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := tlsConfig(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	if a.boot, err = bootID(ctx); err != nil {
+		return nil, err
+	}
+	targets := make([]probe.Target, len(c.Probe.Anchors))
+	for i, s := range c.Probe.Anchors {
+		if targets[i], err = probe.ParseTarget(s); err != nil {
+			return nil, fmt.Errorf("probe.anchors: %w", err)
+		}
+	}
+	network, method, err := probe.NewNet(ctx, probe.Method(c.Probe.Method), c.Probe.Timeout.Std(), uint16(c.Probe.TCPPort))
+	if err != nil {
+		return nil, err
+	}
+	a.method = method
+	if a.codec, err = telemetry.NewCodec(); err != nil {
+		return nil, err
+	}
+	if a.spool, err = spool.Open(c.DataDir, spool.Options{MaxBytes: c.SpoolMaxBytes, Log: log}); err != nil {
+		a.codec.Close()
+		return nil, fmt.Errorf("%w; set data_dir to a folder that the agent may write to", err)
+	}
+	mark, marked := a.spool.Mark()
+	a.clock = clock.New(clock.SystemReading, mark.At)
+	a.wan = c.Probe.wanProves()
+	if a.changed, err = configChanged(c); err != nil {
+		log.Warn("the next start cannot tell whether the configuration has changed", "err", err)
+	}
+	a.uplink = uplink.New(uplink.Config{
+		Brokers: c.Brokers, Address: c.Address(), Secret: secret, TLS: trust,
+		Keepalive: c.Uplink.Keepalive.Std(), AckTimeout: c.Uplink.AckTimeout.Std(), MaxBackoff: c.Uplink.MaxBackoff.Std(), Window: c.Uplink.Window,
+		Session: a.spool.NextSession, OnAck: a.acked, Log: log,
+	}, a.spool)
+	a.prober = probe.New(probe.Config{
+		Every: c.Probe.Every.Std(), SampleEvery: c.Probe.SampleEvery.Std(), Count: c.Probe.Count, Confirm: c.Probe.Confirm,
+		Anchors: targets, DNSName: c.Probe.DNSName, DNSTimeout: c.Probe.DNSTimeout.Std(), DNSEvery: c.Probe.DNSEvery,
+		Limits: ledger.Limits{LossPct: c.Probe.LossPct, MedianRTT: c.Probe.MedianRTT.Std()},
+		Route:  c.Probe.route, Evidence: a.evidence.last, Log: log,
+	}, network)
+	rc := RecorderConfig{Boot: a.boot, Clock: a.clock, Known: a.known, Queue: a.spool, Codec: a.codec, MarkEvery: c.MarkEvery.Std(),
+		WireBytes: func() int64 { return a.uplink.Stats().WireBytes }, Wake: a.uplink.Wake, Log: log}
+	if marked {
+		rc.Mark = &mark
+	}
+	a.recorder = NewRecorder(rc)
+	return a, nil
+}
+
+func (a *agent) close() error {
+	err := a.spool.Close()
+	a.codec.Close()
+	return err
+}
+
+func (a *agent) notify(state ...string) {
+	if a.c.Notify != nil {
+		a.c.Notify(state...)
+	}
+}
+
+// known tells whether the time can be believed: the collector has confirmed it, or the system's clock is set.
+func (a *agent) known() bool {
+	return a.clock.Status() == telemetry.ClockSynced || !clock.SystemReading().Wall.Before(clock.Floor())
+}
+
+// acked is called by the uplink for each batch that the collector has taken.
+func (a *agent) acked(k telemetry.Ack, _ int) {
+	s := a.uplink.Stats()
+	a.clock.Acked(k.Now, s.Rtt)
+	if !onLoopback(s.Broker) {
+		a.evidence.seen(time.Now())
+	}
+	if k.Boot == a.boot && !a.settled {
+		a.settled = true
+		a.first <- k
+	}
+}
+
+// record is the one goroutine that uses the recorder, and reads the machine for it.
+func (a *agent) record(ctx context.Context) error {
+	ifaces := sampler.NewInterfaces(a.c.Sampler.Interfaces, func() string { return a.c.Probe.route().Interface })
+	machine := sampler.NewHost(a.c.DataDir)
+	machine.Read(ctx) // the busy share of the cpu is counted from here
+	a.read(ctx, ifaces)
+	a.recorder.Hello()
+	a.recorder.Event("boot", fmt.Sprintf("nabz-agent %s on %s/%s, boot %s, asks by %s", a.c.Version, runtime.GOOS, runtime.GOARCH, a.boot, a.method))
+	if a.changed {
+		a.recorder.Event("config_change", "the configuration is not that of the run before")
+	}
+	a.notify(notifyReady)
+
+	read, report := time.NewTicker(min(readEvery, a.c.ReportEvery.Std())), time.NewTicker(a.c.ReportEvery.Std())
+	defer read.Stop()
+	defer report.Stop()
+	enough := time.NewTimer(a.c.ResumeWait.Std())
+	defer enough.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last := context.WithoutCancel(ctx)
+			a.read(last, ifaces)
+			a.recorder.Close(ifaces.Take(), machine.Read(last))
+			return nil
+		case v := <-a.verdicts:
+			a.recorder.Verdict(v)
+		case k := <-a.first:
+			a.recorder.Acked(k)
+		case <-enough.C:
+			a.recorder.Settle()
+		case <-read.C:
+			a.read(ctx, ifaces)
+			a.notify(notifyAlive)
+		case <-report.C:
+			a.tick(ctx, ifaces, machine)
+		}
+	}
+}
+
+// read takes the counters of the interfaces.
+func (a *agent) read(ctx context.Context, ifaces *sampler.Interfaces) {
+	flow, err := ifaces.Read(ctx)
+	if err != nil {
+		a.log.Debug("interface counters cannot be read", "err", err)
+		return
+	}
+	if a.wan && probe.Moved(flow.RxBytes, flow.RxPackets, flow.Elapsed) {
+		a.evidence.seen(flow.At)
+	}
+}
+
+// tick hands over what was sampled since the last one.
+func (a *agent) tick(ctx context.Context, ifaces *sampler.Interfaces, machine *sampler.Host) {
+	a.read(ctx, ifaces)
+	for _, s := range a.clock.Steps() {
+		a.recorder.Event("clock_step", s.String())
+	}
+	a.recorder.Tick(ifaces.Take(), machine.Read(ctx))
+}
+
+// drain gives the collector a moment to take what waits.
+func (a *agent) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for a.uplink.Stats().Connected && a.spool.Stats().Batches > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
