@@ -32,7 +32,8 @@ type LiveOptions struct {
 	// more rarely than that is given one and a half times its own interval.
 	UnreachableAfter time.Duration
 	// Deaf reports that the collector itself cannot take anything in, for example because InfluxDB is gone. Time
-	// spent deaf does not count as silence of an agent. nil means never.
+	// spent deaf does not count as silence of an agent. It is asked often, so it must not wait, nor call Live. nil
+	// means never.
 	Deaf func() bool
 }
 
@@ -91,7 +92,7 @@ func (l *Live) Stored(a telemetry.Address, at time.Time, lines []telemetry.Parse
 		ag.takeReadings(lines)
 	}
 	ag.past.Forget(at.Add(-ribbonFor).UnixMilli(), maxSegments)
-	l.watch.mark(a.Site, at)
+	l.watch.mark(a.Site, l.o.Now())
 }
 
 // Presence takes in what the broker was told of an agent's connection. What belongs to an older session than

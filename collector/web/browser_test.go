@@ -211,6 +211,7 @@ func TestASiteThatGoesDownTurnsRedWithoutReload(t *testing.T) {
 	}
 	w.trouble(Check{"InfluxDB", fmt.Errorf("connection refused; start influxd")})
 	b.until("the collector's own trouble", `document.getElementById('troubles').innerText.includes('start influxd')`)
+	b.picture("board-trouble", false)
 	w.trouble()
 	b.until("the end of the trouble", `document.getElementById('troubles').innerText === ''`)
 	b.quiet(host)
@@ -218,6 +219,7 @@ func TestASiteThatGoesDownTurnsRedWithoutReload(t *testing.T) {
 	server.CloseClientConnections()
 	server.Listener.Close()
 	b.until("that the connection is lost", `!document.getElementById('lost').hidden && document.body.classList.contains('stale')`)
+	b.picture("board-lost", false)
 }
 
 func TestPagesFitAndAskNobodyElse(t *testing.T) {
@@ -247,6 +249,7 @@ func TestPagesFitAndAskNobodyElse(t *testing.T) {
 	host := strings.TrimPrefix(server.URL, "http://")
 	pages := []struct{ name, path, ready string }{
 		{"board", "/", `document.querySelectorAll('#rows tr').length === 12`},
+		{"nothing-found", "/?q=nowhere", `document.querySelector('.empty') !== null`},
 		{"site", "/sites/nyamata?range=24h", `document.getElementById('charts').dataset.drawn === '4'`},
 		{"site-30d", "/sites/nyamata?range=30d", `document.getElementById('charts').dataset.drawn === '4'`},
 	}
@@ -263,5 +266,11 @@ func TestPagesFitAndAskNobodyElse(t *testing.T) {
 			}
 		}
 	}
+	w.tell(a, w.now(), open(telemetry.StateUp, "", time.Minute))
+	if shown[bool](b, `document.querySelector('.headline').classList.contains('s-up')`) {
+		t.Fatal("the page was up before it could know")
+	}
+	shown[bool](b, `document.dispatchEvent(new Event('visibilitychange'))`)
+	b.until("the site up again, with its charts still drawn", `document.querySelector('.headline').classList.contains('s-up') && document.querySelectorAll('.uplot').length === 4`)
 	b.quiet(host)
 }

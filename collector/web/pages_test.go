@@ -87,6 +87,12 @@ func TestAVillageIsNotPaintedRedForTheCollectorsTrouble(t *testing.T) {
 	w.want("/readyz", 200, "ok broker\n")
 }
 
+func TestAnOutageThatLastsIsSaidToGoOn(t *testing.T) {
+	w := newWorld(t, nothing{}, noon)
+	w.settle()
+	w.want("/sites/nyamata", 200, `, backhaul <span class="sub">goes on</span>`)
+}
+
 func TestASitePageStandsWithoutItsHistory(t *testing.T) {
 	w := newWorld(t, gone{}, noon)
 	w.settle()

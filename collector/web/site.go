@@ -102,14 +102,14 @@ func (p *sitePage) fill(h history, st *fleet.Status) {
 			Bounds: share(f.Lower, 2) + " to " + share(f.Upper, 2), Known: share(f.Completeness, 1), Citable: f.Citable, Why: f.Why})
 	}
 	p.MoreOutages = max(0, len(h.Outages)-maxOutages)
-	for _, o := range h.Outages[:min(len(h.Outages), maxOutages)] {
+	for i, o := range h.Outages[:min(len(h.Outages), maxOutages)] {
 		row := outageRow{Start: moment(o.Start, st.Now), Machine: o.Start.Format(time.RFC3339), State: string(o.State), Word: stateWord(string(o.State)),
 			Length: length(time.Duration(o.Ms) * time.Millisecond), Cause: causeWord(o.Cause), Err: "± " + length(time.Duration(o.ErrMs+999)*time.Millisecond)}
 		if o.ErrMs == 0 {
 			row.Err = "–"
 		}
 		switch {
-		case o.Goes || o.BeganEarly && o.Ms == p.Range.Length.Milliseconds():
+		case i == 0 && st.State == fleet.Down && o.Start.UnixMilli()+o.Ms >= st.Told.At.UnixMilli():
 			row.Note = "goes on"
 		case o.BeganEarly:
 			row.Note = "began before this period"

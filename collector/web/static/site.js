@@ -1,6 +1,6 @@
 // Draws a site's charts. Without it the page still says where the numbers are.
 import uPlot from './uPlot.esm.js';
-import { tellAges } from './words.js';
+import { setNow, tellAges } from './words.js';
 
 const box = document.getElementById('charts');
 const zone = box.dataset.zone;
@@ -122,3 +122,23 @@ main().catch((err) => {
   box.append(p);
 });
 setInterval(tellAges, 10000);
+
+// The words above the charts are asked for again each half minute; the charts stay as they were drawn.
+async function renew() {
+  const lost = document.getElementById('lost');
+  try {
+    const answer = await fetch(location.href);
+    if (!answer.ok) throw new Error(answer.status);
+    const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    for (const part of ['.headline', '#day', '#troubles', '#clock', '#lost-at']) {
+      document.querySelector(part).replaceWith(fresh.querySelector(part));
+    }
+    setNow(Number(fresh.body.dataset.at));
+    lost.hidden = true;
+  } catch {
+    lost.hidden = false;
+  }
+  document.body.classList.toggle('stale', !lost.hidden);
+}
+setInterval(renew, 30000);
+document.addEventListener('visibilitychange', () => { if (!document.hidden) renew(); });
