@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/store"
@@ -17,37 +19,36 @@ type Querier interface {
 	Query(ctx context.Context, tier telemetry.Tier, influxQL string) ([]store.Series, error)
 }
 
-// restoreHeads is how far back the last word of an agent is looked for, in days.
-const restoreHeads = 30
+const (
+	headsRecent = 2 * time.Hour       // most agents are found here, at little cost
+	headsOldest = 30 * 24 * time.Hour // how far back the last word of the others is looked for
+	sitesAtOnce = 200                 // bounds one question about the others
+)
 
 // Restore reads back, after a restart, the spans of the last 24 hours and the last batch of every agent. The
 // time since anything at all was stored counts as deaf: nobody is unreachable for the collector's own absence.
 // It may run while batches come in.
 func (l *Live) Restore(ctx context.Context, q Querier) error {
 	now := l.o.Now()
-	from := now.Add(-ribbonFor - time.Hour).UnixMilli()
 	spans, err := q.Query(ctx, telemetry.Ledger, fmt.Sprintf(
-		`SELECT "ms", "err_ms" FROM "span" WHERE time >= %dms GROUP BY "site", "agent", "state", "cause"`, from))
+		`SELECT "ms", "err_ms" FROM "span" WHERE time >= %dms GROUP BY "site", "agent", "state", "cause"`, now.Add(-ribbonFor-time.Hour).UnixMilli()))
 	if err != nil {
 		return fmt.Errorf("restore the last day's spans: %w", err)
 	}
-	heads, err := q.Query(ctx, telemetry.Detail, fmt.Sprintf(
-		`SELECT "seq", "boot", "open_state", "open_cause", "open_ms", "spool_bytes", "spool_lines", "wire_bytes", "clock" FROM "batch" WHERE time >= %dms GROUP BY "site", "agent" ORDER BY time DESC LIMIT 1`,
-		now.AddDate(0, 0, -restoreHeads).UnixMilli()))
+	heads, err := lastHeads(ctx, q, now.Add(-headsRecent), "")
 	if err != nil {
-		return fmt.Errorf("restore the last batch of each agent: %w", err)
+		return err
+	}
+	for some := range slices.Chunk(l.without(heads), sitesAtOnce) {
+		older, err := lastHeads(ctx, q, now.Add(-headsOldest), ` AND ("site" = '`+strings.Join(some, `' OR "site" = '`)+`')`)
+		if err != nil {
+			return err
+		}
+		heads = append(heads, older...)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, s := range spans {
-		ag := l.agent(telemetry.Address{Site: s.Tags["site"], Agent: s.Tags["agent"]})
-		for _, row := range s.Values {
-			start, ms, errMs := number(row, 0), number(row, 1), number(row, 2)
-			ag.past.Insert(timeline.Segment{Start: start, End: start + ms, ErrMs: errMs,
-				State: telemetry.State(s.Tags["state"]), Cause: telemetry.Cause(s.Tags["cause"])})
-		}
-		ag.past.Forget(now.Add(-ribbonFor).UnixMilli(), maxSegments)
-	}
+	l.takeSpans(spans, now)
 	newest := time.Time{}
 	for _, s := range heads {
 		for _, row := range s.Values {
@@ -60,6 +61,45 @@ func (l *Live) Restore(ctx context.Context, q Querier) error {
 		l.deaf = append([]deafness{{from: newest, to: now}}, l.deaf...)
 	}
 	return nil
+}
+
+// lastHeads asks for the newest batch line of each agent. Where is a further condition.
+func lastHeads(ctx context.Context, q Querier, from time.Time, where string) ([]store.Series, error) {
+	series, err := q.Query(ctx, telemetry.Detail, fmt.Sprintf(
+		`SELECT "seq", "boot", "open_state", "open_cause", "open_ms", "spool_bytes", "spool_lines", "wire_bytes", "clock" FROM "batch" WHERE time >= %dms%s GROUP BY "site", "agent" ORDER BY time DESC LIMIT 1`,
+		from.UnixMilli(), where))
+	if err != nil {
+		return nil, fmt.Errorf("restore the last batch of each agent: %w", err)
+	}
+	return series, nil
+}
+
+// without lists the sites of registered agents that are not among the heads, sorted.
+func (l *Live) without(heads []store.Series) (sites []string) {
+	found := map[telemetry.Address]bool{}
+	for _, s := range heads {
+		found[telemetry.Address{Site: s.Tags["site"], Agent: s.Tags["agent"]}] = true
+	}
+	for _, a := range l.roster.Agents() {
+		if !found[a] {
+			sites = append(sites, a.Site)
+		}
+	}
+	slices.Sort(sites)
+	return slices.Compact(sites)
+}
+
+// takeSpans lays the spans of the ledger into the agents' past. The mutex is held.
+func (l *Live) takeSpans(spans []store.Series, now time.Time) {
+	for _, s := range spans {
+		ag := l.agent(telemetry.Address{Site: s.Tags["site"], Agent: s.Tags["agent"]})
+		for _, row := range s.Values {
+			start, ms, errMs := number(row, 0), number(row, 1), number(row, 2)
+			ag.past.Insert(timeline.Segment{Start: start, End: start + ms, ErrMs: errMs,
+				State: telemetry.State(s.Tags["state"]), Cause: telemetry.Cause(s.Tags["cause"])})
+		}
+		ag.past.Forget(now.Add(-ribbonFor).UnixMilli(), maxSegments)
+	}
 }
 
 // headOf reads one row of the query above. What is missing stays zero.

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -312,7 +313,11 @@ func TestMemoryIsBoundedByTheRegister(t *testing.T) {
 	}
 }
 
-func BenchmarkSites5000(b *testing.B) {
+// A board draws an overview; a ribbon for each site of its page.
+func BenchmarkLiveOf5000Sites(b *testing.B) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
 	v := &village{now: time.Date(2026, 11, 20, 12, 30, 0, 0, time.UTC)}
 	v.live = NewLive(v, LiveOptions{Now: func() time.Time { return v.now }})
 	for i := range 5000 {
@@ -327,8 +332,20 @@ func BenchmarkSites5000(b *testing.B) {
 			}
 		}
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		v.live.Sites()
-	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	held := float64(after.HeapAlloc-before.HeapAlloc) / 5000
+	b.Run("overview", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			v.live.Overview()
+		}
+		b.ReportMetric(held, "B-held/site")
+	})
+	b.Run("with-ribbons", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			v.live.Sites()
+		}
+	})
 }
