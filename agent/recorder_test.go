@@ -245,7 +245,9 @@ func TestAStepForwardLeavesAGapAndDoublesNothing(t *testing.T) {
 
 func TestTheTimeBeforeTheStartIsToldOnceTheCollectorHasSpoken(t *testing.T) {
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	open := func(m time.Duration) telemetry.OpenSpan { return telemetry.OpenSpan{State: telemetry.StateUp, Length: m} }
+	open := func(m time.Duration) telemetry.OpenSpan {
+		return telemetry.OpenSpan{State: telemetry.StateUp, Length: m}
+	}
 	for _, tt := range []struct {
 		name string
 		mark *spool.Mark
