@@ -331,16 +331,19 @@ func TestAnAgentThatWasStoppedGoesOnWhereItWas(t *testing.T) {
 	stop()
 	n := len(c.batches())
 	pass(t)
-	cfg.Probe.LossPct = 30
+	cfg.Probe.Anchors = []string{"224.0.0.1:9"} // the kernel connects to no multicast address, and sends nothing
 	stop = start(t, cfg)
-	waitFor(t, "batches of the second run", func() bool { return len(c.batches()) > n+3 })
+	waitFor(t, "the outage in a header", func() bool {
+		all := c.batches()
+		return len(all) > n && all[len(all)-1].header.Open.State == telemetry.StateDown
+	})
 	stop()
 	c.check(t)
 	var states []string
 	for _, s := range c.spans(t) {
 		states = append(states, strings.TrimSpace(fmt.Sprint(s.State, " ", s.Cause)))
 	}
-	if got := strings.Join(slices.Compact(states), ", "); got != "up, off agent, up" {
+	if got := strings.Join(slices.Compact(states), ", "); got != "up, off agent, down backhaul" {
 		t.Errorf("states %s", got)
 	}
 	if len(c.lines("event")) != 3 { // two boots and a changed configuration
