@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -185,7 +186,8 @@ func (v *validator) oneOf(key, got string, want ...string) {
 }
 
 func (v *validator) address(key, got string) {
-	if _, err := net.ResolveTCPAddr("tcp", got); err != nil {
+	_, port, err := net.SplitHostPort(got)
+	if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
 		v.fault(key, "%q is not an address to listen on; write it as \"127.0.0.1:1883\", or \":1883\" for all interfaces", got)
 	}
 }

@@ -151,6 +151,9 @@ func (b *Broker) Publish(topic string, payload []byte) error {
 	return b.server.Publish(topic, payload, false, 0)
 }
 
+// Close gives the address back when the broker never runs.
+func (b *Broker) Close() { b.gate.Close() }
+
 // closeTime bounds how long connections may take to end.
 const closeTime = 5 * time.Second
 

@@ -166,8 +166,8 @@ func (i *Intake) close() {
 	}
 }
 
-// Run works until ctx ends, and returns when nothing is under way. What has no verdict by then gets none; call
-// Drain first to let all come to one. The writer has to run longer than the intake.
+// Run works until ctx ends, and returns when the writer has answered for all that is under way. What waits in the queue
+// then gets no verdict; call Drain first to let all come to one.
 func (i *Intake) Run(ctx context.Context) error {
 	var g errgroup.Group
 	for range i.c.Workers {

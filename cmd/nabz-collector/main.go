@@ -1,0 +1,140 @@
+// Command nabz-collector takes in, stores and shows the pulse of all sites.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/mdlayher/sdnotify"
+
+	"github.com/smartvillage/nabz/collector"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(exitCode(err, os.Stderr))
+}
+
+// errUsage is in the error of a wrong command line.
+var errUsage = errors.New("see nabz-collector --help")
+
+// exitCode tells the error, each fault on a line of its own, and picks the status: 2 for a wrong command line, 1 for
+// all else.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	for _, e := range flatten(err) {
+		fmt.Fprintf(stderr, "nabz-collector: %v\n", e)
+	}
+	if errors.Is(err, errUsage) {
+		return 2
+	}
+	return 1
+}
+
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, flatten(e)...)
+	}
+	return out
+}
+
+// commands are the flags. Run is first, so that its flags come first in the manual.
+type commands struct {
+	Run   runCommand  `cmd:"" default:"withargs" help:"Collect until stopped (the default)."`
+	Site  siteCommand `cmd:"" help:"The programme's sites."`
+	Agent struct {
+		Add  agentAdd  `cmd:"" help:"Let a new agent sign in."`
+		List agentList `cmd:"" help:"Print the agents."`
+	} `cmd:"" help:"The agents that may sign in."`
+	Config  struct{}         `cmd:"" help:"Print the example configuration."`
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var c commands
+	done := false
+	parser, err := kong.New(&c, kong.Name("nabz-collector"), kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { done = true }), kong.Help(help), kong.Vars{"version": version()})
+	if err != nil {
+		return fmt.Errorf("set up the command line: %w", err)
+	}
+	k, err := parser.Parse(args)
+	if done { // --help or --version has had its say
+		return nil
+	}
+	if err != nil {
+		return errors.Join(err, errUsage)
+	}
+	switch k.Command() {
+	case "config":
+		_, err = io.WriteString(stdout, collector.Example)
+	case "site add <id>":
+		err = c.Site.Add.do(stderr)
+	case "site list":
+		err = c.Site.List.do(stdout)
+	case "agent add <address>":
+		err = c.Agent.Add.do(stdout, stderr)
+	case "agent list":
+		err = c.Agent.List.do(stdout)
+	default:
+		err = c.Run.do(ctx, stderr)
+	}
+	return err
+}
+
+// do runs the daemon.
+func (r *runCommand) do(ctx context.Context, stderr io.Writer) error {
+	c, err := r.load()
+	if err != nil {
+		return err
+	}
+	c.Version = version()
+	if n, err := sdnotify.New(); err == nil { // there is a service manager that waits for it
+		defer n.Close()
+		c.Notify = func(state ...string) { _ = n.Notify(state...) }
+		if us, err := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64); err == nil && us > 0 {
+			c.Watchdog = time.Duration(us) * time.Microsecond
+		}
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return err
+	}
+	return collector.Run(ctx, c, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})))
+}
+
+// version is the module's own, or the commit that was built.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return "devel"
+}

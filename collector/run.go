@@ -1,0 +1,140 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// What the service manager is told.
+const (
+	notifyReady    = "READY=1"
+	notifyAlive    = "WATCHDOG=1"
+	notifyStopping = "STOPPING=1"
+)
+
+// Bounds on the end of a run; together they are less than the 30 s that the systemd unit allows.
+const (
+	drainTime = 10 * time.Second // for what was taken in to get its verdict
+	webTime   = 2 * time.Second  // for pages under way
+)
+
+// Run collects until ctx ends, and returns nil then. An error is a configuration, an address or a folder that cannot
+// work; InfluxDB that is not there is none. At the end it takes no more in, has what it took stored and acknowledged
+// within 10 s, and then closes its connections.
+func Run(ctx context.Context, c Config, log *slog.Logger) error {
+	p, err := build(c, log)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx)
+}
+
+// stage is a part that runs until it is told to end. Stages end one after the other, in the reverse of their start:
+// after the drain the broker, then the writer, which cuts short what InfluxDB has not answered, then the intake,
+// which hears of that.
+type stage struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// run starts all parts, waits for ctx or for one that fails, and ends them in order.
+func (p *parts) run(ctx context.Context) error {
+	defer p.close()
+	failed := make(chan error, 8)
+	var ends []func() error
+	for _, s := range []stage{{"web", p.serveWeb}, {"intake", p.intake.Run}, {"writer", p.writer.Run}, {"broker", p.broker.Run}, {"keeper", p.keep}} {
+		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		done := make(chan error, 1)
+		go func() {
+			err := s.run(own)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", s.name, err)
+			}
+			if err != nil || own.Err() == nil {
+				failed <- err
+			}
+			done <- err
+		}()
+		ends = append(ends, func() error { cancel(); return <-done })
+	}
+	p.log.Info("collector runs", "mqtt", p.broker.Addr(), "web", "http://"+p.web.Addr().String(), "influxdb", p.c.Influx.URL)
+	p.notify(notifyReady)
+	select {
+	case <-ctx.Done():
+	case <-failed: // its error comes again below
+	}
+	p.notify(notifyStopping)
+	p.log.Info("collector ends")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := p.intake.Drain(drain); err != nil {
+		p.log.Warn("not all batches came to an end", "error", err)
+	}
+	var faults []error
+	for i := len(ends) - 1; i >= 0; i-- {
+		faults = append(faults, ends[i]())
+	}
+	return errors.Join(faults...)
+}
+
+// serveWeb answers HTTP until ctx ends, and then gives pages under way a moment.
+func (p *parts) serveWeb(ctx context.Context) error {
+	pages, endPages := context.WithCancel(ctx) // ends event streams, which would go on for ever
+	defer endPages()
+	s := &http.Server{
+		Handler: p.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, BaseContext: func(net.Listener) context.Context { return pages },
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(p.web) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), webTime)
+	defer cancel()
+	if err := s.Shutdown(last); err != nil {
+		_ = s.Close() // cuts off who did not end in time; that is no fault of ours
+	}
+	<-served
+	return nil
+}
+
+// keep does what has to be done from time to time: it looks after InfluxDB, lets time turn into states, and tells
+// the service manager that the collector is alive.
+func (p *parts) keep(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.live.Run(ctx) })
+	g.Go(func() error { p.influx.watch(ctx); return nil })
+	if p.c.Watchdog > 0 {
+		g.Go(func() error {
+			tick := time.NewTicker(p.c.Watchdog / 2)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					p.live.Sites() // takes the locks that everything takes: when it does not come back, neither does the sign
+					p.notify(notifyAlive)
+				case <-ctx.Done():
+					return nil
+				}
+			}
+		})
+	}
+	return g.Wait()
+}
+
+func (p *parts) notify(state string) {
+	if p.c.Notify != nil {
+		p.c.Notify(state)
+	}
+}
