@@ -148,3 +148,20 @@ next:
 	}
 	return kept
 }
+
+// collectorTOML is a configuration as an operator would write it.
+const collectorTOML = `
+data_dir = %q
+sites_file = %q
+agents_file = %q
+[influx]
+url = %q
+token = %q
+org = %q
+detail_bucket = %q
+ledger_bucket = %q
+[mqtt]
+listen = "127.0.0.1:%d"
+[web]
+listen = "127.0.0.1:%d"
+`
