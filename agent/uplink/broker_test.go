@@ -178,7 +178,7 @@ func (g *gate) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
 
 func (g *gate) OnACLCheck(_ *mochi.Client, topic string, write bool) bool {
 	a, kind, err := telemetry.ParseTopic(topic)
-	return err == nil && a == me && (kind.FromAgent() == write || kind == telemetry.KindPresence)
+	return err == nil && a == me && (kind.FromAgent() == write)
 }
 
 // text is a batch's payload in these tests.

@@ -106,7 +106,7 @@ func (k *link) url() string { return "tcp://" + k.l.Addr().String() }
 func TestADeadLinkIsFoundByKeepaliveAndNothingIsLost(t *testing.T) {
 	b := newBroker(t).start()
 	k := newLink(t, b.addr)
-	a := newAgent(t, func(c *Config) { c.Keepalive = time.Second }, k.url())
+	a := newAgent(t, func(c *Config) { c.Keepalive = 2 * time.Second }, k.url())
 	a.put(t, 5)
 	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
 	k.setDead(true)

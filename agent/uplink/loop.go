@@ -26,21 +26,22 @@ func (s *session) loop(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		s.take(now)
+		s.take()
+		s.remind(now)
 		if err := s.expire(now); err != nil {
 			return err
 		}
 		s.send(ctx, now)
 		wait := s.u.win.wait(now)
-		if s.pending() {
-			wait = min(wait, sayAgain)
+		if !s.again.IsZero() {
+			wait = min(wait, s.again.Sub(now))
 		}
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-s.lost:
-			s.take(time.Now())
+			s.take()
 			return err
 		case <-s.u.wake:
 		case <-s.news:
@@ -48,12 +49,6 @@ func (s *session) loop(ctx context.Context) error {
 		case <-timer.C:
 		}
 	}
-}
-
-func (s *session) pending() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stale
 }
 
 // expire looks for answers that are late. What the broker itself has not confirmed is not sent again on the same connection:

@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	maxInbox  = 256              // acknowledgements not yet handled; one that is lost costs a retry
-	sayAgain  = 10 * time.Second // least time between two corrections of our presence
+	maxInbox  = 256 // acknowledgements not yet handled; one that is lost costs a retry
 	quiesceMs = 250
 	qos       = 1
 )
@@ -28,14 +27,13 @@ type session struct {
 	client mqtt.Client
 	lost   chan error
 	news   chan struct{} // the inbox has something
-	said   time.Time     // when presence was last corrected
+	again  time.Time     // when to say once more that we are here; zero: said
 
 	mu    sync.Mutex
 	conn  *meter
 	inbox []telemetry.Ack
 	bad   int   // acknowledgements that could not be read
 	why   error // the last of them
-	stale bool  // the late will of an older session hides us
 }
 
 // connection lives from dialling to the end of the connection and tells whether it was ever up and why it ended.
@@ -182,9 +180,18 @@ func (s *session) enter(ctx context.Context) error {
 	if granted, ok := acks.(*mqtt.SubscribeToken); !ok || granted.Result()[topic] > 2 {
 		return errors.New("broker refuses the subscription to " + topic + "; let this agent read it in the broker's access rules")
 	}
-	// A help, no need: a broker may refuse it.
-	s.client.Subscribe(s.u.c.Address.Topic(telemetry.KindPresence), qos, s.onPresence)
+	s.again = time.Now().Add(2 * s.u.c.Keepalive)
 	return nil
+}
+
+// remind says once more that we are here. A broker (another one of its cluster, perhaps) that still held our last connection gave it
+// up at the latest one and a half keepalives after that fell silent, and its will then lies on top of our word.
+func (s *session) remind(now time.Time) {
+	if s.again.IsZero() || now.Before(s.again) {
+		return
+	}
+	s.again = time.Time{}
+	s.present(true)
 }
 
 // leave says goodbye, so that no last will is published.
@@ -200,7 +207,7 @@ func (s *session) leave(ctx context.Context) error {
 	return err
 }
 
-// onAck and onPresence are called by the connection and must not block.
+// onAck is called by the connection and must not block.
 func (s *session) onAck(_ mqtt.Client, m mqtt.Message) {
 	a, err := telemetry.ParseAck(m.Payload())
 	s.mu.Lock()
@@ -215,17 +222,6 @@ func (s *session) onAck(_ mqtt.Client, m mqtt.Message) {
 	s.tell()
 }
 
-func (s *session) onPresence(_ mqtt.Client, m mqtt.Message) {
-	p, err := telemetry.ParsePresence(m.Payload())
-	if err != nil || p.Online || p.Session >= s.number {
-		return
-	}
-	s.mu.Lock()
-	s.stale = true
-	s.mu.Unlock()
-	s.tell()
-}
-
 func (s *session) tell() {
 	select {
 	case s.news <- struct{}{}:
@@ -234,14 +230,10 @@ func (s *session) tell() {
 }
 
 // take empties the inbox.
-func (s *session) take(now time.Time) {
+func (s *session) take() {
 	s.mu.Lock()
 	acks, bad, why := s.inbox, s.bad, s.why
 	s.inbox, s.bad = nil, 0
-	again := s.stale && now.Sub(s.said) >= sayAgain
-	if again {
-		s.stale = false
-	}
 	s.mu.Unlock()
 	if bad > 0 {
 		s.u.count(func(st *Stats) { st.BadAcks += int64(bad) })
@@ -252,9 +244,5 @@ func (s *session) take(now time.Time) {
 	}
 	if len(acks) > 0 && bad == 0 {
 		s.u.faults.ack.end(s.u.c.Log, "acknowledgements can be read again")
-	}
-	if again {
-		s.said = now
-		s.present(true)
 	}
 }
