@@ -315,6 +315,21 @@ func TestLossesOfTheSpoolAreTold(t *testing.T) {
 	})
 }
 
+func TestWhatAFullSpoolHasDroppedIsNotOfferedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		g.q.full = fmt.Errorf("put batch 1: %w", spool.ErrFull)
+		g.Tick([]sampler.Traffic{{Interface: "wan", From: time.Now(), To: time.Now(), RxBytes: 5}}, nothing())
+		g.q.full = nil
+		time.Sleep(time.Minute)
+		g.Tick([]sampler.Traffic{{Interface: "wan", From: time.Now(), To: time.Now(), RxBytes: 7}}, nothing())
+		if got := g.news(t); strings.Contains(got, "rx_bytes=5i") || !strings.Contains(got, "rx_bytes=7i") {
+			t.Errorf("got\n%s", got)
+		}
+	})
+}
+
 func TestADiskThatTakesNothingCostsNoLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, nil)
