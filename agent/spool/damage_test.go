@@ -116,4 +116,3 @@ func TestFilesOfANewerVersionAreRefusedByName(t *testing.T) {
 }
 
 func be32(n uint32) []byte { return []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} }
-
