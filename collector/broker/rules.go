@@ -95,8 +95,7 @@ func forbidden(a telemetry.Address, pk packets.Packet) string {
 	return ""
 }
 
-// OnACLCheck lets an agent hear its own acknowledgements, commands and presence, by their exact names: the last it
-// needs to see a late will of an older connection, and correct it. What it may publish
+// OnACLCheck lets an agent hear its own acknowledgements and commands, by their exact names. What it may publish
 // was decided when its packet was read.
 func (r *rules) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	a := addressOf(cl)
@@ -104,10 +103,8 @@ func (r *rules) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 		k := telemetry.Kind(topic[strings.LastIndexByte(topic, '/')+1:])
 		return k.FromAgent() && topic == a.Topic(k)
 	}
-	for _, k := range []telemetry.Kind{telemetry.KindAck, telemetry.KindCommand, telemetry.KindPresence} {
-		if topic == a.Topic(k) {
-			return true
-		}
+	if topic == a.Topic(telemetry.KindAck) || topic == a.Topic(telemetry.KindCommand) {
+		return true
 	}
 	r.refuse(cl, "subscribe", topic)
 	return false
