@@ -193,6 +193,9 @@ func (a *agent) record(ctx context.Context) error {
 	if a.changed {
 		a.recorder.Event("config_change", "the configuration is not that of the run before")
 	}
+	r := a.c.Probe.route()
+	a.log.Info("measuring", "site", a.c.Site, "agent", a.c.Agent, "interface", r.Interface, "gateway", r.Gateway.String(), "interface_up", r.Up,
+		"asks_by", a.method, "wan_counter_is_evidence", a.wan, "waiting_batches", a.spool.Stats().Batches)
 	a.notify(notifyReady)
 
 	read, report := time.NewTicker(min(readEvery, a.c.ReportEvery.Std())), time.NewTicker(a.c.ReportEvery.Std())
