@@ -76,7 +76,7 @@ func start(dir, name, path string, args []string, out, warn io.Writer) (*child, 
 // environment is the demo's own, without what would override the configuration that the demo writes.
 func environment() (env []string) {
 	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "NABZ_") {
+		if !strings.HasPrefix(e, "NABZ_") && !strings.HasPrefix(e, "INFLUX_") {
 			env = append(env, e)
 		}
 	}
