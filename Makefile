@@ -49,6 +49,11 @@ fuzz: ## run every fuzz target for FUZZ_FOR
 third-party: ## fetch the pinned browser libraries again, checked by hash
 	go run ./internal/tools/getweb third_party/web
 
+.PHONY: screenshots
+screenshots: ## take the pictures of docs/ anew, with the browser test
+	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; NABZ_SCREENSHOTS="$$d" go test -count=1 -run 'Red|Fit' ./collector/web; \
+	cp "$$d/board-1280x720-light.png" docs/board.png; cp "$$d/site-1280x720-light.png" docs/site.png; cp "$$d/board-390x844-dark.png" docs/board-phone.png; ls docs/*.png
+
 .PHONY: clean
 clean: ## remove what make built and the demo's data in .demo/
 	rm -rf bin .demo

@@ -194,16 +194,16 @@ func TestASiteThatGoesDownTurnsRedWithoutReload(t *testing.T) {
 	b.look(1280, 720, "light")
 	b.do(chromedp.Navigate(server.URL))
 	shown[bool](b, `window.notReloaded = true`)
-	b.until("the village up", `document.getElementById('site-gahini').dataset.state === 'up'`)
-	background := `getComputedStyle(document.getElementById('site-gahini')).backgroundColor`
+	b.until("the village up", `document.getElementById('site-dasu').dataset.state === 'up'`)
+	background := `getComputedStyle(document.getElementById('site-dasu')).backgroundColor`
 	before := shown[string](b, background)
-	w.tell(telemetry.Address{Site: "gahini", Agent: "router"}, w.now(), open(telemetry.StateDown, telemetry.CauseBackhaul, time.Second))
-	b.until("the village down", `document.getElementById('site-gahini').dataset.state === 'down'`)
+	w.tell(telemetry.Address{Site: "dasu", Agent: "router"}, w.now(), open(telemetry.StateDown, telemetry.CauseBackhaul, time.Second))
+	b.until("the village down", `document.getElementById('site-dasu').dataset.state === 'down'`)
 	after := shown[string](b, background)
 	if before == after || after != "rgb(253, 236, 234)" {
 		t.Errorf("the row's colour went from %s to %s, want the tint of red", before, after)
 	}
-	b.until("the newest outage on top", `document.querySelector('#rows tr').id === 'site-gahini'`)
+	b.until("the newest outage on top", `document.querySelector('#rows tr').id === 'site-dasu'`)
 	b.until("two sites down in the summary", `document.querySelector('.tile.s-down b').textContent === '2'`)
 	b.until("it in the tab", `document.title.startsWith('(3)')`) // one is unreachable
 	if !shown[bool](b, `window.notReloaded === true`) {
@@ -227,7 +227,7 @@ func TestPagesFitAndAskNobodyElse(t *testing.T) {
 	s := realStore(t)
 	w := newWorld(t, s, time.Time{})
 	w.settle()
-	a := telemetry.Address{Site: "nyamata", Agent: "router"}
+	a := telemetry.Address{Site: "passu", Agent: "router"}
 	now := w.now()
 	lines, _ := past(1, 30*24, now)
 	put(t, s, telemetry.Ledger, a, lines...)
@@ -250,8 +250,8 @@ func TestPagesFitAndAskNobodyElse(t *testing.T) {
 	pages := []struct{ name, path, ready string }{
 		{"board", "/", `document.querySelectorAll('#rows tr').length === 12`},
 		{"nothing-found", "/?q=nowhere", `document.querySelector('.empty') !== null`},
-		{"site", "/sites/nyamata?range=24h", `document.getElementById('charts').dataset.drawn === '4'`},
-		{"site-30d", "/sites/nyamata?range=30d", `document.getElementById('charts').dataset.drawn === '4'`},
+		{"site", "/sites/passu?range=24h", `document.getElementById('charts').dataset.drawn === '4'`},
+		{"site-30d", "/sites/passu?range=30d", `document.getElementById('charts').dataset.drawn === '4'`},
 	}
 	for _, p := range pages {
 		for _, size := range []struct{ width, height int64 }{{1280, 720}, {390, 844}, {360, 740}} {

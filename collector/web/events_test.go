@@ -90,13 +90,13 @@ func TestABoardHearsOfAChangeOnce(t *testing.T) {
 	if len(first.Order) != 12 || len(first.Rows) == 0 || !strings.Contains(first.Summary, "All sites") {
 		t.Errorf("the first update has %d rows and order %v", len(first.Rows), first.Order)
 	}
-	w.tell(telemetry.Address{Site: "shyogwe", Agent: "router"}, w.now(), open(telemetry.StateDown, telemetry.CauseLocal, time.Second))
-	u := all.next("shyogwe down", func(u update) bool { return strings.Contains(u.Rows["shyogwe"], `data-state="down"`) })
-	if len(u.Order) != 12 || u.Order[0] != "shyogwe" || !strings.HasPrefix(u.Title, "(3)") {
-		t.Errorf("order %v title %q, want shyogwe first and three in trouble", u.Order, u.Title)
+	w.tell(telemetry.Address{Site: "shimshal", Agent: "router"}, w.now(), open(telemetry.StateDown, telemetry.CauseLocal, time.Second))
+	u := all.next("shimshal down", func(u update) bool { return strings.Contains(u.Rows["shimshal"], `data-state="down"`) })
+	if len(u.Order) != 12 || u.Order[0] != "shimshal" || !strings.HasPrefix(u.Title, "(3)") {
+		t.Errorf("order %v title %q, want shimshal first and three in trouble", u.Order, u.Title)
 	}
-	w.tell(telemetry.Address{Site: "shyogwe", Agent: "router"}, w.now(), open(telemetry.StateDown, telemetry.CauseLocal, 2*time.Second))
-	if u := all.next("shyogwe again", func(u update) bool { return u.Rows["shyogwe"] != "" }); u.Order != nil && u.Order[0] != "shyogwe" {
+	w.tell(telemetry.Address{Site: "shimshal", Agent: "router"}, w.now(), open(telemetry.StateDown, telemetry.CauseLocal, 2*time.Second))
+	if u := all.next("shimshal again", func(u update) bool { return u.Rows["shimshal"] != "" }); u.Order != nil && u.Order[0] != "shimshal" {
 		t.Errorf("order is %v", u.Order)
 	}
 }
@@ -106,11 +106,11 @@ func TestABoardOfOneStateGainsAndLosesRows(t *testing.T) {
 	w.settle()
 	server := w.serve(t)
 	down := openStream(t, server.URL+"/events?state=down", "")
-	down.next("nyamata", func(u update) bool { return len(u.Order) == 1 && u.Order[0] == "nyamata" })
-	w.tell(telemetry.Address{Site: "gahini", Agent: "router"}, w.now(), open(telemetry.StateDown, telemetry.CauseDNS, 0))
-	down.next("gahini", func(u update) bool { return len(u.Order) == 2 && strings.Contains(u.Rows["gahini"], "name resolution") })
-	w.tell(telemetry.Address{Site: "nyamata", Agent: "router"}, w.now(), open(telemetry.StateUp, "", 0))
-	w.tell(telemetry.Address{Site: "gahini", Agent: "router"}, w.now(), open(telemetry.StateUp, "", 0))
+	down.next("passu", func(u update) bool { return len(u.Order) == 1 && u.Order[0] == "passu" })
+	w.tell(telemetry.Address{Site: "dasu", Agent: "router"}, w.now(), open(telemetry.StateDown, telemetry.CauseDNS, 0))
+	down.next("dasu", func(u update) bool { return len(u.Order) == 2 && strings.Contains(u.Rows["dasu"], "name resolution") })
+	w.tell(telemetry.Address{Site: "passu", Agent: "router"}, w.now(), open(telemetry.StateUp, "", 0))
+	w.tell(telemetry.Address{Site: "dasu", Agent: "router"}, w.now(), open(telemetry.StateUp, "", 0))
 	down.next("nothing left", func(u update) bool { return u.Empty })
 }
 

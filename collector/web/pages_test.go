@@ -17,21 +17,21 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-var noon = time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC) // 12:30 in Kigali
+var noon = time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC) // 15:30 in Karachi
 
 func TestAnEmptyBoardSaysWhatToTypeNext(t *testing.T) {
 	w := newWorld(t, nothing{}, noon)
-	w.want("/", 200, "No site yet", "nabz-collector site add kibuye", "nabz-collector agent add kibuye/router", "12:30:00")
+	w.want("/", 200, "No site yet", "nabz-collector site add gokina", "nabz-collector agent add gokina/router", "15:30:00")
 }
 
 func TestTheBoardIsWholeWithoutAScript(t *testing.T) {
 	w := newWorld(t, nothing{}, noon)
 	w.settle()
-	body := w.want("/", 200, `id="site-nyamata" class="s-down"`, "backhaul", "12 min", "12:17", "Bugesera · Hill Networks · VSAT",
-		`id="site-rwamagana" class="s-unreachable"`, "last told: up at 11:43", "agent has not called",
-		`aria-label="Last 24 hours: up `, "<title>Down, backhaul, 12:17–", "% known", `<a href="/sites/nyamata">Nyamata school</a>`, "Africa/Kigali (UTC&#43;02:00)")
+	body := w.want("/", 200, `id="site-passu" class="s-down"`, "backhaul", "12 min", "15:17", "Gojal · Margalla Net · VSAT",
+		`id="site-saidpur" class="s-unreachable"`, "last told: up at 14:43", "agent has not called",
+		`aria-label="Last 24 hours: up `, "<title>Down, backhaul, 15:17–", "% known", `<a href="/sites/passu">Passu school</a>`, "Asia/Karachi (UTC&#43;05:00)")
 	order := regexp.MustCompile(`id="site-([a-z]+)"`).FindAllStringSubmatch(body, -1)
-	if len(order) != 12 || order[0][1] != "nyamata" || order[1][1] != "rwamagana" || order[2][1] != "kirehe" || order[3][1] != "butaro" || order[4][1] != "byumba" {
+	if len(order) != 12 || order[0][1] != "passu" || order[1][1] != "saidpur" || order[2][1] != "keran" || order[3][1] != "astore" || order[4][1] != "bunji" {
 		t.Errorf("order is %v, want down, unreachable, degraded, never heard, then those that are up by name", order)
 	}
 	if bad := regexp.MustCompile(`(?i)<[^>]* (style|on[a-z]+)=|<script[^>]*>[^<]|<style`).FindString(body); bad != "" {
@@ -49,12 +49,12 @@ func TestTheAddressChoosesSitesAndOrder(t *testing.T) {
 		return out
 	}
 	tests := []struct{ path, want string }{
-		{"/?state=down", "nyamata"},
-		{"/?q=GICUMBI", "byumba rukomo"},
+		{"/?state=down", "passu"},
+		{"/?q=CHITRAL", "bunji rumbur"},
 		{"/?q=nobody%22%3E", ""},
-		{"/?state=up&q=vsat", "byumba gahini shyogwe"},
-		{"/?state=nonsense&sort=nonsense&page=-3&q=karongi", "kibuye mugonero"},
-		{"/?sort=name&q=health", "kibuye mugonero rukomo rwamagana"},
+		{"/?state=up&q=vsat", "bunji dasu shimshal"},
+		{"/?state=nonsense&sort=nonsense&page=-3&q=hunza", "karimabad misgar"},
+		{"/?sort=name&q=health", "karimabad misgar rumbur saidpur"},
 	}
 	for _, tt := range tests {
 		if got := strings.Join(ids(w.want(tt.path, 200)), " "); got != tt.want {
@@ -90,14 +90,14 @@ func TestAVillageIsNotPaintedRedForTheCollectorsTrouble(t *testing.T) {
 func TestAnOutageThatLastsIsSaidToGoOn(t *testing.T) {
 	w := newWorld(t, nothing{}, noon)
 	w.settle()
-	w.want("/sites/nyamata", 200, `, backhaul <span class="sub">goes on</span>`)
+	w.want("/sites/passu", 200, `, backhaul <span class="sub">goes on</span>`)
 }
 
 func TestASitePageStandsWithoutItsHistory(t *testing.T) {
 	w := newWorld(t, gone{}, noon)
 	w.settle()
-	w.want("/sites/nyamata", 200, "Nyamata school", "for <time", "12 min", "since 12:17", "backhaul", "The history cannot be read now", "connection refused",
-		"The numbers are at <a href=\"/api/v1/sites/nyamata/series?range=24h\">", "router", "People served")
+	w.want("/sites/passu", 200, "Passu school", "for <time", "12 min", "since 15:17", "backhaul", "The history cannot be read now", "connection refused",
+		"The numbers are at <a href=\"/api/v1/sites/passu/series?range=24h\">", "router", "People served")
 }
 
 func TestWhatIsNotThereIsSaidSo(t *testing.T) {
@@ -112,8 +112,8 @@ func TestWhatIsNotThereIsSaidSo(t *testing.T) {
 		{"/sites/%3Cscript%3E", 404, "nabz-collector site add SITE"},
 		{"/nothing", 404, "There is no such page"},
 		{"/api/v1/sites/nowhere", 404, `{"error":"no site of that id","do":"list the sites with /api/v1/sites"}`},
-		{"/api/v1/sites/nyamata/series?range=1y", 400, "ask for one of these"},
-		{"/api/v1/sites/nyamata/series", 503, `"do":"see /readyz for what is wrong, and ask again"`},
+		{"/api/v1/sites/passu/series?range=1y", 400, "ask for one of these"},
+		{"/api/v1/sites/passu/series", 503, `"do":"see /readyz for what is wrong, and ask again"`},
 		{"/api/v1/nothing", 404, `"do":"there are /api/v1/sites`},
 		{"/static/old/nabz.css", 404, "reload the page"},
 	}
@@ -139,14 +139,14 @@ func TestJSONSaysWhatTheBoardShows(t *testing.T) {
 	if err := json.Unmarshal([]byte(w.want("/api/v1/sites", 200)), &all); err != nil {
 		t.Fatal(err)
 	}
-	if len(all.Sites) != 12 || all.Counts["up"] != 8 || all.Sites[0].Site != "nyamata" || all.Sites[0].State != fleet.Down || *all.Sites[0].Since != noon.Add(-12*time.Minute-4*time.Second) {
+	if len(all.Sites) != 12 || all.Counts["up"] != 8 || all.Sites[0].Site != "passu" || all.Sites[0].State != fleet.Down || *all.Sites[0].Since != noon.Add(-12*time.Minute-4*time.Second) {
 		t.Errorf("sites are %+v", all)
 	}
 	lost := all.Sites[1]
-	if lost.Site != "rwamagana" || lost.LastTold == nil || lost.LastTold.State != telemetry.StateUp || lost.LatencyMs != nil {
+	if lost.Site != "saidpur" || lost.LastTold == nil || lost.LastTold.State != telemetry.StateUp || lost.LatencyMs != nil {
 		t.Errorf("the unreachable site is %+v", lost)
 	}
-	body := w.want("/api/v1/sites/nyamata?range=7d", 200, `"definition":"availability/1"`, `"range":"30d"`, `"agents":[{"agent":"router"`)
+	body := w.want("/api/v1/sites/passu?range=7d", 200, `"definition":"availability/1"`, `"range":"30d"`, `"agents":[{"agent":"router"`)
 	var one apiDetail
 	if err := json.Unmarshal([]byte(body), &one); err != nil {
 		t.Fatal(err)

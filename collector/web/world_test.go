@@ -63,7 +63,7 @@ func manySites(t testing.TB, n int) *world {
 	dir := t.TempDir()
 	var sites, agents strings.Builder
 	for i := range n {
-		fmt.Fprintf(&sites, "[[site]]\nid = \"site-%04d\"\nname = \"Village %d school\"\ndistrict = \"Karongi\"\noperator = \"Hill Networks\"\n", i, i)
+		fmt.Fprintf(&sites, "[[site]]\nid = \"site-%04d\"\nname = \"Village %d school\"\ndistrict = \"Hunza\"\noperator = \"Margalla Net\"\n", i, i)
 		fmt.Fprintf(&agents, "[[agent]]\naddress = \"site-%04d/router\"\nsecret_sha256 = \"%064d\"\n", i, i)
 	}
 	for name, text := range map[string]string{"sites.toml": sites.String(), "agents.toml": agents.String()} {
@@ -85,7 +85,7 @@ func manySites(t testing.TB, n int) *world {
 
 func openWorld(t testing.TB, q Querier, at time.Time, dir string) *world {
 	t.Helper()
-	zone, err := time.LoadLocation("Africa/Kigali")
+	zone, err := time.LoadLocation("Asia/Karachi")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,13 +228,13 @@ func put(t testing.TB, s *store.Store, tier telemetry.Tier, a telemetry.Address,
 
 // villages are made up.
 func villages() []fleet.Site {
-	names := []string{"Kibuye", "Nyamata", "Gisakura", "Rwamagana", "Byumba", "Kirehe", "Mugonero", "Shyogwe", "Nyagatare", "Rukomo", "Gahini", "Butaro"}
-	districts := []string{"Karongi", "Bugesera", "Nyamasheke", "Rwamagana", "Gicumbi", "Kirehe", "Karongi", "Muhanga", "Nyagatare", "Gicumbi", "Kayonza", "Burera"}
+	names := []string{"Karimabad", "Passu", "Gokina", "Saidpur", "Bunji", "Keran", "Misgar", "Shimshal", "Nagar", "Rumbur", "Dasu", "Astore"}
+	districts := []string{"Hunza", "Gojal", "Islamabad", "Saidpur", "Chitral", "Keran", "Hunza", "Gilgit", "Nagar", "Chitral", "Diamer", "Baltistan"}
 	var out []fleet.Site
 	for i, n := range names {
 		out = append(out, fleet.Site{ID: strings.ToLower(n), Name: n + []string{" health post", " school", " village centre"}[i%3], District: districts[i],
-			Operator: []string{"Lakeside Telecom", "Hill Networks"}[i%2], Technology: []string{"4G", "VSAT", "fibre"}[i%3],
-			Latitude: -2 + float64(i)/10, Longitude: 29.4 + float64(i)/10, Population: 800 + 350*i, TimeZone: "Africa/Kigali"})
+			Operator: []string{"Karakoram Link", "Margalla Net"}[i%2], Technology: []string{"4G", "VSAT", "fibre"}[i%3],
+			Latitude: 35 + float64(i)/10, Longitude: 72.4 + float64(i)/10, Population: 800 + 350*i, TimeZone: "Asia/Karachi"})
 	}
 	return out
 }
