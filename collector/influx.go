@@ -23,6 +23,7 @@ const (
 type influxWatch struct {
 	store   *store.Store
 	restore func(context.Context) error
+	back    func() // it was away and is there again
 	log     *slog.Logger
 	now     func() time.Time
 
@@ -67,6 +68,7 @@ func (w *influxWatch) watch(ctx context.Context) {
 	w.err = nil
 	w.mu.Unlock()
 	w.log.Info("InfluxDB is ready", "after_s", int64(waited.Seconds()))
+	w.back()
 	for sleep(ctx, pingEvery) {
 		asked, cancel := context.WithTimeout(ctx, pingTime)
 		err := w.store.Ping(asked)
@@ -102,6 +104,7 @@ func (w *influxWatch) note(err error) {
 		waited := w.now().Sub(w.since)
 		w.mu.Unlock()
 		w.log.Info("InfluxDB answers again", "after_s", int64(waited.Seconds()))
+		w.back()
 	}
 	w.set(err)
 }

@@ -61,6 +61,7 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 	}
 	p.influx = newInfluxWatch(p.store, log, now)
 	p.live = fleet.NewLive(registry, fleet.LiveOptions{Now: now, UnreachableAfter: c.UnreachableAfter.Std(), Deaf: func() bool { return p.influxFault() != nil }})
+	p.influx.back = func() { p.intake.Recovered() }
 	p.influx.restore = func(ctx context.Context) error { return p.live.Restore(ctx, p.store) }
 	if err = p.openIntake(metrics, now); err != nil {
 		return nil, err

@@ -211,6 +211,9 @@ func (i *Intake) Drain(ctx context.Context) error {
 // Trouble is why batches are not being stored at present, or nil.
 func (i *Intake) Trouble() error { return i.trouble.present() }
 
+// Recovered says that InfluxDB has come back from an absence: failures until now say nothing any more.
+func (i *Intake) Recovered() { i.trouble.recovered() }
+
 func fill[T comparable](v *T, d T) {
 	var zero T
 	if *v == zero {

@@ -56,6 +56,9 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 	for _, v := range []telemetry.Verdict{telemetry.Stored, telemetry.Rejected} {
 		m.acks.WithLabelValues(string(v))
 	}
+	for _, tier := range []telemetry.Tier{telemetry.Detail, telemetry.Ledger} {
+		m.writes.WithLabelValues(tier.String())
+	}
 	return m
 }
 

@@ -1,0 +1,73 @@
+package collector
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/smartvillage/nabz/internal/conf"
+)
+
+func TestTheShippedExampleIsTheDefault(t *testing.T) {
+	var c Config
+	doc, err := conf.Parse("collector.example.toml", []byte(Example), &c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := Defaults(); !reflect.DeepEqual(c, want) {
+		t.Errorf("example gives\n%+v\nwant\n%+v", c, want)
+	}
+	for _, key := range conf.Keys(Config{}) {
+		if !doc.Has(key) {
+			t.Errorf("the example does not have %s", key)
+		}
+	}
+	if err := c.Validate(doc); err != nil {
+		t.Errorf("the example is not valid: %v", err)
+	}
+}
+
+func TestEachFaultNamesItsLineAndWhatWouldBeAccepted(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"open without TLS", "[mqtt]\nlisten = \"0.0.0.0:1883\"",
+			`c.toml:2: mqtt.listen: 0.0.0.0:1883 can be reached from other machines, and without TLS so can every secret and every line; set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true`},
+		{"open on purpose", "[mqtt]\nlisten = \":1883\"\ninsecure = true", ""},
+		{"half of TLS", "[mqtt]\ntls_cert = \"x\"", `c.toml: mqtt.tls_key: mqtt.tls_cert and mqtt.tls_key go together; one of them is empty`},
+		{"not an address", "[web]\nlisten = \"8080\"",
+			`c.toml:2: web.listen: "8080" is not an address to listen on; write it as "127.0.0.1:1883", or ":1883" for all interfaces`},
+		{"the same address twice", "[web]\nlisten = \"127.0.0.1:1883\"", `c.toml:2: web.listen: 127.0.0.1:1883 is mqtt.listen too; give each its own port`},
+		{"no InfluxDB", "[influx]\nurl = \"localhost:8086\"",
+			`c.toml:2: influx.url: "localhost:8086" is not an address; write it as "http://host:8086" or "https://host"`},
+		{"password in the address", "[influx]\nurl = \"http://a:b@host:8086\"",
+			`c.toml:2: influx.url: holds a user; put "user:password" into influx.token, or into the environment as INFLUX_TOKEN`},
+		{"one bucket for both", "[influx]\nledger_bucket = \"nabz\"",
+			`c.toml:2: influx.ledger_bucket: "nabz" is influx.detail_bucket too; the ledger is kept for ever and detail is not, so give each its own`},
+		{"too impatient", "unreachable_after = \"1s\"", `c.toml:1: unreachable_after: 1s is outside 10s to 24h`},
+		{"level", "log_level = \"loud\"", `c.toml:1: log_level: "loud" is none of debug, info, warn, error`},
+		{"time zone", "[web]\ntime_zone = \"Mars\"", `c.toml:2: web.time_zone: "Mars" is not an IANA name such as "Asia/Karachi"`},
+		{"several", "data_dir = \"\"\n[intake]\nrequests = 0\nmax_ahead = \"1s\"",
+			`c.toml:1: data_dir: is empty; name a folder that the collector may write to
+c.toml:4: intake.max_ahead: 1s is outside 1m to 8784h
+c.toml:3: intake.requests: 0 is outside 1 to 64`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := Defaults()
+			doc, err := conf.Parse("c.toml", []byte(tt.text), &c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if err := c.Validate(doc); err != nil {
+				got = fmt.Sprint(err)
+			}
+			if got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+	if keys := conf.Keys(Config{}); !slices.Contains(keys, "influx.url") {
+		t.Errorf("keys are %v", keys)
+	}
+}
