@@ -91,6 +91,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return demo.Run(ctx, demo.Config{
 		For: o.For, Dir: o.Dir, Bin: o.Bin, WebPort: o.WebPort, MQTTPort: o.MqttPort, InfluxPort: o.InfluxPort, Anchors: o.Anchors,
 		Seed: o.Seed, History: o.History, InfluxURL: os.Getenv("INFLUX_URL"), InfluxToken: os.Getenv("INFLUX_TOKEN"), InfluxOrg: os.Getenv("INFLUX_ORG"),
-		Out: stdout, Err: stderr,
+		Out: stdout, Err: stderr, Now: time.Now,
 	})
 }

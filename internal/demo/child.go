@@ -132,6 +132,10 @@ func (c *child) stop() error {
 	defer limit.Stop()
 	select {
 	case <-c.done:
+		var exit *exec.ExitError
+		if errors.As(c.err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGTERM {
+			return nil // had not come as far as listening for it
+		}
 		if c.err != nil {
 			return fmt.Errorf("stop %s: %w; see %s", c.name, c.err, c.log)
 		}

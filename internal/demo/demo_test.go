@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -83,7 +84,7 @@ type performance struct {
 func (s *stage) begin(args ...string) *performance {
 	s.t.Helper()
 	p := &performance{stage: s, board: make(chan struct{}), done: make(chan error, 1)}
-	p.cmd = exec.Command(filepath.Join(s.bin, "nabz-demo"), append([]string{"--dir", s.dir, "--anchors", s.anchor, "--history", "50h",
+	p.cmd = exec.Command(filepath.Join(s.bin, "nabz-demo"), append([]string{"--dir", s.dir, "--anchors", s.anchor,
 		"--web-port", strconv.Itoa(s.web), "--mqtt-port", strconv.Itoa(s.mqtt), "--influx-port", strconv.Itoa(s.flux)}, args...)...)
 	p.cmd.Stderr = &p.err
 	out, err := p.cmd.StdoutPipe()
@@ -260,7 +261,7 @@ func (s *stage) storedIsTrue() {
 
 func TestTheDemoShowsThisMachineBesideTheVillagesAndASecondRunGoesOn(t *testing.T) {
 	s := newStage(t)
-	p := s.begin()
+	p := s.begin("--history", "50h")
 	p.shown()
 	s.get("/", nil)
 	s.get("/sites/"+host, nil)
@@ -299,6 +300,27 @@ func TestTheDemoShowsThisMachineBesideTheVillagesAndASecondRunGoesOn(t *testing.
 	}
 	if lines > 1000 { // seconds of twelve villages; the whole past is some 40,000
 		t.Errorf("the second run sent %d lines of history again", lines)
+	}
+	p.ended(60*time.Second, 0)
+}
+
+func TestCtrlCAtAnyMomentOfTheStartStopsEverything(t *testing.T) {
+	s := newStage(t)
+	for _, moment := range []string{"data and logs", "InfluxDB ", "collector ", "agent "} {
+		p := s.begin("--history", "720h")
+		waitFor(t, moment, time.Minute, func() bool {
+			return strings.Contains(p.out.String(), "\n"+moment) || strings.HasPrefix(p.out.String(), moment)
+		})
+		if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		p.ended(60*time.Second, 0)
+	}
+	p := s.begin() // what was broken off is gone on with
+	p.shown()
+	s.storedIsTrue()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
 	}
 	p.ended(60*time.Second, 0)
 }

@@ -28,6 +28,7 @@ type Config struct {
 	History                           time.Duration
 	InfluxURL, InfluxToken, InfluxOrg string // a running InfluxDB; "" has the demo run its own
 	Out, Err                          io.Writer
+	Now                               func() time.Time
 }
 
 const (
@@ -68,8 +69,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	err = r.show(ctx)
-	asked := ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)
-	if asked && errors.Is(err, context.Cause(ctx)) || errors.Is(err, errOver) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if ctx.Err() != nil || errors.Is(err, errOver) { // what broke off then broke off because it was to stop
 		err = nil
 	}
 	return errors.Join(err, r.stop())
@@ -107,11 +107,12 @@ func (r *run) show(ctx context.Context) (err error) {
 	if _, err := r.start("agent", "nabz-agent", nil, "run", "--config", r.dir.file("agent.toml")); err != nil {
 		return err
 	}
+	began := r.Now()
 	r.say("agent          measures this machine")
 	if err := r.villages(ctx); err != nil {
 		return err
 	}
-	if err := r.wait(ctx, "board", readyLimit, func() bool { return answers(ctx, web+"/") && heard(ctx, web) }); err != nil {
+	if err := r.wait(ctx, "board", readyLimit, func() bool { return answers(ctx, web+"/") && heard(ctx, web, began) }); err != nil {
 		return err
 	}
 	r.tell(web)
@@ -226,8 +227,8 @@ func answers(ctx context.Context, url string) bool {
 	return err == nil && code == http.StatusOK
 }
 
-// heard tells whether something that this machine's agent measured has come to the board.
-func heard(ctx context.Context, web string) bool {
+// heard tells whether something that this machine's agent sent since then has come to the board.
+func heard(ctx context.Context, web string, since time.Time) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, web+"/api/v1/sites/"+host, nil)
@@ -243,5 +244,5 @@ func heard(ctx context.Context, web string) bool {
 	var site struct {
 		LastHeard *time.Time `json:"last_heard"`
 	}
-	return json.NewDecoder(io.LimitReader(res.Body, 8<<20)).Decode(&site) == nil && site.LastHeard != nil
+	return json.NewDecoder(io.LimitReader(res.Body, 8<<20)).Decode(&site) == nil && site.LastHeard != nil && site.LastHeard.After(since)
 }

@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	detailFor  = 89 * day    // the ledger alone tells of what is older: the detail bucket keeps 90 days
 	fineFor    = day         // the newest history has a detail line set each minute
 	coarseStep = 10 * minute // what is older has one each ten
 	bulk       = 6 * hour    // of one-minute detail in a batch, when much is sent at once
@@ -30,6 +31,7 @@ type sealer struct {
 	at     int64     // all before is sealed
 	lastAt int64     // time of the last header
 	shift  int64     // ms by which this run's headers are earlier, so that no two runs write the same header
+	detail int64     // no detail is told of the time before
 	coarse []stretch // of which only ten-minute detail is told
 	wire   func() int64
 	waits  func() fill
@@ -37,8 +39,11 @@ type sealer struct {
 	text   []byte
 }
 
-// step is the length of the detail interval that ends at an instant.
+// step is the length of the detail interval that ends at an instant, 0 for none.
 func (s *sealer) step(end int64) int64 {
+	if end < s.detail {
+		return 0
+	}
 	for _, c := range s.coarse {
 		if end > c.From && end <= c.To {
 			return coarseStep

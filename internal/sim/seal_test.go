@@ -149,3 +149,29 @@ func TestWhatIsSealedAgainAfterACrashIsTheSameButForHeaders(t *testing.T) {
 		}
 	}
 }
+
+func TestOfWhatIsOlderThanTheDetailBucketOnlyTheLedgerIsTold(t *testing.T) {
+	k := World{Seed: 1}.Track(Villages()[1])
+	s := testSealer(t, k, start, 1)
+	s.detail = start.Add(40 * time.Hour).UnixMilli()
+	lines, _ := opened(t, s.codec, sealUpTo(t, s, start.Add(44*time.Hour).UnixMilli(), 0))
+	links, hours := 0, 0
+	for _, l := range lines {
+		p, err := telemetry.ParseLine([]byte(l))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch p.Measurement {
+		case "link":
+			links++
+			if p.Time < s.detail {
+				t.Errorf("%s", l)
+			}
+		case "hour":
+			hours++
+		}
+	}
+	if links == 0 || hours < 40 {
+		t.Errorf("%d links and %d hours", links, hours)
+	}
+}

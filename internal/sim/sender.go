@@ -41,7 +41,7 @@ func (f *fleet) newSender(w World, site Site, secret string, v *siteState) *send
 		MaxBackoff: 4 * time.Second, Window: inFlow, Session: sessions(f.Now), Dial: s.gate.dial,
 		Log: slog.New(quiet{f.Log.Handler(), s.gate}).With("agent", site.Address().String()),
 	}, s.queue)
-	s.seal = &sealer{track: w.Track(site).Since(time.UnixMilli(v.From)), codec: f.codec, seq: v.Seq, at: v.Sent, shift: 2 * (f.state.Runs % 100), coarse: v.Coarse,
+	s.seal = &sealer{track: w.Track(site).Since(time.UnixMilli(v.From)), codec: f.codec, seq: v.Seq, at: v.Sent, shift: 2 * (f.state.Runs % 100), detail: f.began.UnixMilli() - detailFor, coarse: v.Coarse,
 		wire: func() int64 { return s.up.Stats().WireBytes }, waits: s.queue.fill}
 	return s
 }

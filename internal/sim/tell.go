@@ -34,7 +34,7 @@ const never = math.MaxInt64
 
 // Tell appends the lines that the agent comes to know in [from, to): spans and hours that close, minutes that
 // end, and on return from a gap what it can say of it. Step is the length in ms of the detail interval that
-// ends at an instant; nil is a minute.
+// ends at an instant, 0 for none; nil is a minute throughout.
 func (k *Track) Tell(o *Told, from, to time.Time, step func(end int64) int64) error {
 	if step == nil {
 		step = func(int64) int64 { return minute }
@@ -223,7 +223,7 @@ func (s *Site) services() (out []service) {
 func (t *teller) tellDetail(step func(int64) int64) {
 	for b := floor(t.from+minute-1, minute); b < t.to; b += minute {
 		long := step(b)
-		if b%long != 0 {
+		if long == 0 || b%long != 0 {
 			continue
 		}
 		r, ok := t.k.runAt(b - 1)
