@@ -17,7 +17,6 @@ import (
 type influx struct {
 	url, token, org string
 	detail, ledger  string
-	bound           string // what the folder is tied to
 	server          *influxd.Server
 }
 
@@ -26,7 +25,6 @@ type influx struct {
 func openInflux(ctx context.Context, c *Config, f folder, warn io.Writer) (influx, error) {
 	if c.InfluxURL != "" {
 		db := influx{url: strings.TrimSuffix(c.InfluxURL, "/"), token: c.InfluxToken, org: c.InfluxOrg, detail: "nabz_demo", ledger: "nabz_demo_ledger"}
-		db.bound = db.url
 		if err := ping(ctx, db.url); err != nil {
 			return db, fmt.Errorf("INFLUX_URL %s does not answer: %w; unset INFLUX_URL to let the demo run its own InfluxDB", db.url, err)
 		}
@@ -40,7 +38,7 @@ func openInflux(ctx context.Context, c *Config, f folder, warn io.Writer) (influ
 	if err != nil {
 		return influx{}, err
 	}
-	return influx{url: server.URL, detail: "nabz", ledger: "nabz_ledger", bound: "of its own", server: server}, nil
+	return influx{url: server.URL, detail: "nabz", ledger: "nabz_ledger", server: server}, nil
 }
 
 func ping(ctx context.Context, url string) error {

@@ -50,7 +50,7 @@ func (f folder) bind(influx string) error {
 		return err
 	}
 	if was := strings.TrimSpace(string(b)); was != influx {
-		return fmt.Errorf("%s goes with InfluxDB %s, not with %s; choose another folder: make demo DEMO_DIR=.demo2", f, was, influx)
+		return fmt.Errorf("%s goes with %s, not with %s; choose another folder: make demo DEMO_DIR=.demo2", f, was, influx)
 	}
 	return nil
 }

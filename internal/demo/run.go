@@ -3,6 +3,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/internal/sim"
@@ -81,13 +83,13 @@ var errOver = errors.New("the time of the demo is over")
 // show starts everything in order, and returns when ctx ends or something fails.
 func (r *run) show(ctx context.Context) (err error) {
 	r.say("data and logs  %s", r.dir)
+	if err := r.dir.bind(cmp.Or(strings.TrimSuffix(r.InfluxURL, "/"), "the demo's own InfluxDB")); err != nil {
+		return err
+	}
 	if r.db, err = openInflux(ctx, r.Config, r.dir, r.Err); err != nil {
 		return err
 	}
 	r.say("InfluxDB       %s", r.db.url)
-	if err := r.dir.bind(r.db.bound); err != nil {
-		return err
-	}
 	if r.For > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, r.For, errOver)
