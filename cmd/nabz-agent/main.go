@@ -10,11 +10,9 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"syscall"
 
-	"github.com/alecthomas/kong"
 	"github.com/mdlayher/sdnotify"
 
 	"github.com/smartvillage/nabz/agent"
@@ -37,7 +35,7 @@ func exitCode(err error, stderr io.Writer) int {
 	for _, e := range flatten(err) {
 		fmt.Fprintf(stderr, "nabz-agent: %v\n", e)
 	}
-	if usage := (*kong.ParseError)(nil); errors.As(err, &usage) {
+	if usage := (usageError{}); errors.As(err, &usage) {
 		fmt.Fprintln(stderr, "nabz-agent: see nabz-agent --help")
 		return 2
 	}
@@ -57,48 +55,28 @@ func flatten(err error) []error {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var c commands
-	done := false
-	parser, err := kong.New(&c, kong.Name("nabz-agent"), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { done = true }), kong.Help(help), kong.Vars{"version": version()})
-	if err != nil {
-		return fmt.Errorf("set up the command line: %w", err)
-	}
-	k, err := parser.Parse(args)
-	if done { // --help or --version has had its say
-		return nil
-	}
+	c, err := parse(args, os.Getenv)
 	if err != nil {
 		return err
 	}
-	if k.Command() == "config" {
-		_, err := io.WriteString(stdout, agent.Example)
-		return err
+	switch c.command {
+	case "help":
+		_, err = io.WriteString(stdout, help())
+	case "version":
+		_, err = fmt.Fprintln(stdout, version())
+	case "config":
+		_, err = io.WriteString(stdout, agent.Example)
+	default:
+		err = start(ctx, c.settings, stderr)
 	}
-	return c.Run.start(ctx, stderr)
-}
-
-type commands struct {
-	Run     runCommand       `cmd:"" default:"withargs" help:"Measure and report until stopped (the default)."`
-	Config  struct{}         `cmd:"" help:"Print the example configuration."`
-	Version kong.VersionFlag `help:"Print the version."`
-}
-
-type runCommand struct {
-	ConfigFile string   `name:"config" placeholder:"FILE" env:"NABZ_CONFIG" help:"Configuration. Default: /etc/nabz/agent.toml where that is."`
-	Site       string   `placeholder:"ID" env:"NABZ_SITE" help:"Site that is measured (site)."`
-	Agent      string   `placeholder:"ID" env:"NABZ_AGENT" help:"Name of this agent within the site (agent)."`
-	Broker     []string `placeholder:"URL" env:"NABZ_BROKER" help:"MQTT broker; repeat it, or separate by commas, for several (brokers)."`
-	SecretFile string   `placeholder:"FILE" env:"NABZ_SECRET_FILE" help:"File with the secret (secret_file)."`
-	DataDir    string   `placeholder:"DIR" env:"NABZ_DATA_DIR" help:"Folder of the spool (data_dir)."`
-	LogLevel   string   `placeholder:"LEVEL" env:"NABZ_LOG_LEVEL" help:"debug, info, warn or error (log_level)."`
+	return err
 }
 
 // defaultFile is read when no --config is given, and may be missing then.
 const defaultFile = "/etc/nabz/agent.toml"
 
-func (r *runCommand) start(ctx context.Context, stderr io.Writer) error {
-	c, err := r.load()
+func start(ctx context.Context, settings map[string]setting, stderr io.Writer) error {
+	c, err := load(settings)
 	if err != nil {
 		return err
 	}
@@ -115,11 +93,11 @@ func (r *runCommand) start(ctx context.Context, stderr io.Writer) error {
 }
 
 // load reads the file, lets flags and environment win, and checks the whole.
-func (r *runCommand) load() (agent.Config, error) {
+func load(settings map[string]setting) (agent.Config, error) {
 	c := agent.Defaults()
-	file, given := r.ConfigFile, r.ConfigFile != ""
-	if !given {
-		file = defaultFile
+	file, given := defaultFile, false
+	if s, ok := settings["config"]; ok {
+		file, given = s.value, true
 	}
 	doc, err := conf.Load(file, &c)
 	if doc == nil {
@@ -130,32 +108,22 @@ func (r *runCommand) load() (agent.Config, error) {
 			return c, err
 		}
 	}
-	set := func(to *string, key, flag, env, value string) {
-		if value != "" {
-			*to = value
-			doc.Override(key, source(flag, env, value))
-		}
-	}
-	set(&c.Site, "site", "--site", "NABZ_SITE", r.Site)
-	set(&c.Agent, "agent", "--agent", "NABZ_AGENT", r.Agent)
-	set(&c.SecretFile, "secret_file", "--secret-file", "NABZ_SECRET_FILE", r.SecretFile)
-	set(&c.DataDir, "data_dir", "--data-dir", "NABZ_DATA_DIR", r.DataDir)
-	set(&c.LogLevel, "log_level", "--log-level", "NABZ_LOG_LEVEL", r.LogLevel)
-	if len(r.Broker) > 0 {
-		c.Brokers = r.Broker
-		for i, b := range r.Broker {
-			doc.Override(fmt.Sprintf("brokers[%d]", i), source("--broker", "NABZ_BROKER", b))
+	to := map[string]*string{"site": &c.Site, "agent": &c.Agent, "secret-file": &c.SecretFile, "data-dir": &c.DataDir, "log-level": &c.LogLevel}
+	for _, o := range options() {
+		s, given := settings[o.name]
+		switch {
+		case !given || o.key == "":
+		case o.name == "broker":
+			c.Brokers = strings.Split(s.value, ",")
+			for i := range c.Brokers {
+				doc.Override(fmt.Sprintf("brokers[%d]", i), s.source)
+			}
+		default:
+			*to[o.name] = s.value
+			doc.Override(o.key, s.source)
 		}
 	}
 	return c, errors.Join(err, c.Validate(doc))
-}
-
-// source names where a value came from that is not in the file.
-func source(flag, env, value string) string {
-	if in := os.Getenv(env); in == value || slices.Contains(strings.Split(in, ","), value) {
-		return "environment " + env
-	}
-	return "flag " + flag
 }
 
 // version is the module's version as the Go tool stamped it.

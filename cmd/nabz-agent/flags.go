@@ -1,0 +1,142 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// The standard library's flags serve here: a command library costs a fifth of the binary, on a router with 16 MB of flash.
+
+// usageError is a wrong command line.
+type usageError struct{ error }
+
+// option is one flag with its environment variable. Key is what it overrides in the configuration, "" for none.
+type option struct {
+	name, value, env, key, help string
+}
+
+func options() []option {
+	return []option{
+		{"config", "FILE", "NABZ_CONFIG", "", "Configuration. Default: /etc/nabz/agent.toml where that is."},
+		{"site", "ID", "NABZ_SITE", "site", "Site that is measured (site)."},
+		{"agent", "ID", "NABZ_AGENT", "agent", "Name of this agent within the site (agent)."},
+		{"broker", "URL", "NABZ_BROKER", "brokers", "MQTT broker; repeat it, or separate by commas, for several (brokers)."},
+		{"secret-file", "FILE", "NABZ_SECRET_FILE", "secret_file", "File with the secret (secret_file)."},
+		{"data-dir", "DIR", "NABZ_DATA_DIR", "data_dir", "Folder of the spool (data_dir)."},
+		{"log-level", "LEVEL", "NABZ_LOG_LEVEL", "log_level", "debug, info, warn or error (log_level)."},
+	}
+}
+
+// setting is the value of one option and where it came from, such as "flag --site" or "environment NABZ_SITE".
+type setting struct{ value, source string }
+
+// commandLine is what a person asked for.
+type commandLine struct {
+	command  string // run, config, help, version
+	settings map[string]setting
+}
+
+// parse reads the command line; environment variables fill what it leaves open. Faults are a usageError.
+func parse(args []string, getenv func(string) string) (commandLine, error) {
+	c := commandLine{command: "run", settings: map[string]setting{}}
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		c.command, args = args[0], args[1:]
+		if c.command != "run" && c.command != "config" {
+			return c, usageError{fmt.Errorf("unknown command %q; want run or config", c.command)}
+		}
+	}
+	fs := flag.NewFlagSet("nabz-agent", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	version := fs.Bool("version", false, "")
+	for _, o := range options() {
+		fs.Func(o.name, o.help, func(v string) error {
+			if was, again := c.settings[o.name]; again && o.name == "broker" {
+				v = was.value + "," + v
+			}
+			c.settings[o.name] = setting{v, "flag --" + o.name}
+			return nil
+		})
+	}
+	err := fs.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		c.command = "help"
+		return c, nil
+	case err != nil:
+		return c, usageError{plain(err)}
+	case fs.NArg() > 0:
+		return c, usageError{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
+	case *version:
+		c.command = "version"
+		return c, nil
+	}
+	for _, o := range options() {
+		if _, given := c.settings[o.name]; !given && getenv(o.env) != "" {
+			c.settings[o.name] = setting{getenv(o.env), "environment " + o.env}
+		}
+	}
+	return c, nil
+}
+
+// plain says a fault of the flag package with the two dashes that people type.
+func plain(err error) error {
+	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+		return fmt.Errorf("unknown flag --%s", name)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "flag needs an argument: -"); ok {
+		return fmt.Errorf("flag --%s needs a value", name)
+	}
+	return err
+}
+
+const helpHead = `NAME
+  nabz-agent - takes the pulse of a site's internet link
+
+SYNOPSIS
+  nabz-agent [run] [--config FILE] [--site ID] [--agent ID] [--broker URL]...
+             [--secret-file FILE] [--data-dir DIR] [--log-level LEVEL]
+  nabz-agent config
+  nabz-agent --help | --version
+
+DESCRIPTION
+  Measures gateway, internet, name resolution, traffic and the machine, keeps what it
+  found on disk, and sends it to the collector over MQTT until the collector has stored it.
+
+COMMANDS
+  run      Measure and report until stopped. This is the default.
+  config   Print an example configuration with every key at its default.
+
+OPTIONS
+  A flag wins over its environment variable, and that over the key of the file.
+`
+
+const helpTail = `  --help, --version
+        Print this, or the version.
+
+FILES
+  /etc/nabz/agent.toml   configuration; begin with: nabz-agent config > agent.toml
+  /etc/nabz/secret       this agent's secret, on the first line; never on the command line
+  /var/lib/nabz-agent    batches that wait for the collector
+
+EXIT STATUS
+  0 after a stop by SIGINT or SIGTERM
+  1 when configuration, disk or network forbid to work
+  2 for a wrong command line
+
+EXAMPLE
+  nabz-agent --site gokina --broker mqtts://noc.example.org:8883
+`
+
+// help is the whole manual: it fits a screen.
+func help() string {
+	var b strings.Builder
+	b.WriteString(helpHead)
+	for _, o := range options() {
+		fmt.Fprintf(&b, "  --%s %s  %s\n        %s\n", o.name, o.value, o.env, o.help)
+	}
+	b.WriteString(helpTail)
+	return b.String()
+}
