@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/smartvillage/nabz/internal/command"
 )
 
 // The standard library's flags serve here: a command library costs a fifth of the binary, on a router with 16 MB of flash.
-
-// usageError is a wrong command line.
-type usageError struct{ error }
 
 // option is one flag with its environment variable. Key is what it overrides in the configuration, "" for none.
 type option struct {
@@ -39,13 +38,13 @@ type commandLine struct {
 	settings map[string]setting
 }
 
-// parse reads the command line; environment variables fill what it leaves open. Faults are a usageError.
+// parse reads the command line; environment variables fill what it leaves open. A fault is a command.Usage.
 func parse(args []string, getenv func(string) string) (commandLine, error) {
 	c := commandLine{command: "run", settings: map[string]setting{}}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		c.command, args = args[0], args[1:]
 		if c.command != "run" && c.command != "config" {
-			return c, usageError{fmt.Errorf("unknown command %q; want run or config", c.command)}
+			return c, command.Usage(fmt.Errorf("unknown command %q; want run or config", c.command))
 		}
 	}
 	fs := flag.NewFlagSet("nabz-agent", flag.ContinueOnError)
@@ -66,9 +65,9 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 		c.command = "help"
 		return c, nil
 	case err != nil:
-		return c, usageError{plain(err)}
+		return c, command.Usage(plain(err))
 	case fs.NArg() > 0:
-		return c, usageError{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
+		return c, command.Usage(fmt.Errorf("unexpected argument %q", fs.Arg(0)))
 	case *version:
 		c.command = "version"
 		return c, nil

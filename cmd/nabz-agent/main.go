@@ -8,51 +8,17 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 
 	"github.com/mdlayher/sdnotify"
 
 	"github.com/smartvillage/nabz/agent"
+	"github.com/smartvillage/nabz/internal/command"
 	"github.com/smartvillage/nabz/internal/conf"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(exitCode(err, os.Stderr))
-}
-
-// exitCode tells the error, each fault on a line of its own, and picks the status: 2 for a wrong command line, 1 for
-// all else.
-func exitCode(err error, stderr io.Writer) int {
-	if err == nil {
-		return 0
-	}
-	for _, e := range flatten(err) {
-		fmt.Fprintf(stderr, "nabz-agent: %v\n", e)
-	}
-	if usage := (usageError{}); errors.As(err, &usage) {
-		fmt.Fprintln(stderr, "nabz-agent: see nabz-agent --help")
-		return 2
-	}
-	return 1
-}
-
-func flatten(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var out []error
-	for _, e := range joined.Unwrap() {
-		out = append(out, flatten(e)...)
-	}
-	return out
-}
+func main() { os.Exit(command.Run("nabz-agent", run, os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c, err := parse(args, os.Getenv)

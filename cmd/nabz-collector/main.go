@@ -3,59 +3,22 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/mdlayher/sdnotify"
 
 	"github.com/smartvillage/nabz/collector"
+	"github.com/smartvillage/nabz/internal/command"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(exitCode(err, os.Stderr))
-}
-
-// errUsage is in the error of a wrong command line.
-var errUsage = errors.New("see nabz-collector --help")
-
-// exitCode tells the error, each fault on a line of its own, and picks the status: 2 for a wrong command line, 1 for
-// all else.
-func exitCode(err error, stderr io.Writer) int {
-	if err == nil {
-		return 0
-	}
-	for _, e := range flatten(err) {
-		fmt.Fprintf(stderr, "nabz-collector: %v\n", e)
-	}
-	if errors.Is(err, errUsage) {
-		return 2
-	}
-	return 1
-}
-
-func flatten(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var out []error
-	for _, e := range joined.Unwrap() {
-		out = append(out, flatten(e)...)
-	}
-	return out
-}
+func main() { os.Exit(command.Run("nabz-collector", run, os.Args[1:], os.Stdout, os.Stderr)) }
 
 // commands are the flags. Run is first, so that its flags come first in the manual.
 type commands struct {
@@ -82,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return nil
 	}
 	if err != nil {
-		return errors.Join(err, errUsage)
+		return command.Usage(err)
 	}
 	switch k.Command() {
 	case "config":

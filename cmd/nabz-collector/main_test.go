@@ -1,25 +1,14 @@
 package main
 
 import (
-	"context"
 	"net"
-	"os"
-	"os/signal"
-	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"nabz-collector": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-			err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-			stop()
-			os.Exit(exitCode(err, os.Stderr))
-		},
-	})
+	testscript.Main(m, map[string]func(){"nabz-collector": main})
 }
 
 // TestScripts runs the program as people do. TAKEN is an address that another program listens on.

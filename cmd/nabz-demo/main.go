@@ -9,13 +9,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/smartvillage/nabz/internal/command"
 	"github.com/smartvillage/nabz/internal/demo"
 )
 
@@ -42,26 +41,7 @@ type options struct {
 	History    time.Duration `default:"720h" placeholder:"DURATION" help:"How much past the villages get. Default: ${default}."`
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once, and the kernel ends its children
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "nabz-demo:", err)
-		os.Exit(exitCode(err))
-	}
-}
-
-// errUsage is in the error of a wrong command line.
-var errUsage = errors.New("see nabz-demo --help")
-
-func exitCode(err error) int {
-	if errors.Is(err, errUsage) {
-		return 2
-	}
-	return 1
-}
+func main() { os.Exit(command.Run("nabz-demo", run, os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
@@ -79,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = errors.New("--for and --history take a length of time, at most 9360h of history")
 	}
 	if err != nil {
-		return fmt.Errorf("%w; %w", err, errUsage)
+		return command.Usage(err)
 	}
 	if o.Bin == "" {
 		self, err := os.Executable()

@@ -8,13 +8,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/smartvillage/nabz/internal/command"
 	"github.com/smartvillage/nabz/internal/sim"
 )
 
@@ -47,26 +46,7 @@ type options struct {
 	Verbose     bool          `short:"v" help:"Log connections and retries."`
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "nabz-sim:", err)
-		os.Exit(exitCode(err))
-	}
-}
-
-// errUsage is in the error of a wrong command line.
-var errUsage = errors.New("see nabz-sim --help")
-
-func exitCode(err error) int {
-	if errors.Is(err, errUsage) {
-		return 2
-	}
-	return 1
-}
+func main() { os.Exit(command.Run("nabz-sim", run, os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
@@ -81,11 +61,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w; %w", err, errUsage)
+		return command.Usage(err)
 	}
 	forced, err := o.check()
 	if err != nil {
-		return fmt.Errorf("%w; %w", err, errUsage)
+		return command.Usage(err)
 	}
 	secrets, err := sim.ReadSecrets(o.Secrets)
 	if err != nil {
