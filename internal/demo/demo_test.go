@@ -376,13 +376,16 @@ func TestASecondDemoInTheSameFolderIsTurnedAway(t *testing.T) {
 
 func TestAFolderGoesWithOneInfluxDB(t *testing.T) {
 	f := folder(t.TempDir())
+	if err := f.goesWith("http://127.0.0.1:1"); err != nil { // a new folder goes with any
+		t.Error(err)
+	}
 	if err := f.bind("the demo's own InfluxDB"); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.bind("the demo's own InfluxDB"); err != nil {
+	if err := f.goesWith("the demo's own InfluxDB"); err != nil {
 		t.Error(err)
 	}
-	if err := f.bind("http://127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "goes with the demo's own InfluxDB, not with http://127.0.0.1:1; choose another folder") {
+	if err := f.goesWith("http://127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "goes with the demo's own InfluxDB, not with http://127.0.0.1:1; choose another folder") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -40,11 +40,11 @@ func (f folder) lock() (*os.File, error) {
 	return l, nil
 }
 
-// bind ties the folder to one InfluxDB: what was sent to another is not in this one.
-func (f folder) bind(influx string) error {
+// goesWith refuses another InfluxDB than the one that the folder is tied to: what was sent to one is not in the other.
+func (f folder) goesWith(influx string) error {
 	b, err := os.ReadFile(f.file("influxdb"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return write(f.file("influxdb"), influx+"\n", 0o644)
+		return nil
 	}
 	if err != nil {
 		return err
@@ -54,6 +54,9 @@ func (f folder) bind(influx string) error {
 	}
 	return nil
 }
+
+// bind ties the folder to an InfluxDB that answers.
+func (f folder) bind(influx string) error { return write(f.file("influxdb"), influx+"\n", 0o644) }
 
 // prepare writes sites, credentials and configuration, keeping those of the run before.
 func (f folder) prepare(c *Config, db influx) error {

@@ -83,13 +83,17 @@ var errOver = errors.New("the time of the demo is over")
 // show starts everything in order, and returns when ctx ends or something fails.
 func (r *run) show(ctx context.Context) (err error) {
 	r.say("data and logs  %s", r.dir)
-	if err := r.dir.bind(cmp.Or(strings.TrimSuffix(r.InfluxURL, "/"), "the demo's own InfluxDB")); err != nil {
+	which := cmp.Or(strings.TrimSuffix(r.InfluxURL, "/"), "the demo's own InfluxDB")
+	if err := r.dir.goesWith(which); err != nil {
 		return err
 	}
 	if r.db, err = openInflux(ctx, r.Config, r.dir, r.Err); err != nil {
 		return err
 	}
 	r.say("InfluxDB       %s", r.db.url)
+	if err := r.dir.bind(which); err != nil {
+		return fmt.Errorf("tie %s to its InfluxDB: %w", r.dir, err)
+	}
 	if r.For > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, r.For, errOver)
