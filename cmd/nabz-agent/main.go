@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/mdlayher/sdnotify"
@@ -29,7 +28,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "help":
 		_, err = io.WriteString(stdout, help())
 	case "version":
-		_, err = fmt.Fprintln(stdout, version())
+		_, err = fmt.Fprintln(stdout, command.Version())
 	case "config":
 		_, err = io.WriteString(stdout, agent.Example)
 	default:
@@ -46,7 +45,7 @@ func start(ctx context.Context, settings map[string]setting, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	c.Version = version()
+	c.Version = command.Version()
 	if n, err := sdnotify.New(); err == nil { // there is a service manager that waits for it
 		defer n.Close()
 		c.Notify = func(state ...string) { _ = n.Notify(state...) }
@@ -90,13 +89,4 @@ func load(settings map[string]setting) (agent.Config, error) {
 		}
 	}
 	return c, errors.Join(err, c.Validate(doc))
-}
-
-// version is the module's version as the Go tool stamped it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "unknown"
-	}
-	return info.Main.Version
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -36,7 +35,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c commands
 	done := false
 	parser, err := kong.New(&c, kong.Name("nabz-collector"), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { done = true }), kong.Help(help), kong.WithHyphenPrefixedParameters(true), kong.Vars{"version": version()})
+		kong.Exit(func(int) { done = true }), kong.Help(help), kong.WithHyphenPrefixedParameters(true), kong.Vars{"version": command.Version()})
 	if err != nil {
 		return fmt.Errorf("set up the command line: %w", err)
 	}
@@ -70,7 +69,7 @@ func (r *runCommand) do(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	c.Version = version()
+	c.Version = command.Version()
 	if n, err := sdnotify.New(); err == nil { // there is a service manager that waits for it
 		defer n.Close()
 		c.Notify = func(state ...string) { _ = n.Notify(state...) }
@@ -83,21 +82,4 @@ func (r *runCommand) do(ctx context.Context, stderr io.Writer) error {
 		return err
 	}
 	return collector.Run(ctx, c, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})))
-}
-
-// version is the module's own, or the commit that was built.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return "devel"
 }
