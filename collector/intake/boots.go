@@ -73,6 +73,13 @@ func (i *Intake) lastOf(b *batch) *telemetry.LastBatch {
 	return last
 }
 
+// shortBoot is how far back a former boot is looked for behind batches of the present one. InfluxDB reads all of
+// these, a third of a second for 90 days of them, while the very last batch of any boot costs it a few milliseconds.
+const shortBoot = 48 * time.Hour
+
+// lookUp finds the last batch of a former boot. Mostly it is the one right before this batch. When that is of the
+// same boot, an earlier acknowledgement has told the agent, unless the collector was killed just then; so the last
+// two days are looked through, and no more.
 func (i *Intake) lookUp(a telemetry.Address, h telemetry.Header) (*telemetry.LastBatch, error) {
 	ctx, cancel := context.WithTimeout(i.ctx, lookupTime)
 	defer cancel()
@@ -80,19 +87,24 @@ func (i *Intake) lookUp(a telemetry.Address, h telemetry.Header) (*telemetry.Las
 		return nil, err
 	}
 	defer i.boots.queries.Release(1)
-	// Ids, boot and numbers have been checked: none can carry a quote.
-	q := fmt.Sprintf(`SELECT "boot", "open_state", "open_cause", "open_ms" FROM "batch" WHERE "site" = '%s' AND "agent" = '%s' AND "boot" != '%s' AND time >= %dms AND time < %dms ORDER BY time DESC LIMIT 1`,
-		a.Site, a.Agent, h.Boot, h.At.Add(-i.c.LookBack).UnixMilli(), h.At.UnixMilli())
-	series, err := i.p.Querier.Query(ctx, telemetry.Detail, q)
-	if err != nil {
-		return nil, err
+	last, boot, err := i.before(ctx, a, h, i.c.LookBack, "")
+	if err == nil && last != nil && boot == h.Boot {
+		last, _, err = i.before(ctx, a, h, shortBoot, fmt.Sprintf(` AND "boot" != '%s'`, h.Boot))
 	}
-	if len(series) == 0 || len(series[0].Values) == 0 {
-		return nil, nil
+	return last, err
+}
+
+// before asks for the last batch before this one. Ids, boot and numbers have been checked: none can carry a quote.
+func (i *Intake) before(ctx context.Context, a telemetry.Address, h telemetry.Header, back time.Duration, where string) (last *telemetry.LastBatch, boot string, err error) {
+	q := fmt.Sprintf(`SELECT "boot", "open_state", "open_cause", "open_ms" FROM "batch" WHERE "site" = '%s' AND "agent" = '%s'%s AND time >= %dms AND time < %dms ORDER BY time DESC LIMIT 1`,
+		a.Site, a.Agent, where, h.At.Add(-back).UnixMilli(), h.At.UnixMilli())
+	series, err := i.p.Querier.Query(ctx, telemetry.Detail, q)
+	if err != nil || len(series) == 0 || len(series[0].Values) == 0 {
+		return nil, "", err
 	}
 	row := series[0].Values[0]
 	if len(row) != 5 {
-		return nil, fmt.Errorf("batch has %d columns, want 5", len(row))
+		return nil, "", fmt.Errorf("batch has %d columns, want 5", len(row))
 	}
 	number := func(v any) int64 {
 		n, _ := v.(json.Number)
@@ -100,7 +112,7 @@ func (i *Intake) lookUp(a telemetry.Address, h telemetry.Header) (*telemetry.Las
 		return ms
 	}
 	text := func(v any) string { s, _ := v.(string); return s }
-	last := &telemetry.LastBatch{At: time.UnixMilli(number(row[0])).UTC(), Open: telemetry.OpenSpan{
+	last = &telemetry.LastBatch{At: time.UnixMilli(number(row[0])).UTC(), Open: telemetry.OpenSpan{
 		State: telemetry.State(text(row[2])), Cause: telemetry.Cause(text(row[3])), Length: time.Duration(number(row[4])) * time.Millisecond}}
-	return last, last.Open.Check()
+	return last, text(row[1]), last.Open.Check()
 }

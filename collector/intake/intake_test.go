@@ -389,8 +389,13 @@ func TestTheFirstBatchOfABootLearnsWhatTheLastOneSaid(t *testing.T) {
 	if got := send(5, "00000002"); got == nil || *got != last {
 		t.Errorf("the first batch, sent again, learns %+v, want %+v", got, last)
 	}
-	if q := w.queries[0]; !strings.Contains(q, `"site" = 'mbarara' AND "agent" = 'clinic' AND "boot" != '00000002'`) || !strings.HasSuffix(q, "LIMIT 1") {
+	if q := w.queries[0]; !strings.Contains(q, `"site" = 'mbarara' AND "agent" = 'clinic' AND time`) || !strings.HasSuffix(q, "LIMIT 1") {
 		t.Errorf("the question was %s", q)
+	}
+	// The batch right before is of the same boot: what was before that is looked for, and not far.
+	w.queries = nil
+	if send(5, "00000001"); len(w.queries) != 2 || !strings.Contains(w.queries[1], `"boot" != '00000001' AND time >= `) {
+		t.Errorf("the questions were %q", w.queries)
 	}
 	w.qerr = errors.New("timeout")
 	if got := send(7, "00000003"); got != nil {
