@@ -47,9 +47,11 @@ func Parse(text []byte) (good []Parsed, bad []BadLine, err error) {
 	if len(text) > MaxExpanded {
 		return nil, nil, fmt.Errorf("batch text of %d bytes: %w of %d", len(text), ErrTooLarge, MaxExpanded)
 	}
-	if n := bytes.Count(text, []byte{'\n'}); n > MaxLines {
+	n := bytes.Count(text, []byte{'\n'})
+	if n > MaxLines {
 		return nil, nil, fmt.Errorf("batch of %d lines: %w of %d", n, ErrTooLarge, MaxLines)
 	}
+	good = make([]Parsed, 0, min(n, 64))
 	for number := 1; len(text) > 0; number++ {
 		raw, rest, _ := bytes.Cut(text, []byte{'\n'})
 		text = rest
@@ -107,7 +109,12 @@ func decode(d *lineprotocol.Decoder) (Line, error) {
 	if err != nil {
 		return malformed(err)
 	}
-	l := Line{Measurement: string(name)}
+	// Names that the schema knows are not allocated again for each line: they are most of what a line holds.
+	m, known := index[string(name)]
+	if !known {
+		m.Name = string(name)
+	}
+	l := Line{Measurement: m.Name, Fields: make([]Field, 0, 8)}
 	for {
 		k, v, err := d.NextTag()
 		if err != nil {
@@ -122,7 +129,7 @@ func decode(d *lineprotocol.Decoder) (Line, error) {
 		if l.GetTag(string(k)) != "" {
 			return Line{}, fmt.Errorf("tag %.40q twice: %w", k, ErrMalformed)
 		}
-		l.Tag(string(k), string(v))
+		l.Tag(m.tagName(k), string(v))
 	}
 	for {
 		k, v, err := d.NextField()
@@ -143,7 +150,7 @@ func decode(d *lineprotocol.Decoder) (Line, error) {
 		if v.Kind() == lineprotocol.String { // the decoder's string is valid only until its next call
 			v, _ = lineprotocol.StringValue(string(v.BytesV()))
 		}
-		l.Fields = append(l.Fields, Field{Key: string(k), Value: v})
+		l.Fields = append(l.Fields, Field{Key: m.fieldName(k), Value: v})
 	}
 	at, err := d.Time(lineprotocol.Millisecond, time.Time{})
 	if err != nil {
@@ -154,6 +161,26 @@ func decode(d *lineprotocol.Decoder) (Line, error) {
 	}
 	l.Time = at.UnixMilli()
 	return l, nil
+}
+
+// tagName is the key as text, the schema's own where it has one.
+func (m *Measurement) tagName(k []byte) string {
+	for i := range m.Tags {
+		if m.Tags[i].Key == string(k) {
+			return m.Tags[i].Key
+		}
+	}
+	return string(k)
+}
+
+// fieldName is the key as text, the schema's own where it has one.
+func (m *Measurement) fieldName(k []byte) string {
+	for i := range m.Fields {
+		if m.Fields[i].Key == string(k) {
+			return m.Fields[i].Key
+		}
+	}
+	return string(k)
 }
 
 // AppendStamped writes the line behind dst with the two tags that only the collector may set.
