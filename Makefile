@@ -45,6 +45,10 @@ test: ## set up what the tests need, then format check, vet and all tests with t
 fuzz: ## run every fuzz target for FUZZ_FOR
 	@scripts/fuzz $(FUZZ_FOR)
 
+.PHONY: bench
+bench: ## run every Go benchmark; docs/performance.md says what the figures mean
+	go test -run '^$$' -bench . $(PKGS)
+
 .PHONY: third-party
 third-party: ## fetch the pinned browser libraries again, checked by hash
 	go run ./internal/tools/getweb third_party/web

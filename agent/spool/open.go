@@ -38,7 +38,7 @@ func openIn(dir folder, o Options) (_ *Spool, err error) {
 		}
 	}()
 	if s.maxBytes < minMaxBytes {
-		return nil, fmt.Errorf("a bound of %d bytes is too small; set spool.max_bytes to %d or more", s.maxBytes, minMaxBytes)
+		return nil, fmt.Errorf("a bound of %d bytes is too small; set spool_max_bytes to %d or more", s.maxBytes, minMaxBytes)
 	}
 	if err := s.load(); err != nil {
 		return nil, err

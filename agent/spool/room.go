@@ -12,7 +12,7 @@ func (s *Spool) makeRoom(tier telemetry.Tier, need int64) error {
 	for s.cost()+need > s.maxBytes {
 		c, i := s.victim(tier)
 		if c < 0 {
-			return fmt.Errorf("%w: %d bytes wait for the collector; check the uplink or raise spool.max_bytes", ErrFull, s.stats.Bytes)
+			return fmt.Errorf("%w: %d bytes wait for the collector; check the uplink or raise spool_max_bytes", ErrFull, s.stats.Bytes)
 		}
 		g := s.chains[c][i]
 		if err := s.remove(&s.chains[c], i); err != nil {

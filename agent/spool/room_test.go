@@ -100,14 +100,14 @@ func TestPutRefusesWhatItCannotKeep(t *testing.T) {
 		{"empty", Batch{Seq: 1, Tier: detail}, "put batch 1: 0 bytes, 0 lines; seal 1 to 1048576 bytes and at most 65535 lines"},
 		{"too long", Batch{Seq: 1, Tier: detail, Payload: make([]byte, maxPayload+1)}, "put batch 1: 1048577 bytes, 0 lines; seal 1 to 1048576 bytes and at most 65535 lines"},
 		{"too many lines", Batch{Seq: 1, Tier: detail, Lines: 65536, Payload: []byte("x")}, "put batch 1: 1 bytes, 65536 lines; seal 1 to 1048576 bytes and at most 65535 lines"},
-		{"over the bound", Batch{Seq: 1, Tier: detail, Payload: make([]byte, minMaxBytes)}, "put batch 1: 65536 bytes do not fit in a spool of 65536; raise spool.max_bytes or seal smaller batches"},
+		{"over the bound", Batch{Seq: 1, Tier: detail, Payload: make([]byte, minMaxBytes)}, "put batch 1: 65536 bytes do not fit in a spool of 65536; raise spool_max_bytes or seal smaller batches"},
 	}
 	for _, r := range rows {
 		if err := s.Put(r.b); err == nil || err.Error() != r.want {
 			t.Errorf("%s:\n got %v\nwant %v", r.name, err, r.want)
 		}
 	}
-	if _, err := openIn(newDisk(), Options{MaxBytes: 1000}); err == nil || err.Error() != "a bound of 1000 bytes is too small; set spool.max_bytes to 65536 or more" {
+	if _, err := openIn(newDisk(), Options{MaxBytes: 1000}); err == nil || err.Error() != "a bound of 1000 bytes is too small; set spool_max_bytes to 65536 or more" {
 		t.Errorf("small bound: %v", err)
 	}
 }

@@ -110,7 +110,7 @@ func (s *Spool) Put(b Batch) error {
 	case len(b.Payload) == 0 || len(b.Payload) > maxPayload || b.Lines < 0 || b.Lines > maxLines:
 		return fmt.Errorf("put batch %d: %d bytes, %d lines; seal 1 to %d bytes and at most %d lines", b.Seq, len(b.Payload), b.Lines, maxPayload, maxLines)
 	case segHeadLen+size+frameLen > s.maxBytes:
-		return fmt.Errorf("put batch %d: %d bytes do not fit in a spool of %d; raise spool.max_bytes or seal smaller batches", b.Seq, len(b.Payload), s.maxBytes)
+		return fmt.Errorf("put batch %d: %d bytes do not fit in a spool of %d; raise spool_max_bytes or seal smaller batches", b.Seq, len(b.Payload), s.maxBytes)
 	}
 	if err := s.makeRoom(b.Tier, segHeadLen+size+frameLen); err != nil {
 		if errors.Is(err, ErrFull) {
@@ -120,7 +120,7 @@ func (s *Spool) Put(b Batch) error {
 		return fmt.Errorf("put batch %d: %w", b.Seq, err)
 	}
 	if err := s.write(b); err != nil {
-		return fmt.Errorf("put batch %d in the spool: %w; free space on the file system or lower spool.max_bytes", b.Seq, err)
+		return fmt.Errorf("put batch %d in the spool: %w; free space on the file system or lower spool_max_bytes", b.Seq, err)
 	}
 	return nil
 }

@@ -232,7 +232,7 @@ func TestAFullDiskSaysWhatToDoAndLosesNothing(t *testing.T) {
 			want = append(want, b)
 			continue
 		}
-		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free space on the file system or lower spool.max_bytes") {
+		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free space on the file system or lower spool_max_bytes") {
 			t.Fatalf("error %v", err)
 		}
 		if s.NextSeq() != seq {

@@ -103,7 +103,7 @@ func (c Config) fill() Config {
 // brokers parses the URLs.
 func (c Config) brokers() ([]*url.URL, error) {
 	if len(c.Brokers) == 0 {
-		return nil, errors.New("no broker is configured; set uplink.brokers, for example to [\"tls://noc.example.org:8883\"]")
+		return nil, errors.New("no broker is configured; set brokers, for example to [\"mqtts://noc.example.org:8883\"]")
 	}
 	var out []*url.URL
 	for _, b := range c.Brokers {
@@ -121,7 +121,7 @@ func parseBroker(text string) (*url.URL, error) {
 	if err == nil {
 		text = u.Redacted()
 	}
-	bad := fmt.Errorf("broker %q: write tcp://host:1883 or tls://host:8883, and the password in uplink.secret", text)
+	bad := fmt.Errorf("broker %q: write mqtt://host:1883 or mqtts://host:8883; the password goes into the file that secret_file names", text)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" && u.Path != "/" {
 		return nil, bad
 	}

@@ -139,7 +139,7 @@ func (u *Uplink) tell(broker *url.URL, err error) {
 	switch {
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
 		f.begin(log, slog.LevelError, "refused", "broker refuses this agent's name and secret",
-			"username", u.c.Address.String(), "next", "give this agent the secret that the collector has for it (enrol it again if that is lost)")
+			"username", u.c.Address.String(), "next", "put the secret that \"nabz-collector agent add\" printed into secret_file; \"nabz-collector agent list\" shows who may sign in")
 	case errors.As(err, &connect):
 		f.begin(log, slog.LevelWarn, "unreachable", "broker cannot be reached; batches stay in the spool", "err", connect.err)
 	default:

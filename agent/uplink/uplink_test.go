@@ -246,7 +246,7 @@ func TestAWrongPasswordIsToldOnceWithWhatToDo(t *testing.T) {
 	a.put(t, 1)
 	refused := func() int { b.mu.Lock(); defer b.mu.Unlock(); return b.refused }
 	waitFor(t, "five refusals", func() bool { return refused() >= 5 })
-	if n := a.log.count("level=ERROR"); n != 1 || !strings.Contains(a.log.String(), "give this agent the secret that the collector has for it") {
+	if n := a.log.count("level=ERROR"); n != 1 || !strings.Contains(a.log.String(), "put the secret that") {
 		t.Errorf("%d errors logged, want one that says what to do:\n%s", n, a.log)
 	}
 	if strings.Contains(a.log.String(), "s3cret") {
@@ -352,10 +352,10 @@ func TestRunRefusesWhatCannotWork(t *testing.T) {
 		c    Config
 		want string
 	}{
-		{"no broker", Config{Address: me}, `no broker is configured; set uplink.brokers, for example to ["tls://noc.example.org:8883"]`},
-		{"no scheme", Config{Address: me, Brokers: []string{"localhost:1883"}}, `broker "localhost:1883": write tcp://host:1883 or tls://host:8883, and the password in uplink.secret`},
-		{"websocket", Config{Address: me, Brokers: []string{"ws://localhost:80"}}, `broker "ws://localhost:80": write tcp://host:1883 or tls://host:8883, and the password in uplink.secret`},
-		{"password in it", Config{Address: me, Brokers: []string{"tcp://u:p@localhost"}}, `broker "tcp://u:xxxxx@localhost": write tcp://host:1883 or tls://host:8883, and the password in uplink.secret`},
+		{"no broker", Config{Address: me}, `no broker is configured; set brokers, for example to ["mqtts://noc.example.org:8883"]`},
+		{"no scheme", Config{Address: me, Brokers: []string{"localhost:1883"}}, `broker "localhost:1883": write mqtt://host:1883 or mqtts://host:8883; the password goes into the file that secret_file names`},
+		{"websocket", Config{Address: me, Brokers: []string{"ws://localhost:80"}}, `broker "ws://localhost:80": write mqtt://host:1883 or mqtts://host:8883; the password goes into the file that secret_file names`},
+		{"password in it", Config{Address: me, Brokers: []string{"tcp://u:p@localhost"}}, `broker "tcp://u:xxxxx@localhost": write mqtt://host:1883 or mqtts://host:8883; the password goes into the file that secret_file names`},
 		{"no site", Config{Brokers: []string{"tcp://localhost"}}, `uplink: site id "": use a-z, 0-9 and "-", beginning with a letter or a digit, at most 63 characters`},
 	}
 	for _, r := range rows {
