@@ -351,7 +351,7 @@ func TestTheQueueIsBoundedInMessagesAndBytes(t *testing.T) {
 				t.Fatal(err)
 			}
 			i.Deliver(clinic.Topic(telemetry.KindData), []byte(header(0, "4f2a9c1b")))
-			waitFor(t, "the worker takes it", func() bool { return len(i.queue) == 0 })
+			waitFor(t, "the worker takes it", func() bool { return value(t, reg, "nabz_intake_queue_bytes", "") == 0 })
 			small := []byte(header(1, "4f2a9c1b"))
 			small = append(small, strings.Repeat("\n", 200-len(small))...)
 			for range 10 {
