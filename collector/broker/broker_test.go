@@ -255,6 +255,8 @@ func TestWhoBreaksARuleIsRefusedCountedAndAlone(t *testing.T) {
 			}
 		})
 	}
+	// The broker answers a publication before it hands it on.
+	waitFor(t, "all batches of the honest agent", func() bool { d, _ := s.got(); return len(d) >= len(tests) })
 	data, presence := s.got()
 	for n, d := range data {
 		if d != fmt.Sprintf("%s batch %d", honest.Topic(telemetry.KindData), n) {
