@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -97,9 +99,16 @@ func fleet(t *testing.T, now time.Time) map[string]database {
 	s := influxd.ForTest(t)
 	dbs := map[string]database{}
 	for uid, base := range provisioned(t) {
-		d := database{s, s.Database(t, base)}
-		d.do(t, "/query", url.Values{"q": {`CREATE DATABASE "` + d.name + `"`}}, "")
-		dbs[uid] = d
+		dbs[uid] = database{s, s.Database(t, base)}
+	}
+	st, err := store.Open(store.Config{URL: s.URL, Token: s.Token, Org: s.Org, DetailBucket: dbs["nabz-detail"].name, LedgerBucket: dbs["nabz-ledger"].name},
+		slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if err := st.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	for i, from := range []telemetry.Address{{Site: "village-a", Agent: "router"}, {Site: "village-b", Agent: "kiosk"}} {
 		lines := append(ledger(now), detail(now, i)...)
