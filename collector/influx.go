@@ -54,7 +54,7 @@ func (w *influxWatch) watch(ctx context.Context) {
 		if err == nil {
 			break
 		}
-		w.set(fmt.Errorf("%w; check influx.url, and that InfluxDB runs", err))
+		w.set(err)
 		if !told {
 			w.log.Error("InfluxDB cannot be used yet; the collector waits for it and acknowledges nothing", "error", err)
 		}

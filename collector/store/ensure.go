@@ -35,12 +35,12 @@ func (s *Store) Ensure(ctx context.Context) error {
 	return nil
 }
 
-// major is the major version. 1.8 says "1.8.10", or "unknown" when it was built from source; 2.x says "v2.7.1";
-// the cloud names no version, but its build.
+// major is the major version. 1.8 says "1.8.10", or "unknown" when it was built from source; 2.x says "v2.7.1", or
+// "dev"; the cloud names no version, but its build.
 func major(h http.Header) int {
 	version := strings.TrimPrefix(h.Get("X-Influxdb-Version"), "v")
 	switch {
-	case strings.HasPrefix(version, "2."), strings.EqualFold(h.Get("X-Influxdb-Build"), "cloud"):
+	case strings.HasPrefix(version, "2."), version == "dev", strings.EqualFold(h.Get("X-Influxdb-Build"), "cloud"):
 		return 2
 	case strings.HasPrefix(version, "3."):
 		return 3
@@ -78,26 +78,62 @@ func (s *Store) ensureDatabases(ctx context.Context) error {
 }
 
 func (s *Store) ensureBuckets(ctx context.Context) error {
-	org, err := s.client.OrganizationsAPI().FindOrganizationByName(ctx, s.c.Org)
-	if err != nil {
-		return fmt.Errorf("find organisation %q: %w; check influx.org", s.c.Org, denied(err))
+	if s.c.Org == "" { // 2.x would take the first that the token sees, and then refuse every line
+		return ErrNoOrg
 	}
 	for tier, name := range s.buckets {
-		if _, err := s.client.BucketsAPI().FindBucketByName(ctx, name); err == nil {
-			continue
-		} else if !strings.Contains(err.Error(), "not found") {
-			return fmt.Errorf("find bucket %q: %w", name, denied(err))
+		there, err := s.bucketThere(ctx, name)
+		if err != nil {
+			return fmt.Errorf("find bucket %q of organisation %q: %w; check influx.org", name, s.c.Org, denied(err))
 		}
-		var rules []domain.RetentionRule
-		if keep := s.retention(tier); keep > 0 {
-			rules = append(rules, domain.RetentionRule{EverySeconds: int64(keep.Seconds())})
+		if !there {
+			if err := s.makeBucket(ctx, tier, name); err != nil {
+				return fmt.Errorf("make bucket %q: %w", name, denied(err))
+			}
 		}
-		if _, err := s.client.BucketsAPI().CreateBucketWithName(ctx, org, name, rules...); err != nil {
-			return fmt.Errorf("make bucket %q: %w", name, denied(err))
+		if err := s.answers(ctx, name); err != nil { // InfluxQL looks in the token's own organisation, whatever influx.org says
+			return fmt.Errorf("ask bucket %q in InfluxQL: %w; check that the token may read it and was made in organisation %q", name, err, s.c.Org)
 		}
-		s.log.Info("made a bucket in InfluxDB", "bucket", name, "tier", tier.String())
 	}
 	return nil
+}
+
+// bucketThere looks in our organisation only: a token of an operator sees those of the others too. It needs no
+// more rights than to read the bucket.
+func (s *Store) bucketThere(ctx context.Context, name string) (bool, error) {
+	got, err := s.client.APIClient().GetBuckets(ctx, &domain.GetBucketsParams{Org: &s.c.Org, Name: &name})
+	if err != nil {
+		if strings.HasPrefix(err.Error(), "not found: bucket") {
+			return false, nil
+		}
+		return false, err
+	}
+	return got.Buckets != nil && len(*got.Buckets) > 0, nil
+}
+
+func (s *Store) makeBucket(ctx context.Context, tier telemetry.Tier, name string) error {
+	if s.answers(ctx, name) == nil { // lines would go to one bucket, and queries to the other
+		return fmt.Errorf("in InfluxQL the name already leads to another bucket, as after an upgrade from 1.x; choose another name in influx.%s_bucket", tier)
+	}
+	org, err := s.client.OrganizationsAPI().FindOrganizationByName(ctx, s.c.Org)
+	if err != nil {
+		return fmt.Errorf("find organisation %q: %w; make the bucket by hand, or give the token the right to read the organisation", s.c.Org, err)
+	}
+	var rules []domain.RetentionRule
+	if keep := s.retention(tier); keep > 0 {
+		rules = append(rules, domain.RetentionRule{EverySeconds: int64(keep.Seconds())})
+	}
+	if _, err := s.client.BucketsAPI().CreateBucketWithName(ctx, org, name, rules...); err != nil {
+		return err
+	}
+	s.log.Info("made a bucket in InfluxDB", "bucket", name, "tier", tier.String())
+	return nil
+}
+
+// answers asks for nothing much.
+func (s *Store) answers(ctx context.Context, name string) error {
+	_, err := s.query(ctx, name, "SELECT seq FROM batch WHERE time > now() - 1m LIMIT 1")
+	return err
 }
 
 func (s *Store) retention(tier telemetry.Tier) time.Duration {

@@ -38,6 +38,9 @@ var ErrUnauthorized = errors.New("InfluxDB does not let this token in; check inf
 // ErrTooLarge is in the error of a query whose answer is over Config.MaxResponse.
 var ErrTooLarge = errors.New("answer is over the limit; ask for a shorter period or a wider GROUP BY time()")
 
+// ErrNoOrg is in the error when a configuration made for 1.8 meets a 2.x.
+var ErrNoOrg = errors.New("InfluxDB 2.x wants an organisation; set influx.org")
+
 // Store talks to one InfluxDB. It is safe for concurrent use.
 type Store struct {
 	c       Config
@@ -114,12 +117,12 @@ func (s *Store) ping(ctx context.Context) (http.Header, error) {
 	}
 	res, err := s.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask InfluxDB: %w", err)
+		return nil, fmt.Errorf("ask InfluxDB: %w; check influx.url, and that InfluxDB runs", err)
 	}
 	defer res.Body.Close()
 	_, _ = io.Copy(io.Discard, res.Body) // so that the connection is used again
 	if res.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("ask InfluxDB at %s: it answers %s", s.c.URL, res.Status)
+		return nil, fmt.Errorf("ask InfluxDB at %s: it answers %s; check influx.url, and that InfluxDB runs", s.c.URL, res.Status)
 	}
 	return res.Header, nil
 }

@@ -103,8 +103,8 @@ func TestARefusalIsToldApartFromTrouble(t *testing.T) {
 }
 
 func TestADatabaseThatIsGoneIsMadeAgain(t *testing.T) {
-	db := influxd.ChildForTest(t)
-	s := open(t, store.Config{URL: db.URL})
+	db := influxd.ForTest(t)
+	s := open(t, store.Config{URL: db.URL, Token: db.Token, Org: db.Org, DetailBucket: db.Database(t, "detail"), LedgerBucket: db.Database(t, "ledger")})
 	line := []byte("m x=1i 1762171200000\n")
 	if err := s.Write(t.Context(), telemetry.Ledger, line); err == nil || !strings.Contains(err.Error(), "not found") {
 		t.Fatalf("write without a database: got %v, want one that says it was not found", err)
@@ -114,16 +114,21 @@ func TestADatabaseThatIsGoneIsMadeAgain(t *testing.T) {
 	}
 }
 
-func TestTheDetailBucketGetsItsRetention(t *testing.T) {
-	db := influxd.ChildForTest(t)
-	s := open(t, store.Config{URL: db.URL, DetailRetention: 90 * 24 * time.Hour})
-	if err := s.Ensure(t.Context()); err != nil {
-		t.Fatal(err)
+func TestOnlyTheDetailBucketForgets(t *testing.T) {
+	s := real(t, func(c *store.Config) { c.DetailRetention = 90 * 24 * time.Hour })
+	ago := func(days int) []byte {
+		at := time.Now().AddDate(0, 0, -days).UnixMilli()
+		return fmt.Appendf(nil, "m x=1i %d\nm x=2i %d\n", at, at+1)
 	}
-	for tier, want := range map[telemetry.Tier]string{telemetry.Detail: "2160h0m0s", telemetry.Ledger: "0s"} {
-		got, err := s.Query(t.Context(), tier, "SHOW RETENTION POLICIES")
-		if err != nil || len(got) != 1 || got[0].Values[0][1] != want {
-			t.Errorf("%s: got %v (%v), want %s", tier, got, err, want)
+	for _, tt := range []struct {
+		tier telemetry.Tier
+		days int
+		kept bool
+	}{{telemetry.Detail, 88, true}, {telemetry.Detail, 92, false}, {telemetry.Ledger, 92, true}, {telemetry.Ledger, 4000, true}} {
+		err := s.Write(t.Context(), tt.tier, ago(tt.days))
+		var refused *store.RefusedError
+		if tt.kept && err != nil || !tt.kept && (!errors.As(err, &refused) || refused.Dropped != 2) {
+			t.Errorf("%s of %d days ago: got %v, want kept %v, else both lines counted as refused", tt.tier, tt.days, err, tt.kept)
 		}
 	}
 }
@@ -143,7 +148,7 @@ func TestAnAnswerOverTheBoundIsAnErrorAndNotAPart(t *testing.T) {
 	if got, err := s.Query(t.Context(), telemetry.Detail, "SELECT count(x) FROM m"); err != nil || got[0].Values[0][1] != json.Number("1000") {
 		t.Errorf("got %v (%v), want 1000", got, err)
 	}
-	if _, err := s.Query(t.Context(), telemetry.Detail, "SELEC x"); err == nil || !strings.Contains(err.Error(), "error parsing query") {
+	if _, err := s.Query(t.Context(), telemetry.Detail, "SELEC x"); err == nil || !strings.Contains(err.Error(), "found SELEC, expected SELECT") {
 		t.Errorf("got %v, want the server's words on the query", err)
 	}
 }
@@ -170,6 +175,8 @@ func TestEachAnswerHasItsMeaning(t *testing.T) {
 		words        string
 	}{
 		{"2.x partial write", 422, `{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict dropped=3"}`, false, true, "dropped=3"},
+		{"2.x beyond the retention", 422, `{"code":"unprocessable entity","message":"failure writing points to database: partial write: dropped 3 points outside retention policy of duration 2160h0m0s - oldest point m at 2026-08-15T14:05:33Z dropped because it violates a Retention Policy Lower Bound dropped=3 for database: 8cea4cea2d7e02a7 for retention policy: autogen"}`, false, true, "dropped=3"},
+		{"2.x without an organisation", 400, `{"code":"invalid","message":"Please provide either orgID or org"}`, false, false, "set influx.org"},
 		{"no token", 401, `{"code":"unauthorized","message":"unauthorized access"}`, true, false, "check influx.token"},
 		{"may not write", 403, `{"error":"\"nabz\" user is not authorized to write to database \"nabz\""}`, true, false, "check influx.token"},
 		{"too many requests", 429, `{"code":"too many requests","message":"limit reached"}`, false, false, "429: limit reached"},
@@ -185,7 +192,7 @@ func TestEachAnswerHasItsMeaning(t *testing.T) {
 			if errors.Is(err, store.ErrUnauthorized) != tt.unauthorized || errors.As(err, &refused) != tt.refused || !strings.Contains(fmt.Sprint(err), tt.words) || len(fmt.Sprint(err)) > 1000 {
 				t.Errorf("got %.300v; want unauthorized %v, refused %v, words %q", err, tt.unauthorized, tt.refused, tt.words)
 			}
-			if tt.name == "2.x partial write" && (refused == nil || refused.Dropped != 3) {
+			if tt.words == "dropped=3" && (refused == nil || refused.Dropped != 3) {
 				t.Errorf("got %+v, want 3 dropped", refused)
 			}
 		})
@@ -197,57 +204,6 @@ func TestEachAnswerHasItsMeaning(t *testing.T) {
 	}
 	if err := s.Ping(t.Context()); err == nil {
 		t.Error("ping of nobody succeeds")
-	}
-}
-
-// TestBucketsOfTwoAreMadeThroughItsAPI plays the part of InfluxDB 2.x that Ensure uses.
-func TestBucketsOfTwoAreMadeThroughItsAPI(t *testing.T) {
-	var made []string
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("X-Influxdb-Version", "v2.7.12")
-		w.WriteHeader(http.StatusNoContent)
-	})
-	reply := func(w http.ResponseWriter, body string) {
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, body)
-	}
-	mux.HandleFunc("GET /api/v2/orgs", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Token secret" {
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusUnauthorized)
-			fmt.Fprint(w, `{"code":"unauthorized","message":"unauthorized access"}`)
-			return
-		}
-		reply(w, `{"orgs":[{"id":"0123456789abcdef","name":"village"}]}`)
-	})
-	mux.HandleFunc("GET /api/v2/buckets", func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("name") == "nabz" {
-			reply(w, `{"buckets":[{"id":"1","name":"nabz","retentionRules":[]}]}`)
-			return
-		}
-		reply(w, `{"buckets":[]}`)
-	})
-	mux.HandleFunc("POST /api/v2/buckets", func(w http.ResponseWriter, r *http.Request) {
-		var b struct{ Name, OrgID string }
-		if err := json.NewDecoder(r.Body).Decode(&b); err != nil {
-			t.Error(err)
-		}
-		made = append(made, b.OrgID+"/"+b.Name)
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusCreated)
-		fmt.Fprintf(w, `{"id":"2","name":%q,"retentionRules":[]}`, b.Name)
-	})
-	h := httptest.NewServer(mux)
-	defer h.Close()
-	if err := open(t, store.Config{URL: h.URL, Token: "secret", Org: "village"}).Ensure(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if fmt.Sprint(made) != "[0123456789abcdef/nabz_ledger]" {
-		t.Errorf("made %v, want only the one that was missing", made)
-	}
-	if err := open(t, store.Config{URL: h.URL, Token: "wrong", Org: "village"}).Ensure(t.Context()); !errors.Is(err, store.ErrUnauthorized) {
-		t.Errorf("got %v, want ErrUnauthorized", err)
 	}
 }
 

@@ -24,7 +24,8 @@ type RefusedError struct {
 // Error is InfluxDB's own words.
 func (e *RefusedError) Error() string { return "InfluxDB refuses it: " + e.Words }
 
-var dropped = regexp.MustCompile(`dropped=(\d+)$`)
+// dropped is the count at the end; 2.7 says behind it which bucket that was about.
+var dropped = regexp.MustCompile(`dropped=(\d+)(?: for database: \S+ for retention policy: \S+)?$`)
 
 // Write sends lines, each ended by a newline, stamped, in milliseconds. Nil means that InfluxDB has answered that it
 // has them all. Else a *RefusedError, or an error with ErrUnauthorized, or one that says nothing about the lines:
@@ -45,6 +46,9 @@ func (s *Store) Write(ctx context.Context, tier telemetry.Tier, lines []byte) er
 		return fmt.Errorf("write to InfluxDB: %w", err)
 	}
 	said := words(answer)
+	if strings.Contains(said, "provide either orgID or org") { // a 400 that says nothing about the lines
+		return fmt.Errorf("write to InfluxDB at %s: %w", s.c.URL, ErrNoOrg)
+	}
 	switch answer.StatusCode {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
 		r := &RefusedError{Words: said}
