@@ -84,7 +84,7 @@ func (s *Store) ensureBuckets(ctx context.Context) error {
 	for tier, name := range s.buckets {
 		there, err := s.bucketThere(ctx, name)
 		if err != nil {
-			return fmt.Errorf("find bucket %q of organisation %q: %w; check influx.org", name, s.c.Org, denied(err))
+			return fmt.Errorf("find bucket %q of organisation %q: %w", name, s.c.Org, denied(err))
 		}
 		if !there {
 			if err := s.makeBucket(ctx, tier, name); err != nil {
@@ -103,8 +103,11 @@ func (s *Store) ensureBuckets(ctx context.Context) error {
 func (s *Store) bucketThere(ctx context.Context, name string) (bool, error) {
 	got, err := s.client.APIClient().GetBuckets(ctx, &domain.GetBucketsParams{Org: &s.c.Org, Name: &name})
 	if err != nil {
-		if strings.HasPrefix(err.Error(), "not found: bucket") {
+		switch said := err.Error(); {
+		case strings.HasPrefix(said, "not found: bucket"):
 			return false, nil
+		case strings.HasPrefix(said, "not found: organization"):
+			return false, fmt.Errorf("%w; check influx.org", err)
 		}
 		return false, err
 	}
@@ -113,7 +116,7 @@ func (s *Store) bucketThere(ctx context.Context, name string) (bool, error) {
 
 func (s *Store) makeBucket(ctx context.Context, tier telemetry.Tier, name string) error {
 	if s.answers(ctx, name) == nil { // lines would go to one bucket, and queries to the other
-		return fmt.Errorf("in InfluxQL the name already leads to another bucket, as after an upgrade from 1.x; choose another name in influx.%s_bucket", tier)
+		return fmt.Errorf("in InfluxQL the name already leads to another bucket: after an upgrade from 1.x choose another name in influx.%s_bucket, else check that the token was made in organisation %q", tier, s.c.Org)
 	}
 	org, err := s.client.OrganizationsAPI().FindOrganizationByName(ctx, s.c.Org)
 	if err != nil {
