@@ -23,7 +23,7 @@ type box struct {
 	tiers  [telemetry.Ledger + 1][]part
 	sealed []byte
 	lastAt time.Time // time of the last header: they rise strictly
-	faults int       // since the disk last took something
+	disk   fault     // of the spool
 }
 
 // part is what fits in one batch.
@@ -75,13 +75,13 @@ func (b *box) seal(t telemetry.Tier, now time.Time, open telemetry.OpenSpan) {
 	for len(b.tiers[t]) > 0 {
 		p := b.tiers[t][0]
 		if err := b.put(t, p, now, open); err != nil {
-			b.fault(err)
+			b.disk.tell(b.log, err, "the disk takes nothing; lines wait in RAM", "the disk works again")
 			if p.lines == 0 {
 				b.tiers[t] = b.tiers[t][1:]
 			}
 			return
 		}
-		b.fault(nil)
+		b.disk.tell(b.log, nil, "", "the disk works again")
 		b.tiers[t] = b.tiers[t][1:]
 	}
 	b.tiers[t] = nil
@@ -107,16 +107,18 @@ func (b *box) put(t telemetry.Tier, p part, now time.Time, open telemetry.OpenSp
 	return nil
 }
 
-// fault tells a lasting fault of the disk when it begins and when it ends.
-func (b *box) fault(err error) {
+// fault counts how often in a row something went wrong.
+type fault int
+
+// tell logs a lasting fault when it begins and when it ends.
+func (f *fault) tell(log *slog.Logger, err error, begins, ends string) {
 	switch {
-	case err != nil && b.faults == 0:
-		b.faults++
-		b.log.Error("the disk takes nothing; lines wait in RAM", "err", err)
 	case err != nil:
-		b.faults++
-	case b.faults > 0:
-		b.log.Info("the disk works again", "faults", b.faults)
-		b.faults = 0
+		if *f++; *f == 1 {
+			log.Error(begins, "err", err)
+		}
+	case *f > 0:
+		log.Info(ends, "faults", int(*f))
+		*f = 0
 	}
 }

@@ -72,6 +72,7 @@ type Recorder struct {
 
 	wall, mono time.Time // the same moment, by the clock and by elapsed time
 	marked     time.Time // when the mark was set last
+	unmarked   fault     // of the mark
 	eventAt    map[string]int64
 	told       spool.Stats // losses that an event has told already
 	toldAt     time.Time
@@ -152,8 +153,9 @@ func (r *Recorder) Close(t []sampler.Traffic, h sampler.State) {
 	}
 	r.spans(r.ledger.Close(end, 0))
 	r.lines(r.hours.Close(r.wall))
-	r.mark(true)
-	r.box.seal(telemetry.Ledger, r.wall, telemetry.OpenSpan{})
+	if r.mark(true) {
+		r.box.seal(telemetry.Ledger, r.wall, telemetry.OpenSpan{})
+	}
 	r.box.seal(telemetry.Detail, r.wall, telemetry.OpenSpan{})
 }
 
@@ -317,18 +319,23 @@ func (r *Recorder) lines(lines []*telemetry.Line) {
 // seal puts into the spool what is due. While a suspicion is open it waits, for seconds: a header must not tell a span as lasting
 // that may have ended.
 func (r *Recorder) seal() {
-	if !r.released || r.suspicious || !r.due && !r.urgent {
+	every := r.c.MarkEvery
+	if r.due {
+		every -= every / 10 // a tick that comes a moment early must not double the time between two marks
+	}
+	stale := r.wall.Sub(r.marked) >= every
+	if !r.released || r.suspicious || !r.due && !r.urgent && !stale {
 		return
 	}
 	r.spans(r.ledger.Advance(r.wall))
 	ledgerToo := r.box.waiting(telemetry.Ledger)
-	if ledgerToo || r.urgent || r.wall.Sub(r.marked) >= r.c.MarkEvery {
-		r.mark(false)
+	if ledgerToo || r.urgent || stale {
+		ledgerToo = r.mark(false) && ledgerToo
 	}
 	if ledgerToo {
 		r.box.seal(telemetry.Ledger, r.wall, r.open())
 	}
-	if r.due || !ledgerToo {
+	if r.due || r.urgent && !ledgerToo {
 		r.box.seal(telemetry.Detail, r.wall, r.open())
 	}
 	r.due, r.urgent = false, false
@@ -337,13 +344,15 @@ func (r *Recorder) seal() {
 func (r *Recorder) open() telemetry.OpenSpan { return r.ledger.Open(r.wall) }
 
 // mark notes on disk how far the ledger has come. It comes before the batch that holds the spans closed so far: a power cut between
-// the two leaves their time unknown, the other way round would tell it twice.
-func (r *Recorder) mark(clean bool) {
+// the two leaves their time unknown, the other way round would tell it twice. So where it cannot be written (false), no ledger batch
+// may go: the next start would close the span of the mark before once more, with another length.
+func (r *Recorder) mark(clean bool) bool {
 	at := r.box.next(r.wall)
 	if clean { // later than the last headers, or the collector's word on these would be taken for news
 		at = at.Add(time.Duration(len(r.box.tiers[telemetry.Ledger])+len(r.box.tiers[telemetry.Detail])+2) * time.Millisecond)
 	}
-	m := spool.Mark{Boot: r.c.Boot, At: at, Clock: r.c.Clock.Status(), Open: r.ledger.Open(at), Clean: clean}
-	r.box.fault(r.c.Queue.SetMark(m))
+	err := r.c.Queue.SetMark(spool.Mark{Boot: r.c.Boot, At: at, Clock: r.c.Clock.Status(), Open: r.ledger.Open(at), Clean: clean})
+	r.unmarked.tell(r.log, err, "the disk does not take the mark of the moment last known alive; spans and hours wait in RAM", "the mark is on disk again")
 	r.marked = r.wall
+	return err == nil
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,6 +40,7 @@ type fakeQueue struct {
 	order   []string
 	stats   spool.Stats
 	full    error
+	unmark  error // what SetMark meets
 }
 
 func (q *fakeQueue) NextSeq() uint64 { return uint64(len(q.batches)) + 1 }
@@ -51,8 +53,11 @@ func (q *fakeQueue) Put(b spool.Batch) error {
 	return nil
 }
 func (q *fakeQueue) SetMark(m spool.Mark) error {
+	if err := cmp.Or(q.unmark, q.full); err != nil {
+		return err
+	}
 	q.marks, q.order = append(q.marks, m), append(q.order, "mark")
-	return q.full
+	return nil
 }
 func (q *fakeQueue) Stats() spool.Stats { return q.stats }
 
@@ -347,4 +352,73 @@ func TestADiskThatTakesNothingCostsNoLine(t *testing.T) {
 			t.Errorf("got\n%s", got)
 		}
 	})
+}
+
+func TestWithoutAMarkNoSpanIsSentSoThatNoneIsToldTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		up(g)
+		time.Sleep(time.Minute)
+		g.Tick(nil, nothing())
+		g.news(t)
+		g.q.unmark = errors.New("no space left on device") // for a new file; a batch still fits in the old one
+		time.Sleep(time.Minute)
+		g.Verdict(probe.Verdict{State: telemetry.StateDown, Cause: telemetry.CauseLocal, At: time.Now(), Until: time.Now()})
+		if got := g.news(t); strings.Contains(got, "span") {
+			t.Errorf("sent without a mark:\n%s", got)
+		}
+		if b := g.q.batches[len(g.q.batches)-1]; b.Tier != telemetry.Detail {
+			t.Error("no header told the change of state")
+		}
+		// Killed here, the next start closes the span of the last mark: it must not have been told with another length.
+		next := newRig(t, &g.q.marks[len(g.q.marks)-1])
+		next.clock.offset = g.clock.offset
+		time.Sleep(time.Second)
+		next.Settle()
+		lacks(t, next.news(t), "span,state=up ms=60000i,err_ms=60000i 1795435200000\n")
+
+		g.Close(nil, nothing())
+		if got := g.news(t); strings.Contains(got, "span") {
+			t.Errorf("sent at the end without a mark:\n%s", got)
+		}
+		g.q.unmark = nil
+		time.Sleep(time.Minute)
+		g.Tick(nil, nothing())
+		lacks(t, g.news(t), "span,state=up ms=120000i,err_ms=0i 1795435200000\n")
+	})
+}
+
+func TestTheMarkIsRenewedAsOftenAsConfigured(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		report, probe time.Duration // the gaps of ticks and of verdicts
+	}{
+		{"ticks that come a moment early", time.Minute - time.Millisecond, time.Minute - time.Millisecond},
+		{"batches that are rare", 15 * time.Minute, time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, nil)
+				g.Settle()
+				up(g)
+				last, ticked := time.Now(), time.Now()
+				for range 130 { // past two hours, whose spans wait for their batch
+					time.Sleep(tt.probe)
+					n := len(g.q.marks)
+					up(g)
+					if time.Since(ticked) >= tt.report {
+						ticked = time.Now()
+						g.Tick(nil, nothing())
+					}
+					if len(g.q.marks) > n {
+						last = time.Now()
+					}
+					if gap := time.Since(last); gap > time.Minute {
+						t.Fatalf("%v without a mark at %v", gap, g.wall)
+					}
+				}
+			})
+		})
+	}
 }
