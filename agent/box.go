@@ -2,7 +2,6 @@ package agent
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -101,7 +100,7 @@ func (b *box) put(t telemetry.Tier, p part, now time.Time, open telemetry.OpenSp
 	}
 	batch := spool.Batch{Seq: h.Seq, Tier: t, Boot: b.c.Boot, Lines: p.lines + 1, Payload: b.sealed}
 	if err := b.c.Queue.Put(batch); err != nil && !errors.Is(err, spool.ErrFull) { // full: dropped and counted there
-		return fmt.Errorf("put batch %d into the spool: %w", h.Seq, err)
+		return err
 	}
 	b.lastAt = h.At
 	return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// maxHeld bounds what waits in RAM for the clock: about ten hours of minutes, some hundred bytes each.
+// maxHeld bounds what waits in RAM for the clock: about ten hours, some hundred bytes each.
 const maxHeld = 2000
 
 // jumpMin is how far the clock must move against elapsed time to be taken for a step.
@@ -161,16 +161,33 @@ func (r *Recorder) Close(t []sampler.Traffic, h sampler.State) {
 
 func (r *Recorder) take(in input) {
 	if !r.release() {
-		if len(r.held) == maxHeld {
-			r.held = append(r.held[:0], r.held[1:]...)
-			r.lost++
-		}
-		r.held = append(r.held, in)
+		r.hold(in)
 		return
 	}
 	r.look()
 	r.apply(in)
 	r.seal()
+}
+
+// hold keeps what happened in RAM. Of the quick rounds of an outage that all say the same, the last is enough.
+func (r *Recorder) hold(in input) {
+	if n := len(r.held); n > 0 && in.quick() && r.held[n-1].quick() {
+		if last, v := r.held[n-1].verdict, in.verdict; v.State == last.State && v.Cause == last.Cause {
+			last.Until = v.Until
+			return
+		}
+	}
+	if len(r.held) == maxHeld {
+		r.held = append(r.held[:0], r.held[1:]...)
+		r.lost++
+	}
+	r.held = append(r.held, in)
+}
+
+// quick tells a verdict that says nothing but the state.
+func (in input) quick() bool {
+	v := in.verdict
+	return v != nil && !v.Pending && v.Gateway.Sent+v.Internet.Sent+v.DNS.Sent == 0
 }
 
 // release begins to stamp, once it can, with the time before this start and then all that was held.
@@ -240,10 +257,11 @@ func (r *Recorder) verdict(v probe.Verdict) {
 		return
 	}
 	state, cause := r.ledger.State()
-	if state == "" && !r.begun { // the first verdict speaks for the moments before it too
+	if state == "" && !r.begun && r.lost == 0 { // the first verdict speaks for the moments before it too, unless others were lost
 		v.Err += v.At.Sub(r.start)
-		v.At, r.begun = r.start, true
+		v.At = r.start
 	}
+	r.begun = true
 	r.spans(r.ledger.Observe(r.at(v.At), v.State, v.Cause, v.Err))
 	r.spans(r.ledger.Advance(until))
 	if v.State != state || v.Cause != cause {

@@ -228,6 +228,54 @@ func TestWhatWaitsForTheClockIsBounded(t *testing.T) {
 	})
 }
 
+func TestAnOutageOfTenHoursWithoutAClockIsToldWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.clock.known = false
+		g.Settle()
+		for i := range 10 * 60 * 12 { // a quick round each five seconds, a scheduled one each minute
+			time.Sleep(5 * time.Second)
+			v := probe.Verdict{State: telemetry.StateDown, Cause: telemetry.CauseLocal, At: time.Now(), Until: time.Now()}
+			if i%12 == 11 {
+				v.Gateway.Sent, v.Gateway.Lost = 2, 2
+				g.Tick(nil, nothing())
+			}
+			g.Verdict(v)
+		}
+		g.clock.known = true
+		g.Tick(nil, nothing())
+		got := g.news(t)
+		if n := strings.Count(got, "span,cause=local,state=down ms=3600000i"); n != 10 {
+			t.Errorf("%d hours of ten are told", n)
+		}
+		if strings.Contains(got, "spool_overflow") {
+			t.Error("something was dropped")
+		}
+	})
+}
+
+func TestWhatWasDroppedWhileTheClockWasNotKnownStaysUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.clock.known = false
+		g.Settle()
+		up(g)
+		for range maxHeld {
+			time.Sleep(time.Second)
+			g.Tick(nil, nothing())
+		}
+		g.Verdict(probe.Verdict{State: telemetry.StateDown, Cause: telemetry.CauseLocal, At: time.Now(), Until: time.Now()})
+		time.Sleep(time.Minute)
+		g.clock.known = true
+		g.Close(nil, nothing())
+		got := g.news(t)
+		lacks(t, got, "span,cause=local,state=down ms=60000i,err_ms=0i 1795437200000\n")
+		if n := strings.Count(got, "span,"); n != 1 {
+			t.Errorf("%d spans in\n%s", n, got)
+		}
+	})
+}
+
 func TestAStepForwardLeavesAGapAndDoublesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, nil)

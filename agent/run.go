@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -89,7 +92,9 @@ type agent struct {
 	evidence evidence
 	wan      bool // a WAN counter that moves is evidence
 	method   string
-	changed  bool // the configuration, since the run before
+	changed  bool        // the configuration, since the run before
+	before   time.Time   // last moment known alive in the run before; zero: none
+	heard    atomic.Bool // the collector has told the time
 	verdicts chan probe.Verdict
 	first    chan telemetry.Ack // the first acknowledgement of this boot
 	settled  bool               // it has come; used by the uplink's goroutine alone
@@ -124,9 +129,13 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	}
 	if a.spool, err = spool.Open(c.DataDir, spool.Options{MaxBytes: c.SpoolMaxBytes, Log: log}); err != nil {
 		a.codec.Close()
-		return nil, fmt.Errorf("%w; set data_dir to a folder that the agent may write to", err)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOTDIR) {
+			err = fmt.Errorf("%w; set data_dir to a folder that the agent may write to", err)
+		}
+		return nil, err
 	}
 	mark, marked := a.spool.Mark()
+	a.before = mark.At
 	a.clock = clock.New(clock.SystemReading, mark.At)
 	a.wan = c.Probe.wanProves()
 	if a.changed, err = configChanged(c); err != nil {
@@ -164,15 +173,20 @@ func (a *agent) notify(state ...string) {
 	}
 }
 
-// known tells whether the time can be believed: the collector has confirmed it, or the system's clock is set.
+// known tells whether the time can be believed: the collector has told it, or the system's clock is set. One that is behind the
+// last moment this machine was alive is not: without a battery it begins at the firmware's date or that of some file, not in 1970.
 func (a *agent) known() bool {
-	return a.clock.Status() == telemetry.ClockSynced || !clock.SystemReading().Wall.Before(clock.Floor())
+	wall := clock.SystemReading().Wall
+	return a.heard.Load() || !wall.Before(clock.Floor()) && !wall.Before(a.before)
 }
 
 // acked is called by the uplink for each batch that the collector has taken.
 func (a *agent) acked(k telemetry.Ack, _ int) {
 	s := a.uplink.Stats()
 	a.clock.Acked(k.Now, s.Rtt)
+	if !k.Now.Before(clock.Floor()) {
+		a.heard.Store(true)
+	}
 	if !onLoopback(s.Broker) {
 		a.evidence.seen(time.Now())
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,6 +22,9 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"go.uber.org/goleak"
 
+	"github.com/smartvillage/nabz/agent/clock"
+	"github.com/smartvillage/nabz/agent/spool"
+	"github.com/smartvillage/nabz/agent/uplink"
 	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -429,5 +433,43 @@ func TestAKilledAgentLeavesNoOverlap(t *testing.T) {
 	}
 	if off < 4 { // five where a UTC hour falls into one of them
 		t.Errorf("%d off spans for 4 kills", off)
+	}
+}
+
+func TestAClockBehindTheRunBeforeIsBelievedOnceTheCollectorHasSpoken(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		mark  time.Time
+		heard time.Time // the collector's clock; zero: nothing was heard
+		want  bool
+	}{
+		{"first start", time.Time{}, time.Time{}, true},
+		{"goes on after the mark", time.Now().Add(-time.Hour), time.Time{}, true},
+		{"begins at the date of the firmware", time.Now().Add(time.Hour), time.Time{}, false},
+		{"the collector has not set its clock", time.Now().Add(time.Hour), time.Unix(0, 0), false},
+		{"the collector speaks", time.Now().Add(time.Hour), time.Now(), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := &agent{boot: "4f2a9c1b", before: tt.mark, clock: clock.New(clock.SystemReading, tt.mark), uplink: uplink.New(uplink.Config{}, nil)}
+			if !tt.heard.IsZero() {
+				a.acked(telemetry.Ack{Now: tt.heard}, 0)
+			}
+			if got := a.known(); got != tt.want {
+				t.Errorf("known is %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestASecondAgentInAFolderIsToldSoAndNothingElse(t *testing.T) {
+	c := config(t, "mqtt://127.0.0.1:9")
+	first, err := spool.Open(c.DataDir, spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	err = Run(t.Context(), c, slog.New(slog.DiscardHandler))
+	if !errors.Is(err, spool.ErrInUse) || !strings.HasSuffix(err.Error(), "stop the other nabz-agent, or give this one a data_dir of its own") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 func lock(dir *os.File) error {
 	err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return fmt.Errorf("%w; stop the other nabz-agent, or give this one its own spool folder", ErrInUse)
+		return fmt.Errorf("%w; stop the other nabz-agent, or give this one a data_dir of its own", ErrInUse)
 	}
 	return err
 }
