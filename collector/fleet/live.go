@@ -14,7 +14,7 @@ const (
 	ribbonFor   = 24 * time.Hour
 	maxSegments = 720
 	maxIfaces   = 16
-	maxEvery    = 30 * time.Minute
+	maxEvery    = time.Hour // the rarest that an agent can be told to report
 	spanSlack   = 2 * time.Second // between the end of one span and the start of the next
 )
 
@@ -29,7 +29,7 @@ type Roster interface {
 type LiveOptions struct {
 	Now func() time.Time // required
 	// UnreachableAfter is how long an agent may be silent. 0 means 90 s. An agent that is connected and reports
-	// more rarely than that is given one and a half times its own interval.
+	// more rarely than that is given one and a half times its own interval, that of the rarest until it is known.
 	UnreachableAfter time.Duration
 	// Deaf reports that the collector itself cannot take anything in, for example because InfluxDB is gone. Time
 	// spent deaf does not count as silence of an agent. It is asked often, so it must not wait, nor call Live. nil
@@ -142,16 +142,18 @@ func (l *Live) listen(now time.Time) {
 	}
 }
 
-// silence is how long an agent has said nothing since that instant, without the time spent deaf.
+// silence is how long an agent has said nothing since that instant, without the time spent deaf. Stretches may
+// overlap: what Restore adds reaches into the one in which the collector waited for InfluxDB.
 func (l *Live) silence(since, now time.Time) time.Duration {
-	silent := now.Sub(since)
+	silent, counted := now.Sub(since), since
 	for _, d := range l.deaf {
-		from, to := later(d.from, since), d.to
+		from, to := later(d.from, counted), d.to
 		if to.IsZero() || to.After(now) {
 			to = now
 		}
 		if to.After(from) {
 			silent -= to.Sub(from)
+			counted = to
 		}
 	}
 	return silent

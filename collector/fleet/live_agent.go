@@ -66,12 +66,17 @@ func (ag *agentLive) takeHeader(h telemetry.Header, received time.Time, detail b
 	return true
 }
 
-// patience is how long this agent may be silent.
+// patience is how long this agent may be silent. After a restart its interval is not known yet; while its connection
+// stands, it is taken to report as rarely as any may, so that nobody is unreachable for the collector's own absence.
 func (ag *agentLive) patience(least time.Duration) time.Duration {
 	if !ag.connected {
 		return least
 	}
-	return max(least, min(ag.every[0], ag.every[1])*3/2)
+	every := min(ag.every[0], ag.every[1])
+	if every == 0 {
+		every = maxEvery
+	}
+	return max(least, every*3/2)
 }
 
 // takeReadings keeps the newest latency, loss and traffic of a batch.

@@ -2,8 +2,10 @@ package fleet
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +66,33 @@ func TestARestartGoesOnFromWhatInfluxDBHolds(t *testing.T) {
 		t.Errorf("a site that was lost before the restart is %s, last told %s", lost.State, lost.Told.At)
 	}
 	v.now = v.now.Add(91 * time.Second) // it has had its chance to come back
+	v.want(Unreachable, "", stopped)
+}
+
+// headQuerier holds one batch line of the kiosk.
+type headQuerier struct{ at time.Time }
+
+func (q headQuerier) Query(_ context.Context, tier telemetry.Tier, _ string) ([]store.Series, error) {
+	if tier == telemetry.Ledger {
+		return nil, nil
+	}
+	number := func(n int64) json.Number { return json.Number(strconv.FormatInt(n, 10)) }
+	return []store.Series{{Name: "batch", Tags: map[string]string{"site": kiosk.Site, "agent": kiosk.Agent},
+		Values: [][]any{{number(q.at.UnixMilli()), number(9), "0123abcd", "up", "", number(60_000), number(0), number(0), number(0), "synced"}}}}, nil
+}
+
+func TestTimeSpentWaitingForInfluxDBCountsOnce(t *testing.T) {
+	v := newVillage(t)
+	stopped := v.now
+	v.now, v.deaf = stopped.Add(10*time.Minute), true // started anew, without InfluxDB
+	v.live.Sites()
+	v.now = v.now.Add(time.Hour)
+	if err := v.live.Restore(t.Context(), headQuerier{stopped}); err != nil {
+		t.Fatal(err)
+	}
+	v.deaf = false
+	v.want(Up, "", stopped.Add(-time.Minute))
+	v.now = v.now.Add(91 * time.Second)
 	v.want(Unreachable, "", stopped)
 }
 

@@ -207,6 +207,29 @@ func TestTheCollectorsOwnDeafnessMakesNobodyUnreachable(t *testing.T) {
 	v.want(Unreachable, "", told)
 }
 
+func TestAConnectedAgentIsNotUnreachableBeforeItsIntervalIsKnown(t *testing.T) {
+	v := newVillage(t)
+	told := v.now
+	v.batch(kiosk, told, up(0)) // as Restore leaves it: one header, no interval
+	v.live.Presence(kiosk, telemetry.Presence{Online: true, Session: 7})
+	v.now = told.Add(14 * time.Minute)
+	v.want(Up, "", told)
+	v.now = told.Add(91 * time.Minute)
+	v.want(Unreachable, "", told)
+}
+
+func TestAnHourlyAgentIsNotUnreachableBetweenItsReports(t *testing.T) {
+	v := newVillage(t)
+	v.live.Presence(kiosk, telemetry.Presence{Online: true, Session: 1})
+	for range 3 {
+		v.now = v.now.Add(time.Hour)
+		v.batch(kiosk, v.now, up(0), telemetry.NewLine("link", v.now).Tag("target", "internet").Int("sent", 1).Int("lost", 0))
+	}
+	told := v.now
+	v.now = told.Add(61 * time.Minute)
+	v.want(Up, "", told)
+}
+
 func TestTheBestInformedAgentSpeaksForTheSite(t *testing.T) {
 	v := newVillage(t)
 	router := telemetry.Address{Site: "kibuye", Agent: "router"}
