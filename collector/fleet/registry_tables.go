@@ -53,10 +53,10 @@ func (s Site) check(doc *conf.Doc, key string) error {
 			fault(t.field, "text of %d bytes, at most %d are allowed", len(t.text), maxSiteText)
 		}
 	}
-	if s.Latitude < -90 || s.Latitude > 90 {
+	if !(s.Latitude >= -90 && s.Latitude <= 90) { // so written, it refuses NaN too
 		fault("latitude", "got %v, want -90 to 90 degrees", s.Latitude)
 	}
-	if s.Longitude < -180 || s.Longitude > 180 {
+	if !(s.Longitude >= -180 && s.Longitude <= 180) {
 		fault("longitude", "got %v, want -180 to 180 degrees", s.Longitude)
 	}
 	if s.Population < 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,8 +101,13 @@ func TestAnEntryIsAddedBehindWhatPeopleWrote(t *testing.T) {
 	if err := r.AddSite(Site{ID: "zombo"}); !errors.Is(err, ErrExists) {
 		t.Errorf("adding a site twice: got %v, want ErrExists", err)
 	}
-	if err := r.AddSite(Site{ID: "moon", Latitude: 91}); err == nil {
-		t.Error("a site at 91 degrees north was added")
+	for _, nowhere := range []float64{91, math.NaN()} {
+		if err := r.AddSite(Site{ID: "moon", Latitude: nowhere}); err == nil {
+			t.Errorf("a site at %v degrees north was added", nowhere)
+		}
+		if err := r.AddSite(Site{ID: "moon", Longitude: 2 * nowhere}); err == nil {
+			t.Errorf("a site at %v degrees east was added", 2*nowhere)
+		}
 	}
 }
 
