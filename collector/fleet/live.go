@@ -14,7 +14,7 @@ const (
 	ribbonFor   = 24 * time.Hour
 	maxSegments = 720
 	maxIfaces   = 16
-	maxEvery    = time.Hour // the rarest that an agent can be told to report
+	maxEvery    = time.Hour       // the rarest that an agent can be told to report
 	spanSlack   = 2 * time.Second // between the end of one span and the start of the next
 )
 

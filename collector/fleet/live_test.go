@@ -311,6 +311,16 @@ func TestSubscribersHearOfBatchesAndOfTimeAlone(t *testing.T) {
 		if silent := time.Since(start); silent < 90*time.Second || silent > 93*time.Second {
 			t.Errorf("silence became news after %v, want 90 s", silent)
 		}
+		// A screen on a wall shows the last day of a site that stays silent, too.
+		time.Sleep(moveEvery + 2*time.Second)
+		select {
+		case got := <-ch:
+			if !slices.Equal(got, []string{"kibuye"}) {
+				t.Errorf("news %v, want kibuye, whose last day has moved on", got)
+			}
+		default:
+			t.Errorf("no news of a silent site after %v; its ribbon stands still", moveEvery)
+		}
 		if got := <-slow; !slices.Equal(got, []string{"kibuye"}) { // read nothing until now, and held nobody up
 			t.Errorf("slow subscriber got %v", got)
 		}

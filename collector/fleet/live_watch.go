@@ -14,6 +14,7 @@ import (
 const (
 	coalesce   = 250 * time.Millisecond // at most one message in this time, to each subscriber
 	checkEvery = time.Second            // how soon time alone becomes news
+	moveEvery  = 5 * time.Minute        // the last day of a site that says nothing moves on: two pixels of a ribbon
 )
 
 // told is what subscribers know of a site's state.
@@ -85,8 +86,8 @@ func (l *Live) Run(ctx context.Context) error {
 	}
 }
 
-// look marks the sites whose state is another than subscribers were told, and forgets agents that are no
-// longer registered.
+// look marks the sites whose state is another than subscribers were told, and those of which nothing was news for so
+// long that their last 24 hours have moved on. It forgets agents that are no longer registered.
 func (l *Live) look() {
 	sites, agents := l.overview()
 	l.mu.Lock()
@@ -96,7 +97,7 @@ func (l *Live) look() {
 	for _, s := range sites {
 		known[s.Site.ID] = true
 		t := told{s.State, s.Cause}
-		if l.watch.told[s.Site.ID] != t {
+		if l.watch.told[s.Site.ID] != t || t.state != NeverSeen && now.Sub(l.watch.changed[s.Site.ID]) >= moveEvery {
 			l.watch.told[s.Site.ID] = t
 			l.watch.mark(s.Site.ID, now)
 		}
