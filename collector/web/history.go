@@ -38,6 +38,8 @@ const maxEvents = 30
 
 // history reads 30 days once and cuts all ranges out of them.
 func (s *server) history(ctx context.Context, st *fleet.Status, r chartRange) (history, error) {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
 	h := history{Definition: report.Definition}
 	to := st.Now.UTC().Truncate(time.Millisecond)
 	ranges := chartRanges()

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,11 +10,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -98,6 +101,28 @@ func TestASitePageStandsWithoutItsHistory(t *testing.T) {
 	w.settle()
 	w.want("/sites/passu", 200, "Passu school", "for <time", "12 min", "since 15:17", "backhaul", "The history cannot be read now", "connection refused",
 		"The numbers are at <a href=\"/api/v1/sites/passu/series?range=24h\">", "router", "People served")
+}
+
+// hangs is a store that takes questions and never answers.
+type hangs struct{}
+
+func (hangs) Query(ctx context.Context, _ telemetry.Tier, _ string) ([]store.Series, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestAnInfluxDBThatHangsDoesNotHoldPagesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, hangs{}, noon)
+		w.settle()
+		for path, status := range map[string]int{"/sites/passu": 200, "/api/v1/sites/passu": 200, "/api/v1/sites/passu/series": 503} {
+			start := time.Now()
+			w.want(path, status, "deadline exceeded")
+			if took := time.Since(start); took > readWithin {
+				t.Errorf("%s took %v, want at most %v", path, took, readWithin)
+			}
+		}
+	})
 }
 
 func TestWhatIsNotThereIsSaidSo(t *testing.T) {

@@ -59,6 +59,8 @@ type seriesColumn struct {
 // chart asks for one site's steps up to now. Steps end at now, so that the last one is whole. A line says
 // what came before its timestamp, so a step takes in its end and not its beginning.
 func (s *server) chart(ctx context.Context, site, zone string, r chartRange) (seriesDoc, error) {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
 	to := s.Now().UTC().Truncate(time.Minute)
 	from, step := to.Add(-r.Length), r.Step.Milliseconds()
 	n := int(r.Length / r.Step)

@@ -50,6 +50,10 @@ type server struct {
 // maxBoards bounds the event streams that are open at once.
 const maxBoards = 256
 
+// readWithin is how long a page waits for InfluxDB. One that hangs must not keep the live part, which needs none, from
+// whoever asks what is wrong.
+const readWithin = 8 * time.Second
+
 // New makes the handler. Timeouts are the caller's; an event stream lifts its own write deadline, and ends with
 // its request's context, so let http.Server.BaseContext end when the server is to stop.
 func New(c Config) (http.Handler, error) {
