@@ -8,12 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/smartvillage/nabz/agent"
 	"github.com/smartvillage/nabz/internal/testneed"
 )
 
-var units = []struct{ name, program, user string }{
-	{"nabz-agent.service", "/usr/bin/nabz-agent", "nabz-agent"},
-	{"nabz-collector.service", "/usr/bin/nabz-collector", "nabz-collector"},
+var units = []struct {
+	name, program, user string
+	secrets             []string // what the daemon reads and others must not
+}{
+	{"nabz-agent.service", "/usr/bin/nabz-agent", "nabz-agent", []string{"/etc/nabz/agent.toml", agent.Defaults().SecretFile}},
+	{"nabz-collector.service", "/usr/bin/nabz-collector", "nabz-collector", []string{"/etc/nabz/collector.toml"}},
 }
 
 // installed is a copy of a unit whose program exists: systemd looks for it.
@@ -99,7 +103,7 @@ func TestTheUsersThatUnitsNameAreMade(t *testing.T) {
 	}
 }
 
-func TestSecretsInConfigurationAreReadByTheirDaemonAlone(t *testing.T) {
+func TestSecretsAreReadByTheirDaemonAlone(t *testing.T) {
 	tmpfiles := testneed.Program(t, "systemd-tmpfiles", "apt-get install systemd")
 	for _, u := range units {
 		file, err := filepath.Abs(filepath.Join("tmpfiles.d", u.user+".conf"))
@@ -110,9 +114,10 @@ func TestSecretsInConfigurationAreReadByTheirDaemonAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		config := "/etc/nabz/" + strings.TrimPrefix(u.user, "nabz-") + ".toml"
-		if !regexp.MustCompile(`(?m)^z ` + config + ` +0640 root ` + u.user + ` `).Match(text) {
-			t.Errorf("%s does not keep %s to root and %s", file, config, u.user)
+		for _, secret := range u.secrets {
+			if !regexp.MustCompile(`(?m)^z ` + secret + ` +0640 root ` + u.user + ` `).Match(text) {
+				t.Errorf("%s does not keep %s to root and %s", file, secret, u.user)
+			}
 		}
 		// In a root with nothing but the group there is nothing to change: only the file itself is judged.
 		root := t.TempDir()
