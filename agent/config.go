@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -143,9 +144,8 @@ func (c *ProbeConfig) validate(v *validator) {
 		_, err := probe.ParseTarget(a)
 		v.check(fmt.Sprintf("probe.anchors[%d]", i), err)
 	}
-	if c.Gateway != "" {
-		_, err := probe.ParseTarget(c.Gateway)
-		v.check("probe.gateway", err)
+	if _, err := netip.ParseAddr(c.Gateway); c.Gateway != "" && err != nil {
+		v.fault("probe.gateway", "%q is not an address; write an IP address such as \"192.0.2.1\", without a port", c.Gateway)
 	}
 	v.duration("probe.dns_timeout", c.DNSTimeout, 100*time.Millisecond, 30*time.Second)
 	between(v, "probe.dns_every", c.DNSEvery, 1, 1000)
