@@ -31,7 +31,7 @@ func openIn(dir folder, o Options) (_ *Spool, err error) {
 	if s.maxBytes == 0 {
 		s.maxBytes = DefaultMaxBytes
 	}
-	s.segBytes = s.maxBytes / 16
+	s.segBytes = min(s.maxBytes/16, maxSegBytes)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

@@ -25,6 +25,9 @@ const DefaultMaxBytes = 4 << 20
 // minMaxBytes leaves each tier a few segments.
 const minMaxBytes = 64 << 10
 
+// maxSegBytes keeps offsets within 32 bits, however large the spool may be.
+const maxSegBytes = 1 << 30
+
 // peekBytes bounds the payload bytes of one Peek, so that a window of large batches does not fill a small router's memory.
 const peekBytes = 256 << 10
 
