@@ -181,7 +181,12 @@ func TestAcknowledgedSegmentsAreDeleted(t *testing.T) {
 
 func TestADayOfMinutesWritesUnderOneMebibyte(t *testing.T) {
 	s := open(t, newDisk(), Options{})
+	now := time.Date(2026, 11, 23, 12, 0, 0, 123e6, time.UTC)
 	for i := range 24 * 60 {
+		now = now.Add(time.Minute)
+		if err := s.SetMark(Mark{Boot: "4f2a9c1b", At: now, Clock: telemetry.ClockSynced, Open: telemetry.OpenSpan{State: telemetry.StateDown, Cause: telemetry.CauseBackhaul, Length: 59 * time.Minute}}); err != nil {
+			t.Fatal(err)
+		}
 		ack(t, s, put(t, s, detail, 300).Seq)
 		if i%20 == 0 {
 			ack(t, s, put(t, s, ledger, 200).Seq)
