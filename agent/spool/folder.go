@@ -35,10 +35,13 @@ type osFile struct{ *os.File }
 
 // openFolder makes dir when missing and locks it against a second process.
 func openFolder(path string) (*osFolder, error) {
+	_, missing := os.Stat(path)
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
 	}
-	if err := syncFolder(filepath.Dir(path)); err != nil {
+	// Where it was there already its name is durable, but for a crash just after it was made: worth a try, and no more. The folder above
+	// may be a read-only image, which cannot be synced, or closed to us.
+	if err := syncFolder(filepath.Dir(path)); err != nil && missing != nil {
 		return nil, err
 	}
 	dir, err := os.Open(path)

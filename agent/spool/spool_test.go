@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/smartvillage/nabz/internal/testneed"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -221,6 +223,22 @@ func TestTwoProcessesDoNotShareAFolder(t *testing.T) {
 	}
 	if err := s.Put(Batch{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("put after close: %v, want ErrClosed", err)
+	}
+}
+
+func TestAFolderUnderOneThatCannotBeSyncedWorks(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const dir = "/proc/self/cwd" // stands for a mounted flash on a read-only root: what is above has no sync
+	if err := syncFolder(filepath.Dir(dir)); err == nil {
+		testneed.Missing(t, "a folder that cannot be synced", "mount /proc")
+	}
+	s, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, detail, 300)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
