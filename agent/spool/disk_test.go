@@ -15,16 +15,17 @@ var errDead = errors.New("the machine is down")
 // disk is a file system with faults: it fills up, fails syncs, dies in the middle of a write, and forgets at a power cut what
 // was not synced.
 type disk struct {
-	now     map[string]*inode // what a running kernel sees
-	durable map[string]*inode // the names that survive a power cut
-	ops     int               // operations that change something, so far
-	dieAt   int               // die in this operation; 0 never
-	keep    int               // bytes that the dying write still gets down
-	dead    bool
-	limit   int64 // bytes of all files; 0 unlimited
-	badSync bool  // syncs fail
-	badCut  bool  // truncate fails
-	noPower bool  // no power cut will come, so syncs need not remember anything
+	now      map[string]*inode // what a running kernel sees
+	durable  map[string]*inode // the names that survive a power cut
+	ops      int               // operations that change something, so far
+	dieAt    int               // die in this operation; 0 never
+	keep     int               // bytes that the dying write still gets down
+	dead     bool
+	limit    int64 // bytes of all files; 0 unlimited
+	badSync  bool  // syncs fail
+	falseBad bool  // failing syncs get the bytes down all the same
+	badCut   bool  // truncate fails
+	noPower  bool  // no power cut will come, so syncs need not remember anything
 }
 
 type inode struct{ now, durable []byte }
@@ -193,6 +194,9 @@ func (h *handle) Sync() error {
 		return errDead
 	}
 	if h.d.badSync {
+		if h.d.falseBad {
+			h.i.durable, h.d.durable = slices.Clone(h.i.now), maps.Clone(h.d.now)
+		}
 		return syscall.EIO
 	}
 	if !h.d.noPower {

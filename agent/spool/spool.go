@@ -147,14 +147,15 @@ func (s *Spool) write(b Batch) error {
 	err := s.append(g, s.buf)
 	if err == nil {
 		if err = s.syncFile(g, fresh); err != nil {
-			g.sealed = true // the kernel may have dropped its pages: nothing more is trusted to this file
+			g.sealed = true    // the kernel may have dropped its pages: nothing more is trusted to this file
+			s.next = b.Seq + 1 // and the bytes may have got down all the same, to be found after a power cut
 		}
 	}
 	if cap(s.buf) > peekBytes {
 		s.buf = nil
 	}
 	if err != nil {
-		return errors.Join(err, s.rollBack(g, fresh))
+		return errors.Join(err, s.rollBack(g, fresh, b.Seq))
 	}
 	g.add(f, g.size+at)
 	g.size += at + frameLen + int64(f.size)
@@ -207,7 +208,7 @@ func (s *Spool) syncFile(g *segment, named bool) error {
 
 // rollBack takes a failed append back. Where even that fails, bytes of the batch may be found on the next open, so its seq is
 // used up.
-func (s *Spool) rollBack(g *segment, fresh bool) error {
+func (s *Spool) rollBack(g *segment, fresh bool, seq uint64) error {
 	var err error
 	if fresh {
 		err = errors.Join(g.f.Close(), s.dir.remove(g.name))
@@ -216,7 +217,7 @@ func (s *Spool) rollBack(g *segment, fresh bool) error {
 	}
 	if err != nil {
 		g.sealed = true
-		s.next++
+		s.next = seq + 1
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -303,6 +304,30 @@ func TestAFailedSyncIsNeverTakenForSuccess(t *testing.T) {
 		got := waiting(t, s)
 		if i := slices.IndexFunc(got, func(x Batch) bool { return x.Seq == b.Seq }); i < 0 || !bytes.Equal(got[i].Payload, b.Payload) {
 			t.Errorf("batch %d is not there after reopening: %v", b.Seq, seqs(got))
+		}
+	}
+}
+
+func TestABatchWhoseSyncFailedNeverComesBackUnderTheSeqOfAnother(t *testing.T) {
+	for _, first := range []bool{true, false} { // in a file of its own, and behind another batch
+		for seed := range uint64(20) {
+			d := newDisk()
+			s := open(t, d, Options{})
+			if !first {
+				put(t, s, detail, 100)
+			}
+			d.badSync, d.falseBad = true, true
+			failed := s.NextSeq()
+			if err := s.Put(Batch{Seq: failed, Tier: detail, Lines: 1, Payload: []byte("never put")}); !errors.Is(err, syscall.EIO) {
+				t.Fatalf("put with a failing sync: %v, want EIO", err)
+			}
+			d.badSync = false
+			b := put(t, s, detail, 100)
+			d.reboot(true, rand.New(rand.NewPCG(seed, 1)))
+			got := waiting(t, open(t, d, Options{}))
+			if i := slices.IndexFunc(got, func(x Batch) bool { return x.Seq == b.Seq }); i < 0 || !bytes.Equal(got[i].Payload, b.Payload) {
+				t.Fatalf("first %v, seed %d: batch %d is not there after a power cut: %v", first, seed, b.Seq, seqs(got))
+			}
 		}
 	}
 }
