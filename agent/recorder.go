@@ -146,6 +146,7 @@ func (r *Recorder) Close(t []sampler.Traffic, h sampler.State) {
 	}
 	r.release()
 	r.look()
+	r.toldAt = time.Time{} // what was lost since it was told last is not known to the next run
 	r.tick(r.wall, tick{t, h})
 	end := r.wall
 	if r.suspicious {

@@ -365,6 +365,11 @@ func TestLossesOfTheSpoolAreTold(t *testing.T) {
 		time.Sleep(time.Hour)
 		g.Tick(nil, nothing())
 		lacks(t, g.news(t), `event,kind=spool_overflow detail="30 batches with 240 lines dropped because the spool was full"`)
+		g.q.stats.DroppedBatches++
+		g.q.stats.DroppedLines += 8
+		time.Sleep(time.Minute)
+		g.Close(nil, nothing())
+		lacks(t, g.news(t), `event,kind=spool_overflow detail="1 batches with 8 lines dropped because the spool was full"`)
 	})
 }
 
