@@ -97,7 +97,8 @@ func (s *server) beat() update {
 	return u
 }
 
-// updateFor draws the rows on the board's page that have changed or are new to it.
+// updateFor draws the rows on the board's page that have changed or are new to it. When a stream begins, a site that
+// has not changed itself may have come in from another page since the board was drawn, so all of a page are sent.
 func (s *server) updateFor(f *feed, changed func(*fleet.Status) bool) update {
 	u, v := s.beat(), f.view
 	c := s.choose(&v)
@@ -111,7 +112,7 @@ func (s *server) updateFor(f *feed, changed func(*fleet.Status) bool) update {
 	}
 	for i, st := range c.page {
 		order[i] = st.Site.ID
-		if changed(st) || f.order != nil && !shown[st.Site.ID] {
+		if changed(st) || !shown[st.Site.ID] && (f.order != nil || c.pages > 1) {
 			draw = append(draw, st)
 		}
 	}

@@ -127,6 +127,21 @@ func TestABoardThatComesBackHearsOnlyWhatItMissed(t *testing.T) {
 	}
 }
 
+func TestABoardOfALargeFleetGetsTheRowsThatMovedOntoItsPage(t *testing.T) {
+	w := manySites(t, perPage+1)
+	server := w.serve(t)
+	later, _ := json.Marshal(time.Now().Add(time.Hour).UnixMilli()) // nothing has changed since
+	back := openStream(t, server.URL+"/events?page=1", string(later)).next("anything", anything)
+	for _, id := range back.Order {
+		if back.Rows[id] == "" {
+			t.Fatalf("%s is on the page and its row was not sent; %d of %d were", id, len(back.Rows), len(back.Order))
+		}
+	}
+	if len(back.Order) != perPage {
+		t.Errorf("%d sites are on the page, want %d", len(back.Order), perPage)
+	}
+}
+
 func TestBoardsAreBounded(t *testing.T) {
 	w := newWorld(t, nothing{}, noon)
 	s, err := newServer(Config{Live: w.live, Store: nothing{}, Now: w.now})
