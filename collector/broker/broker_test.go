@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -42,6 +43,7 @@ type stage struct {
 	*broker.Broker
 	reg     *prometheus.Registry
 	secrets map[telemetry.Address]string
+	agents  string // file
 
 	mu       sync.Mutex
 	data     []string // "topic payload", payloads cut to 40 bytes
@@ -55,7 +57,7 @@ func start(t *testing.T, change func(*broker.Config)) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{reg: prometheus.NewRegistry(), secrets: map[telemetry.Address]string{}}
+	s := &stage{reg: prometheus.NewRegistry(), secrets: map[telemetry.Address]string{}, agents: filepath.Join(dir, "agents.toml")}
 	for _, a := range []telemetry.Address{honest, rogue} {
 		if s.secrets[a], err = agents.AddAgent(a); err != nil {
 			t.Fatal(err)
@@ -269,6 +271,37 @@ func TestWhoBreaksARuleIsRefusedCountedAndAlone(t *testing.T) {
 	if len(lost) > 0 {
 		t.Errorf("the honest agent lost its connection: %v", <-lost)
 	}
+}
+
+func TestAnAgentThatIsTakenOutOfTheRegisterIsHeardNoLonger(t *testing.T) {
+	s := start(t, nil)
+	c, err := join(t, s.options(honest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := join(t, s.options(rogue))
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(c mqtt.Client, a telemetry.Address, text string) {
+		c.Publish(a.Topic(telemetry.KindData), 1, false, text).WaitTimeout(5 * time.Second)
+	}
+	send(c, honest, "before")
+	if err := os.WriteFile(s.agents, []byte(fmt.Sprintf("[[agent]]\naddress = %q\nsecret_sha256 = \"%x\"\n", rogue, sha256.Sum256([]byte(s.secrets[rogue])))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the connection to be ended", func() bool {
+		send(c, honest, "after")
+		return s.value(t, "nabz_broker_forbidden_total", "revoked") > 0 && !c.IsConnected()
+	})
+	if _, err := join(t, s.options(honest)); err == nil {
+		t.Error("it can sign in again")
+	}
+	send(other, rogue, "still here")
+	waitFor(t, "the other agent to be heard", func() bool {
+		data, _ := s.got()
+		return slices.Contains(data, rogue.Topic(telemetry.KindData)+" still here")
+	})
 }
 
 func TestPresenceAndLastWillAreHandedOn(t *testing.T) {

@@ -116,6 +116,7 @@ type guest struct {
 	have   int
 	signed bool
 	closed sync.Once
+	secret string // with which its agent signed in; only the goroutine that reads touches it
 }
 
 // Read fails when the first packet is too large.

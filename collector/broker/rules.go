@@ -54,6 +54,9 @@ func (r *rules) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	case will.WillFlag && (will.WillTopic != a.Topic(telemetry.KindPresence) || len(will.WillPayload) > maxPresence):
 		reason = "will"
 	default:
+		if c, ok := cl.Net.Conn.(*guest); ok {
+			c.secret = string(pk.Connect.Password)
+		}
 		return true
 	}
 	r.b.m.rejected.WithLabelValues(reason).Inc()
@@ -70,12 +73,23 @@ func (r *rules) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet
 	if pk.FixedHeader.Type != packets.Publish {
 		return pk, nil
 	}
-	reason := forbidden(addressOf(cl), pk)
+	a := addressOf(cl)
+	reason := forbidden(a, pk)
+	if reason == "" && !r.stillValid(cl, a) {
+		reason = "revoked"
+	}
 	if reason == "" {
 		return pk, nil
 	}
 	r.refuse(cl, reason, pk.TopicName)
 	return pk, packets.ErrRejectPacket
+}
+
+// stillValid tells whether the agent could sign in now as it did then: one that was taken out of the register, or got
+// another secret, must not go on for as long as its connection lasts.
+func (r *rules) stillValid(cl *mqtt.Client, a telemetry.Address) bool {
+	c, ok := cl.Net.Conn.(*guest)
+	return ok && r.b.p.Auth.Authenticate(a, c.secret)
 }
 
 // forbidden is the rule that a publication breaks, or "".
