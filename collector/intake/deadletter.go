@@ -64,7 +64,7 @@ const letterParts = 8
 func openDeadLetters(dir string, bound int64, m letterMetrics) (*deadLetters, error) {
 	d := &deadLetters{dir: dir, max: bound, m: m}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("dead letters: %w", err)
+		return nil, fmt.Errorf("make the folder of dead letters: %w; give it to the user of the collector, or change data_dir", err)
 	}
 	names, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
 	if err != nil {
@@ -78,7 +78,7 @@ func openDeadLetters(dir string, bound int64, m letterMetrics) (*deadLetters, er
 		}
 		f, err := mend(name)
 		if err != nil {
-			return nil, fmt.Errorf("dead letters: %w", err)
+			return nil, fmt.Errorf("take up the dead letters: %w", err)
 		}
 		d.files = append(d.files, f)
 		d.next = max(d.next, number+1)
