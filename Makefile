@@ -27,7 +27,7 @@ help: ## show this list
 
 .PHONY: demo
 demo: build ## measure this machine beside simulated villages, board on http://127.0.0.1:8080; Ctrl-C stops all
-	@exec bin/nabz-demo --dir $(DEMO_DIR) --web-port $(WEB_PORT) --mqtt-port $(MQTT_PORT) --influx-port $(INFLUX_PORT) $(if $(DEMO_FOR),--for $(DEMO_FOR))
+	@exec bin/nabz-demo --dir "$(DEMO_DIR)" --web-port $(WEB_PORT) --mqtt-port $(MQTT_PORT) --influx-port $(INFLUX_PORT) $(if $(DEMO_FOR),--for $(DEMO_FOR))
 
 .PHONY: build
 build: ## build every program into bin/

@@ -330,7 +330,7 @@ func TestHostileMessagesAreRefusedCountedAndHarmNobody(t *testing.T) {
 		{"zip bomb", "too_large", bomb},
 		{"garbage", "malformed", []byte{0, 1, 2, 3}},
 		{"largest message of noise", "malformed", bytes.Repeat([]byte{0xff}, telemetry.MaxMessage)},
-		{"a line that names another site", "header", []byte("host,site=other uptime_s=1i 1762171200000\n")},
+		{"a line without a header, which names another site", "header", []byte("host,site=other uptime_s=1i 1762171200000\n")},
 	} {
 		series := fmt.Sprintf(`nabz_intake_refused_total{reason=%q}`, tt.reason)
 		before := s.metric(series)
