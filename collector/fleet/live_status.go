@@ -168,7 +168,26 @@ func (l *Live) status(site Site, agents []telemetry.Address, now time.Time) Stat
 			st.AgentStatus = st.Agents[i]
 		}
 	}
+	if told := telemetry.State(st.State); len(agents) > 1 && timeline.Rank(told, st.Cause) > 0 {
+		all := l.united(&st)
+		st.Since = time.UnixMilli(all.Run(told, st.Cause, st.Told.At.UnixMilli(), spanSlack)).UTC()
+	}
 	return st
+}
+
+// united is what all agents of a site say of the time that is held. The mutex is held.
+func (l *Live) united(st *Status) (all timeline.Timeline) {
+	for _, a := range st.Agents {
+		if ag := l.agents[telemetry.Address{Site: st.Site.ID, Agent: a.Agent}]; ag != nil {
+			for _, s := range ag.past.Segments() {
+				all.Insert(s)
+			}
+			if open, ok := ag.openSegment(); ok {
+				all.Insert(open)
+			}
+		}
+	}
+	return all
 }
 
 // ribbon unites what a site's agents say of the last 24 hours. The mutex is held.
@@ -188,10 +207,15 @@ func (l *Live) ribbon(st *Status) []timeline.Segment {
 	return all.Clip(from, to)
 }
 
-// betterAgent prefers the better-informed state, then the one that spoke last.
+// betterAgent prefers the better-informed state and cause; of two that know nothing now the one that spoke last. Of two
+// that say the same the first stays: a site must not change with every batch from either.
 func betterAgent(a, b *AgentStatus) bool {
 	if x, y := a.State.informed(), b.State.informed(); x != y {
 		return x < y
 	}
-	return a.Told.At.After(b.Told.At)
+	x, y := timeline.Rank(telemetry.State(a.State), a.Cause), timeline.Rank(telemetry.State(b.State), b.Cause)
+	if x != y {
+		return x > y
+	}
+	return x == 0 && a.Told.At.After(b.Told.At)
 }

@@ -245,6 +245,36 @@ func TestTheBestInformedAgentSpeaksForTheSite(t *testing.T) {
 	}
 }
 
+func TestASiteWithTwoAgentsDoesNotChangeWithWhoSpokeLast(t *testing.T) {
+	v := newVillage(t)
+	router := telemetry.Address{Site: "kibuye", Agent: "router"}
+	v.agents = append(v.agents, router)
+	t0 := v.now
+	closed := func(from, to time.Duration, s telemetry.State) *telemetry.Line {
+		return telemetry.Span{Start: t0.Add(from), Length: to - from, State: s}.Line()
+	}
+	v.batch(router, t0, up(10*time.Minute))
+	v.batch(kiosk, t0, up(time.Minute))
+	v.want(Up, "", t0.Add(-10*time.Minute))
+	v.batch(router, t0, up(10*time.Minute))
+	v.want(Up, "", t0.Add(-10*time.Minute))
+
+	// The router is down a minute before the kiosk is: the site is down since the kiosk is.
+	v.now = t0.Add(5 * time.Minute)
+	backhaul := func() {
+		v.batch(router, v.now, down(telemetry.CauseBackhaul, 4*time.Minute), closed(-10*time.Minute, time.Minute, telemetry.StateUp))
+	}
+	local := func() {
+		v.batch(kiosk, v.now, down(telemetry.CauseLocal, 3*time.Minute), closed(-time.Minute, 2*time.Minute, telemetry.StateUp))
+	}
+	for _, last := range []func(){backhaul, local, backhaul} {
+		last()
+	}
+	v.want(Down, telemetry.CauseBackhaul, t0.Add(2*time.Minute))
+	local()
+	v.want(Down, telemetry.CauseBackhaul, t0.Add(2*time.Minute))
+}
+
 func TestTrafficIsARateOfTheInterfaceThatReceivesMost(t *testing.T) {
 	v := newVillage(t)
 	traffic := func(iface string, rx, tx int64) *telemetry.Line {
