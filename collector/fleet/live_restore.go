@@ -57,7 +57,8 @@ func (l *Live) Restore(ctx context.Context, q Querier) error {
 			newest = later(newest, h.At)
 		}
 	}
-	if !newest.IsZero() && newest.Before(now) {
+	// What came in while this waited may be newer than the beginning of the wait, which then covers it.
+	if !newest.IsZero() && newest.Before(now) && (len(l.deaf) == 0 || newest.Before(l.deaf[0].from)) {
 		l.deaf = append([]deafness{{from: newest, to: now}}, l.deaf...)
 	}
 	return nil

@@ -69,15 +69,18 @@ func TestARestartGoesOnFromWhatInfluxDBHolds(t *testing.T) {
 	v.want(Unreachable, "", stopped)
 }
 
-// headQuerier holds one batch line of the kiosk.
-type headQuerier struct{ at time.Time }
+// headQuerier holds one batch line of an agent.
+type headQuerier struct {
+	a  telemetry.Address
+	at time.Time
+}
 
 func (q headQuerier) Query(_ context.Context, tier telemetry.Tier, _ string) ([]store.Series, error) {
 	if tier == telemetry.Ledger {
 		return nil, nil
 	}
 	number := func(n int64) json.Number { return json.Number(strconv.FormatInt(n, 10)) }
-	return []store.Series{{Name: "batch", Tags: map[string]string{"site": kiosk.Site, "agent": kiosk.Agent},
+	return []store.Series{{Name: "batch", Tags: map[string]string{"site": q.a.Site, "agent": q.a.Agent},
 		Values: [][]any{{number(q.at.UnixMilli()), number(9), "0123abcd", "up", "", number(60_000), number(0), number(0), number(0), "synced"}}}}, nil
 }
 
@@ -87,13 +90,29 @@ func TestTimeSpentWaitingForInfluxDBCountsOnce(t *testing.T) {
 	v.now, v.deaf = stopped.Add(10*time.Minute), true // started anew, without InfluxDB
 	v.live.Sites()
 	v.now = v.now.Add(time.Hour)
-	if err := v.live.Restore(t.Context(), headQuerier{stopped}); err != nil {
+	if err := v.live.Restore(t.Context(), headQuerier{kiosk, stopped}); err != nil {
 		t.Fatal(err)
 	}
 	v.deaf = false
 	v.want(Up, "", stopped.Add(-time.Minute))
 	v.now = v.now.Add(91 * time.Second)
 	v.want(Unreachable, "", stopped)
+}
+
+func TestABatchStoredWhileRestoreWaitedTakesNoDeafnessAway(t *testing.T) {
+	v := newVillage(t)
+	told := v.now
+	v.batch(kiosk, told, up(0))
+	v.deaf = true
+	v.live.Sites()
+	v.now = told.Add(time.Hour)
+	other := telemetry.Address{Site: "lost", Agent: "kiosk"}
+	if err := v.live.Restore(t.Context(), headQuerier{other, told.Add(59 * time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	v.deaf = false
+	v.now = v.now.Add(80 * time.Second)
+	v.want(Up, "", told)
 }
 
 type brokenQuerier struct{ err error }
