@@ -104,7 +104,7 @@ func New(c Config, p Parts) (*Broker, error) {
 }
 
 func (b *Broker) setUp() error {
-	if err := b.server.AddHook(&rules{b: b}, nil); err != nil {
+	if err := b.server.AddHook(&rules{b: b, current: map[telemetry.Address]*mqtt.Client{}}, nil); err != nil {
 		return err
 	}
 	if err := b.server.AddListener(listeners.NewNet("mqtt", b.gate)); err != nil {

@@ -2,7 +2,9 @@ package broker
 
 import (
 	"errors"
+	"strconv"
 	"strings"
+	"sync"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -11,10 +13,14 @@ import (
 )
 
 // rules is the hook through which the broker asks who may do what. The client id of a client that has signed in
-// is always "<site>.<agent>".
+// is "<site>.<agent>#<n>", with another n for each connection.
 type rules struct {
 	mqtt.HookBase
 	b *Broker
+
+	mu      sync.Mutex
+	n       uint64
+	current map[telemetry.Address]*mqtt.Client
 }
 
 // ID names the hook.
@@ -23,7 +29,7 @@ func (*rules) ID() string { return "nabz-rules" }
 // Provides names the questions that are answered here.
 func (*rules) Provides(question byte) bool {
 	switch question {
-	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnSessionEstablished, mqtt.OnDisconnect, mqtt.OnPublishDropped:
+	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnDisconnect, mqtt.OnPublishDropped:
 		return true
 	}
 	return false
@@ -34,7 +40,8 @@ func clientID(a telemetry.Address) string { return a.Site + "." + a.Agent }
 
 // addressOf is the agent behind a client that has signed in.
 func addressOf(cl *mqtt.Client) telemetry.Address {
-	site, agent, _ := strings.Cut(cl.ID, ".") // ids hold no dot
+	id, _, _ := strings.Cut(cl.ID, "#")
+	site, agent, _ := strings.Cut(id, ".") // ids hold no dot
 	return telemetry.Address{Site: site, Agent: agent}
 }
 
@@ -65,6 +72,24 @@ func (r *rules) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 			"client_id", short(cl.ID), "remote", cl.Net.Remote, "others_not_logged", more)
 	})
 	return false
+}
+
+// OnSessionEstablish gives the connection a name that no other ever had, and ends the agent's older one. Under one name
+// for both, the broker's clean-up of the older can run after the newer was set up and take away its subscriptions: it
+// would go on sending and hear no acknowledgement. No session outlives its connection: agents ask anew for all they need.
+func (r *rules) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
+	a := addressOf(cl)
+	cl.Properties.Clean = true
+	cl.Properties.Props.SessionExpiryInterval = 0
+	r.mu.Lock()
+	r.n++
+	cl.ID = clientID(a) + "#" + strconv.FormatUint(r.n, 10)
+	older := r.current[a]
+	r.current[a] = cl
+	r.mu.Unlock()
+	if older != nil {
+		older.Stop(packets.ErrSessionTakenOver)
+	}
 }
 
 // OnPacketRead holds each publication against the rules before the broker does anything with it. Whoever breaks
@@ -135,8 +160,13 @@ func (r *rules) refuse(cl *mqtt.Client, reason, topic string) {
 // OnSessionEstablished counts a sign-in.
 func (r *rules) OnSessionEstablished(*mqtt.Client, packets.Packet) { r.b.m.accepted.Inc() }
 
-// OnDisconnect counts those who sent too much at once.
+// OnDisconnect forgets the connection, and counts those who sent too much at once.
 func (r *rules) OnDisconnect(cl *mqtt.Client, err error, _ bool) {
+	r.mu.Lock()
+	if a := addressOf(cl); r.current[a] == cl {
+		delete(r.current, a)
+	}
+	r.mu.Unlock()
 	if errors.Is(err, packets.ErrPacketTooLarge) {
 		r.b.m.oversize.Inc()
 		r.b.p.Log.Warn("MQTT message over the limit; its sender is disconnected", "agent", addressOf(cl).String(), "limit_bytes", maxPacket)

@@ -109,7 +109,7 @@ func (f folder) prepare(c *Config, db influx) error {
 	if len(c.Anchors) > 0 {
 		settings = append(settings, setting{"probe.anchors", list(c.Anchors)}, setting{"probe.dns_name", text("")})
 		if onLoopback(c.Anchors[0]) { // nothing is to leave this machine
-			settings = append(settings, setting{"probe.gateway", text(c.Anchors[0])})
+			settings = append(settings, setting{"probe.gateway", text(withoutPort(c.Anchors[0]))})
 		}
 	}
 	return writeExample(f.file("agent.toml"), agent.Example, settings)
@@ -147,11 +147,14 @@ func (f folder) credentials(reg *fleet.Registry, agents []telemetry.Address) (ma
 }
 
 // onLoopback tells whether an address, with or without a port, is this machine's own.
-func onLoopback(address string) bool {
+func onLoopback(address string) bool { return net.ParseIP(withoutPort(address)).IsLoopback() }
+
+// withoutPort is an address without its port.
+func withoutPort(address string) string {
 	if host, _, err := net.SplitHostPort(address); err == nil {
-		address = host
+		return host
 	}
-	return net.ParseIP(address).IsLoopback()
+	return address
 }
 
 // localZone is the IANA name of this machine's time zone, "" where it cannot be told.
