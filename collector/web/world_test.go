@@ -314,6 +314,15 @@ func (w *world) settle() {
 		lines = append(lines, telemetry.Span{Start: said.Add(-lasts - before.Length), Length: before.Length, State: telemetry.StateUp}.Line())
 		o := open(state, cause, lasts)
 		w.heard(a, said, said.Add(-time.Minute), open(telemetry.StateUp, "", 0), append(lines, minute(rnd, said.Add(-time.Minute), time.Minute)...)...)
-		w.heard(a, said, said, o, minute(rnd, said, time.Minute)...)
+		last := minute(rnd, said, time.Minute)
+		switch state { // what was measured agrees with what is told
+		case telemetry.StateDown:
+			last[0] = telemetry.NewLine("link", said).Tag("target", "internet").Int("sent", 12).Int("lost", 12)
+			last[1] = telemetry.NewLine("traffic", said).Tag("iface", "wwan0").Int("rx_bytes", 540).Int("tx_bytes", 8100)
+		case telemetry.StateDegraded:
+			last[0] = telemetry.NewLine("link", said).Tag("target", "internet").Int("sent", 12).Int("lost", 4).
+				Float("rtt_min_ms", 210).Float("rtt_avg_ms", 486).Float("rtt_max_ms", 912).Float("jitter_ms", 140)
+		}
+		w.heard(a, said, said, o, last...)
 	}
 }
