@@ -161,7 +161,7 @@ func (s *server) apiTarget(w http.ResponseWriter, r *http.Request) (st fleet.Sta
 		return st, chosen, false
 	}
 	if chosen, ok = rangeOf(r.URL.Query().Get("range")); !ok {
-		s.json(w, http.StatusBadRequest, apiError{"range is none of 24h, 7d, 30d", "ask for one of these, or leave it out for 24h"})
+		s.json(w, http.StatusBadRequest, apiError{"range is none of 1h, 24h, 7d, 30d", "ask for one of these, or leave it out for 24h"})
 	}
 	return st, chosen, ok
 }
@@ -172,7 +172,7 @@ func (s *server) apiUnknown(w http.ResponseWriter, r *http.Request) {
 		s.json(w, http.StatusMethodNotAllowed, apiError{"this address only answers questions", "use GET"})
 		return
 	}
-	s.json(w, http.StatusNotFound, apiError{"no such address", "there are /api/v1/sites, /api/v1/sites/{id} and /api/v1/sites/{id}/series?range=24h|7d|30d"})
+	s.json(w, http.StatusNotFound, apiError{"no such address", "there are /api/v1/sites, /api/v1/sites/{id} and /api/v1/sites/{id}/series?range=1h|24h|7d|30d"})
 }
 
 func (s *server) json(w http.ResponseWriter, status int, v any) {

@@ -53,6 +53,9 @@ func (s *server) history(ctx context.Context, st *fleet.Status, r chartRange) (h
 		tl.Insert(seg)
 	}
 	for _, one := range ranges {
+		if one.Length < 24*time.Hour { // no figure to cite
+			continue
+		}
 		h.Figures = append(h.Figures, rangeFigures{one.Name, one.Words, report.Of(tl, to.Add(-one.Length).UnixMilli(), to.UnixMilli())})
 	}
 	h.Outages = report.Outages(tl, to.Add(-r.Length).UnixMilli(), to.UnixMilli())

@@ -19,16 +19,20 @@ type chartRange struct {
 
 func chartRanges() []chartRange {
 	return []chartRange{
+		{"1h", "1 hour", time.Hour, 2 * time.Minute},
 		{"24h", "24 hours", 24 * time.Hour, 5 * time.Minute},
 		{"7d", "7 days", 7 * 24 * time.Hour, 30 * time.Minute},
 		{"30d", "30 days", 30 * 24 * time.Hour, 2 * time.Hour},
 	}
 }
 
-// rangeOf finds a range by name; "" is the first.
+// rangeOf finds a range by name; "" is 24 hours.
 func rangeOf(name string) (chartRange, bool) {
+	if name == "" {
+		name = "24h"
+	}
 	for _, r := range chartRanges() {
-		if name == r.Name || name == "" {
+		if name == r.Name {
 			return r, true
 		}
 	}

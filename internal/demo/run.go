@@ -148,7 +148,7 @@ func (r *run) tell(web string) {
 	villages := len(sim.Villages())
 	r.say("")
 	r.say("board          %s/", web)
-	r.say("this machine   %s/sites/%s, measured for real", web, host)
+	r.say("this machine   %s/sites/%s?range=1h, measured for real", web, host)
 	r.say("               beside %d simulated villages; their truth is in %s", villages, r.dir.file("truth.jsonl"))
 	r.say("watch          %s loses its link for 30 s every 3 minutes: its line turns, and back", shownSite)
 	r.say("programs too   %s/api/v1/sites, %s/metrics", web, web)

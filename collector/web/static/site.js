@@ -41,6 +41,14 @@ const charts = [
     ] },
 ];
 
+// A value between two gaps has no line to show it, so it gets a dot.
+const alone = (u, i) => {
+  const v = u.data[i];
+  const out = [];
+  for (let k = 0; k < v.length; k++) if (v[k] != null && v[k - 1] == null && v[k + 1] == null) out.push(k);
+  return out.length ? out : null;
+};
+
 const widthOf = (el) => Math.max(240, Math.floor(el.clientWidth));
 
 function draw(el, chart, doc, time) {
@@ -62,7 +70,7 @@ function draw(el, chart, doc, time) {
     series: [
       { label: 'time', value: '{D} {MMM} {HH}:{mm}' },
       ...chart.lines.map((l) => ({ label: l.label, stroke: soft(l.ink), width: l.width, dash: l.dash, fill: l.fill && soft(l.fill),
-        spanGaps: false, points: { show: false }, value: (u, v) => chart.say(v) })),
+        spanGaps: false, points: { show: false, filter: alone, size: 4, fill: soft(l.ink) }, value: (u, v) => chart.say(v) })),
     ],
     bands: chart.band ? [{ series: chart.band, fill: soft('--chart-a-wash') }] : [],
   };
