@@ -95,63 +95,63 @@ func (c *Config) Address() telemetry.Address { return telemetry.Address{Site: c.
 
 // Validate reports every value that cannot be, with the line of its key where d has one.
 func (c *Config) Validate(d *conf.Doc) error {
-	v := validator{doc: d}
+	v := conf.NewFaults(d)
 	if c.Site == "" {
-		v.fault("site", "is not set; name the site that this agent measures, as the list of sites does")
+		v.Add("site", "is not set; name the site that this agent measures, as the list of sites does")
 	} else {
-		v.check("site", telemetry.CheckID("site", c.Site))
+		v.Check("site", telemetry.CheckID("site", c.Site))
 	}
-	v.check("agent", telemetry.CheckID("agent", c.Agent))
+	v.Check("agent", telemetry.CheckID("agent", c.Agent))
 	if len(c.Brokers) == 0 {
-		v.fault("brokers", "is empty; name at least one, such as \"mqtts://noc.example.org:8883\"")
+		v.Add("brokers", "is empty; name at least one, such as \"mqtts://noc.example.org:8883\"")
 	}
 	for i, b := range c.Brokers {
-		v.check(fmt.Sprintf("brokers[%d]", i), checkBroker(b))
+		v.Check(fmt.Sprintf("brokers[%d]", i), checkBroker(b))
 	}
 	if c.SecretFile == "" {
-		v.fault("secret_file", "is empty; name the file that holds this agent's secret")
+		v.Add("secret_file", "is empty; name the file that holds this agent's secret")
 	}
 	if c.DataDir == "" {
-		v.fault("data_dir", "is empty; name a folder that the agent may write to")
+		v.Add("data_dir", "is empty; name a folder that the agent may write to")
 	}
-	between(&v, "spool_max_bytes", c.SpoolMaxBytes, 64<<10, 1<<40)
-	v.duration("report_every", c.ReportEvery, time.Second, time.Hour)
-	v.duration("mark_every", c.MarkEvery, time.Second, time.Hour)
-	v.duration("resume_wait", c.ResumeWait, time.Second, time.Hour)
-	v.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
-	v.duration("uplink.keepalive", c.Uplink.Keepalive, 10*time.Second, time.Hour)
-	v.duration("uplink.ack_timeout", c.Uplink.AckTimeout, time.Second, time.Hour)
-	v.duration("uplink.max_backoff", c.Uplink.MaxBackoff, time.Second, time.Hour)
-	between(&v, "uplink.window", c.Uplink.Window, 1, 100)
-	c.Probe.validate(&v)
+	conf.Between(v, "spool_max_bytes", c.SpoolMaxBytes, 64<<10, 1<<40)
+	v.Within("report_every", c.ReportEvery, time.Second, time.Hour)
+	v.Within("mark_every", c.MarkEvery, time.Second, time.Hour)
+	v.Within("resume_wait", c.ResumeWait, time.Second, time.Hour)
+	v.OneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	v.Within("uplink.keepalive", c.Uplink.Keepalive, 10*time.Second, time.Hour)
+	v.Within("uplink.ack_timeout", c.Uplink.AckTimeout, time.Second, time.Hour)
+	v.Within("uplink.max_backoff", c.Uplink.MaxBackoff, time.Second, time.Hour)
+	conf.Between(v, "uplink.window", c.Uplink.Window, 1, 100)
+	c.Probe.validate(v)
 	for i, name := range c.Sampler.Interfaces {
 		if name == "" || len(name) > 15 || strings.ContainsAny(name, "/ ") {
-			v.fault(fmt.Sprintf("sampler.interfaces[%d]", i), "%q is not the name of an interface", name)
+			v.Add(fmt.Sprintf("sampler.interfaces[%d]", i), "%q is not the name of an interface", name)
 		}
 	}
-	return errors.Join(v.faults...)
+	return v.Err()
 }
 
-func (c *ProbeConfig) validate(v *validator) {
-	v.duration("probe.every", c.Every, 10*time.Second, time.Hour)
-	v.duration("probe.sample_every", c.SampleEvery, c.Every.Std(), 24*time.Hour)
-	v.oneOf("probe.method", c.Method, "auto", "icmp", "tcp")
-	between(v, "probe.count", c.Count, 1, 20)
-	between(v, "probe.confirm", c.Confirm, 0, 50)
-	v.duration("probe.timeout", c.Timeout, 100*time.Millisecond, 30*time.Second)
-	between(v, "probe.tcp_port", c.TCPPort, 1, 65535)
+func (c *ProbeConfig) validate(v *conf.Faults) {
+	v.Within("probe.every", c.Every, 10*time.Second, time.Hour)
+	v.Within("probe.sample_every", c.SampleEvery, c.Every.Std(), 24*time.Hour)
+	v.OneOf("probe.method", c.Method, "auto", "icmp", "tcp")
+	conf.Between(v, "probe.count", c.Count, 1, 20)
+	conf.Between(v, "probe.confirm", c.Confirm, 0, 50)
+	v.Within("probe.timeout", c.Timeout, 100*time.Millisecond, 30*time.Second)
+	conf.Between(v, "probe.tcp_port", c.TCPPort, 1, 65535)
 	for i, a := range c.Anchors {
 		_, err := probe.ParseTarget(a)
-		v.check(fmt.Sprintf("probe.anchors[%d]", i), err)
+		v.Check(fmt.Sprintf("probe.anchors[%d]", i), err)
 	}
 	if _, err := netip.ParseAddr(c.Gateway); c.Gateway != "" && err != nil {
-		v.fault("probe.gateway", "%q is not an address; write an IP address such as \"192.0.2.1\", without a port", c.Gateway)
+		v.Add("probe.gateway", "%q is not an address; write an IP address such as \"192.0.2.1\", without a port", c.Gateway)
 	}
-	v.duration("probe.dns_timeout", c.DNSTimeout, 100*time.Millisecond, 30*time.Second)
-	between(v, "probe.dns_every", c.DNSEvery, 1, 1000)
-	between(v, "probe.loss_pct", c.LossPct, 0, 100)
-	v.duration("probe.median_rtt", c.MedianRTT, time.Millisecond, time.Minute)
-	v.oneOf("probe.wan_evidence", c.WANEvidence, "auto", "yes", "no")
+	v.Within("probe.dns_timeout", c.DNSTimeout, 100*time.Millisecond, 30*time.Second)
+	conf.Between(v, "probe.dns_every", c.DNSEvery, 1, 1000)
+	conf.Between(v, "probe.loss_pct", c.LossPct, 0, 100)
+	v.Within("probe.median_rtt", c.MedianRTT, time.Millisecond, time.Minute)
+	v.OneOf("probe.wan_evidence", c.WANEvidence, "auto", "yes", "no")
 }
 
 func checkBroker(text string) error {
@@ -188,38 +188,4 @@ func readSecret(file string) (string, error) {
 		return "", fmt.Errorf("read secret: %s holds none; put this agent's secret on its first line", file)
 	}
 	return line, nil
-}
-
-// validator gathers faults.
-type validator struct {
-	doc    *conf.Doc
-	faults []error
-}
-
-func (v *validator) fault(key, format string, a ...any) {
-	v.faults = append(v.faults, v.doc.Faultf(key, format, a...))
-}
-
-func (v *validator) check(key string, err error) {
-	if err != nil {
-		v.fault(key, "%w", err)
-	}
-}
-
-func (v *validator) duration(key string, d conf.Duration, lo, hi time.Duration) {
-	if d.Std() < lo || d.Std() > hi {
-		v.fault(key, "%v is outside %v to %v", d, conf.Duration(lo), conf.Duration(hi))
-	}
-}
-
-func (v *validator) oneOf(key, got string, want ...string) {
-	if !slices.Contains(want, got) {
-		v.fault(key, "%q is none of %s", got, strings.Join(want, ", "))
-	}
-}
-
-func between[T int | int64 | float64](v *validator, key string, got, lo, hi T) {
-	if got < lo || got > hi {
-		v.fault(key, "%v is outside %v to %v", got, lo, hi)
-	}
 }

@@ -2,11 +2,9 @@ package collector
 
 import (
 	_ "embed"
-	"errors"
 	"net"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,106 +92,73 @@ func Defaults() Config {
 
 // Validate reports every value that cannot be, with the line of its key where d has one.
 func (c *Config) Validate(d *conf.Doc) error {
-	v := validator{doc: d}
-	v.set("sites_file", c.SitesFile, "name the file of the programme's sites; it may be missing at first")
-	v.set("agents_file", c.AgentsFile, "name the file of the agents' credentials; it may be missing at first")
-	v.set("data_dir", c.DataDir, "name a folder that the collector may write to")
-	v.duration("unreachable_after", c.UnreachableAfter, 10*time.Second, 24*time.Hour)
-	v.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
-	c.Influx.validate(&v)
-	c.MQTT.validate(&v)
-	v.address("web.listen", c.Web.Listen)
+	v := conf.NewFaults(d)
+	v.Filled("sites_file", c.SitesFile, "name the file of the programme's sites; it may be missing at first")
+	v.Filled("agents_file", c.AgentsFile, "name the file of the agents' credentials; it may be missing at first")
+	v.Filled("data_dir", c.DataDir, "name a folder that the collector may write to")
+	v.Within("unreachable_after", c.UnreachableAfter, 10*time.Second, 24*time.Hour)
+	v.OneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	c.Influx.validate(v)
+	c.MQTT.validate(v)
+	listenAddress(v, "web.listen", c.Web.Listen)
 	if _, err := time.LoadLocation(c.Web.TimeZone); err != nil {
-		v.fault("web.time_zone", "%q is not an IANA name such as \"Asia/Karachi\"", c.Web.TimeZone)
+		v.Add("web.time_zone", "%q is not an IANA name such as \"Asia/Karachi\"", c.Web.TimeZone)
 	}
 	if c.Web.Listen == c.MQTT.Listen && !strings.HasSuffix(c.Web.Listen, ":0") {
-		v.fault("web.listen", "%s is mqtt.listen too; give each its own port", c.Web.Listen)
+		v.Add("web.listen", "%s is mqtt.listen too; give each its own port", c.Web.Listen)
 	}
-	c.Intake.validate(&v)
-	return errors.Join(v.faults...)
+	c.Intake.validate(v)
+	return v.Err()
 }
 
-func (c *InfluxConfig) validate(v *validator) {
+func (c *InfluxConfig) validate(v *conf.Faults) {
 	u, err := url.Parse(c.URL)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		v.fault("influx.url", "%q is not an address; write it as \"http://host:8086\" or \"https://host\"", c.URL)
+		v.Add("influx.url", "%q is not an address; write it as \"http://host:8086\" or \"https://host\"", c.URL)
 	case u.User != nil:
-		v.fault("influx.url", "holds a user; put \"user:password\" into influx.token, or into the environment as INFLUX_TOKEN")
+		v.Add("influx.url", "holds a user; put \"user:password\" into influx.token, or into the environment as INFLUX_TOKEN")
 	}
-	v.set("influx.detail_bucket", c.DetailBucket, "name the database or bucket of the detail tier")
-	v.set("influx.ledger_bucket", c.LedgerBucket, "name the database or bucket of the ledger tier")
+	v.Filled("influx.detail_bucket", c.DetailBucket, "name the database or bucket of the detail tier")
+	v.Filled("influx.ledger_bucket", c.LedgerBucket, "name the database or bucket of the ledger tier")
 	if c.DetailBucket != "" && c.DetailBucket == c.LedgerBucket {
-		v.fault("influx.ledger_bucket", "%q is influx.detail_bucket too; the ledger is kept for ever and detail is not, so give each its own", c.LedgerBucket)
+		v.Add("influx.ledger_bucket", "%q is influx.detail_bucket too; the ledger is kept for ever and detail is not, so give each its own", c.LedgerBucket)
 	}
 	if c.DetailRetention != 0 {
-		v.duration("influx.detail_retention", c.DetailRetention, 24*time.Hour, 100*365*24*time.Hour)
+		v.Within("influx.detail_retention", c.DetailRetention, 24*time.Hour, 100*365*24*time.Hour)
 	}
-	v.duration("influx.timeout", c.Timeout, time.Second, 10*time.Minute)
+	v.Within("influx.timeout", c.Timeout, time.Second, 10*time.Minute)
 }
 
-func (c *MQTTConfig) validate(v *validator) {
-	v.address("mqtt.listen", c.Listen)
+func (c *MQTTConfig) validate(v *conf.Faults) {
+	listenAddress(v, "mqtt.listen", c.Listen)
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		v.fault("mqtt.tls_key", "mqtt.tls_cert and mqtt.tls_key go together; one of them is empty")
+		v.Add("mqtt.tls_key", "mqtt.tls_cert and mqtt.tls_key go together; one of them is empty")
 	}
 	if c.TLSCert == "" && !c.Insecure && !broker.Loopback(c.Listen) {
-		v.fault("mqtt.listen", "%s can be reached from other machines, and without TLS so can every secret and every line; set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true", c.Listen)
+		v.Add("mqtt.listen", "%s can be reached from other machines, and without TLS so can every secret and every line; set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true", c.Listen)
 	}
-	between(v, "mqtt.max_connections", c.MaxConnections, 1, 1_000_000)
+	conf.Between(v, "mqtt.max_connections", c.MaxConnections, 1, 1_000_000)
 }
 
-func (c *IntakeConfig) validate(v *validator) {
-	between(v, "intake.queue_messages", c.QueueMessages, 100, 1_000_000)
-	between(v, "intake.queue_bytes", c.QueueBytes, 2*telemetry.MaxMessage, 1<<40)
-	between(v, "intake.flight_bytes", c.FlightBytes, telemetry.MaxExpanded, 1<<40)
-	v.duration("intake.max_age", c.MaxAge, 24*time.Hour, 100*365*24*time.Hour)
-	v.duration("intake.max_ahead", c.MaxAhead, time.Minute, 366*24*time.Hour)
-	between(v, "intake.merge_lines", c.MergeLines, 1, 100_000)
-	v.duration("intake.merge_wait", c.MergeWait, time.Millisecond, 10*time.Second)
-	between(v, "intake.requests", c.Requests, 1, 64)
-	between(v, "intake.dead_letter_bytes", c.DeadLetterBytes, 16<<20, 1<<40)
+func (c *IntakeConfig) validate(v *conf.Faults) {
+	conf.Between(v, "intake.queue_messages", c.QueueMessages, 100, 1_000_000)
+	conf.Between(v, "intake.queue_bytes", c.QueueBytes, 2*telemetry.MaxMessage, 1<<40)
+	conf.Between(v, "intake.flight_bytes", c.FlightBytes, telemetry.MaxExpanded, 1<<40)
+	v.Within("intake.max_age", c.MaxAge, 24*time.Hour, 100*365*24*time.Hour)
+	v.Within("intake.max_ahead", c.MaxAhead, time.Minute, 366*24*time.Hour)
+	conf.Between(v, "intake.merge_lines", c.MergeLines, 1, 100_000)
+	v.Within("intake.merge_wait", c.MergeWait, time.Millisecond, 10*time.Second)
+	conf.Between(v, "intake.requests", c.Requests, 1, 64)
+	conf.Between(v, "intake.dead_letter_bytes", c.DeadLetterBytes, 16<<20, 1<<40)
 }
 
 func (c *Config) deadLetters() string { return filepath.Join(c.DataDir, "dead-letters") }
 
-// validator gathers faults.
-type validator struct {
-	doc    *conf.Doc
-	faults []error
-}
-
-func (v *validator) fault(key, format string, a ...any) {
-	v.faults = append(v.faults, v.doc.Faultf(key, format, a...))
-}
-
-func (v *validator) set(key, got, todo string) {
-	if got == "" {
-		v.fault(key, "is empty; %s", todo)
-	}
-}
-
-func (v *validator) duration(key string, d conf.Duration, lo, hi time.Duration) {
-	if d.Std() < lo || d.Std() > hi {
-		v.fault(key, "%v is outside %v to %v", d, conf.Duration(lo), conf.Duration(hi))
-	}
-}
-
-func (v *validator) oneOf(key, got string, want ...string) {
-	if !slices.Contains(want, got) {
-		v.fault(key, "%q is none of %s", got, strings.Join(want, ", "))
-	}
-}
-
-func (v *validator) address(key, got string) {
+// listenAddress wants host:port to listen on.
+func listenAddress(v *conf.Faults, key, got string) {
 	_, port, err := net.SplitHostPort(got)
 	if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
-		v.fault(key, "%q is not an address to listen on; write it as \"127.0.0.1:1883\", or \":1883\" for all interfaces", got)
-	}
-}
-
-func between[T int | int64](v *validator, key string, got, lo, hi T) {
-	if got < lo || got > hi {
-		v.fault(key, "%v is outside %v to %v", got, lo, hi)
+		v.Add(key, "%q is not an address to listen on; write it as \"127.0.0.1:1883\", or \":1883\" for all interfaces", got)
 	}
 }

@@ -24,6 +24,10 @@ import (
 // TestFaultsInARealNetworkAreToldApart builds a router, a gateway and two anchors beyond it out of network namespaces, and
 // breaks them one after the other. No packet leaves the machine.
 func TestFaultsInARealNetworkAreToldApart(t *testing.T) {
+	if dir := os.Getenv(inRouter); dir != "" { // the child that it starts below
+		playRouter(t, dir)
+		return
+	}
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
 		testneed.Missing(t, "network namespaces", "run the test as root on linux")
 	}
@@ -36,10 +40,10 @@ func TestFaultsInARealNetworkAreToldApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := namespaced(t.Context(), self, "-test.run=^TestInRouter$", "-test.v", "-test.timeout=60s")
+	cmd := namespaced(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
 	cmd.Env = append(os.Environ(), inRouter+"="+t.TempDir())
 	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestInRouter")) {
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out)
@@ -59,11 +63,8 @@ func command(t *testing.T, line string) {
 	}
 }
 
-func TestInRouter(t *testing.T) {
-	dir := os.Getenv(inRouter)
-	if dir == "" {
-		t.Skip("runs as a child of TestFaultsInARealNetworkAreToldApart")
-	}
+// playRouter is the router, in namespaces of its own.
+func playRouter(t *testing.T, dir string) {
 	beyond := namespaced(t.Context(), "sleep", "60") // holds the namespace of all that lies beyond the router
 	if err := beyond.Start(); err != nil {
 		t.Fatal(err)
