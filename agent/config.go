@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -24,20 +25,24 @@ var Example string
 
 // Config is all that the agent can be told. agent.example.toml says what each key means and takes.
 type Config struct {
-	Site          string        `toml:"site"`
-	Agent         string        `toml:"agent"`
-	Brokers       []string      `toml:"brokers"`
-	SecretFile    string        `toml:"secret_file"`
-	CAFile        string        `toml:"ca_file"`
-	DataDir       string        `toml:"data_dir"`
-	SpoolMaxBytes int64         `toml:"spool_max_bytes"`
-	ReportEvery   conf.Duration `toml:"report_every"`
-	MarkEvery     conf.Duration `toml:"mark_every"`
-	ResumeWait    conf.Duration `toml:"resume_wait"`
-	LogLevel      string        `toml:"log_level"`
-	Uplink        UplinkConfig  `toml:"uplink"`
-	Probe         ProbeConfig   `toml:"probe"`
-	Sampler       SamplerConfig `toml:"sampler"`
+	Site            string        `toml:"site"`
+	Agent           string        `toml:"agent"`
+	Profile         string        `toml:"profile"`
+	Brokers         []string      `toml:"brokers"`
+	SecretFile      string        `toml:"secret_file"`
+	CAFile          string        `toml:"ca_file"`
+	DataDir         string        `toml:"data_dir"`
+	SpoolMaxBytes   int64         `toml:"spool_max_bytes"`
+	SpoolFlushEvery conf.Duration `toml:"spool_flush_every"`
+	DetailEvery     conf.Duration `toml:"detail_every"`
+	ReportEvery     conf.Duration `toml:"report_every"`
+	MonthlyMB       float64       `toml:"monthly_mb"`
+	MarkEvery       conf.Duration `toml:"mark_every"`
+	ResumeWait      conf.Duration `toml:"resume_wait"`
+	LogLevel        string        `toml:"log_level"`
+	Uplink          UplinkConfig  `toml:"uplink"`
+	Probe           ProbeConfig   `toml:"probe"`
+	Sampler         SamplerConfig `toml:"sampler"`
 
 	Version string                // of the program, for the boot event
 	Notify  func(state ...string) // tells the service manager; nil tells nobody
@@ -45,10 +50,12 @@ type Config struct {
 
 // UplinkConfig is how batches travel.
 type UplinkConfig struct {
-	Keepalive  conf.Duration `toml:"keepalive"`
-	AckTimeout conf.Duration `toml:"ack_timeout"`
-	MaxBackoff conf.Duration `toml:"max_backoff"`
-	Window     int           `toml:"window"`
+	Keepalive      conf.Duration `toml:"keepalive"`
+	AckWithin      conf.Duration `toml:"ack_within"`
+	AckTimeout     conf.Duration `toml:"ack_timeout"`
+	MaxBackoff     conf.Duration `toml:"max_backoff"`
+	Window         int           `toml:"window"`
+	BacklogMaxKbps int           `toml:"backlog_max_kbps"`
 }
 
 // ProbeConfig is whom to ask and how often.
@@ -76,18 +83,57 @@ type SamplerConfig struct {
 	Interfaces []string `toml:"interfaces"`
 }
 
-// Defaults is the configuration of the example file.
+// The profiles. Each is a set of defaults that keeps a budget of bytes on the wire.
+const (
+	Standard = "standard" // detail each minute, an outage is seen within 90 s, 15 MB a month
+	Metered  = "metered"  // batches each 15 minutes, an outage is seen within 8 min, 4 MB a month
+)
+
+// Defaults is the configuration of the example file, which is that of the profile "standard".
 func Defaults() Config {
 	d := func(t time.Duration) conf.Duration { return conf.Duration(t) }
 	return Config{
-		Agent: "main", Brokers: []string{"mqtt://127.0.0.1:1883"}, SecretFile: "/etc/nabz/secret", DataDir: "/var/lib/nabz-agent",
-		SpoolMaxBytes: 4 << 20, ReportEvery: d(time.Minute), MarkEvery: d(time.Minute), ResumeWait: d(2 * time.Minute), LogLevel: "info",
-		Uplink: UplinkConfig{Keepalive: d(time.Minute), AckTimeout: d(30 * time.Second), MaxBackoff: d(time.Minute), Window: 8},
+		Agent: "main", Profile: Standard, Brokers: []string{"mqtt://127.0.0.1:1883"}, SecretFile: "/etc/nabz/secret", DataDir: "/var/lib/nabz-agent",
+		SpoolMaxBytes: 4 << 20, DetailEvery: d(time.Minute), ReportEvery: d(time.Minute), MonthlyMB: 15, MarkEvery: d(time.Minute), ResumeWait: d(2 * time.Minute), LogLevel: "info",
+		Uplink: UplinkConfig{Keepalive: d(time.Minute), AckWithin: d(10 * time.Minute), AckTimeout: d(30 * time.Second), MaxBackoff: d(time.Minute), Window: 8, BacklogMaxKbps: 128},
 		Probe: ProbeConfig{Every: d(time.Minute), SampleEvery: d(time.Minute), Method: "auto", Count: 2, Confirm: 8, Timeout: d(2 * time.Second), TCPPort: 53,
 			Anchors: []string{"1.1.1.1", "8.8.8.8", "9.9.9.9"}, DNSName: "example.com", DNSTimeout: d(3 * time.Second), DNSEvery: 5,
 			LossPct: 20, MedianRTT: d(400 * time.Millisecond), WANEvidence: "auto"},
 		Sampler: SamplerConfig{Interfaces: []string{}},
 	}
+}
+
+// DefaultsOf is the configuration where only the profile is told. An unknown one is taken for standard; Validate refuses it.
+func DefaultsOf(profile string) Config {
+	c, d := Defaults(), func(t time.Duration) conf.Duration { return conf.Duration(t) }
+	if c.Profile = profile; profile == Metered {
+		c.DetailEvery, c.ReportEvery, c.MonthlyMB = d(5*time.Minute), d(15*time.Minute), 4
+		c.Uplink.Keepalive, c.Uplink.AckWithin, c.Uplink.BacklogMaxKbps = d(5*time.Minute), 0, 32
+		c.Probe.Every, c.Probe.SampleEvery = d(5*time.Minute), d(time.Hour)
+	}
+	return c
+}
+
+// Read reads a configuration over the defaults of the profile that it names, or over those of profile where that is not "". It
+// returns what conf.Load does; the values are not checked yet.
+func Read(file, profile string) (Config, *conf.Doc, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return DefaultsOf(cmp.Or(profile, Standard)), nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return Parse(file, data, profile)
+}
+
+// Parse does what Read does, with the text at hand. File is used in messages only.
+func Parse(file string, data []byte, profile string) (Config, *conf.Doc, error) {
+	c := Defaults()
+	doc, err := conf.Parse(file, data, &c)
+	if of := cmp.Or(profile, c.Profile); of != Standard {
+		c = DefaultsOf(of)
+		doc, err = conf.Parse(file, data, &c)
+	}
+	c.Profile = cmp.Or(profile, c.Profile)
+	return c, doc, err
 }
 
 // Address is the site and agent as one.
@@ -114,15 +160,23 @@ func (c *Config) Validate(d *conf.Doc) error {
 	if c.DataDir == "" {
 		v.Add("data_dir", "is empty; name a folder that the agent may write to")
 	}
+	v.OneOf("profile", c.Profile, Standard, Metered)
 	conf.Between(v, "spool_max_bytes", c.SpoolMaxBytes, 64<<10, 1<<40)
-	v.Within("report_every", c.ReportEvery, time.Second, time.Hour)
+	if c.SpoolFlushEvery != 0 {
+		v.Within("spool_flush_every", c.SpoolFlushEvery, time.Second, 24*time.Hour)
+	}
+	v.Within("detail_every", c.DetailEvery, time.Second, time.Hour)
+	v.Within("report_every", c.ReportEvery, c.DetailEvery.Std(), time.Hour)
+	conf.Between(v, "monthly_mb", c.MonthlyMB, 0, 1e6)
 	v.Within("mark_every", c.MarkEvery, time.Second, time.Hour)
 	v.Within("resume_wait", c.ResumeWait, time.Second, time.Hour)
 	v.OneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	v.Within("uplink.keepalive", c.Uplink.Keepalive, 10*time.Second, time.Hour)
 	v.Within("uplink.ack_timeout", c.Uplink.AckTimeout, time.Second, time.Hour)
 	v.Within("uplink.max_backoff", c.Uplink.MaxBackoff, time.Second, time.Hour)
+	v.Within("uplink.ack_within", c.Uplink.AckWithin, 0, time.Hour)
 	conf.Between(v, "uplink.window", c.Uplink.Window, 1, 100)
+	conf.Between(v, "uplink.backlog_max_kbps", c.Uplink.BacklogMaxKbps, 0, 10_000_000)
 	c.Probe.validate(v)
 	for i, name := range c.Sampler.Interfaces {
 		if name == "" || len(name) > 15 || strings.ContainsAny(name, "/ ") {

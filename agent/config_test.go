@@ -1,11 +1,15 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/smartvillage/nabz/internal/conf"
 )
@@ -40,6 +44,64 @@ func TestTheDefaultsNeedOnlyASite(t *testing.T) {
 	}
 	if c.Site = "gokina"; c.Validate(nil) != nil {
 		t.Error(c.Validate(nil))
+	}
+}
+
+func TestAProfileSetsTheDefaultsOfKeysThatTheFileLeavesOpen(t *testing.T) {
+	c, d, err := Parse("agent.toml", []byte("site = \"gokina\"\nprofile = \"metered\"\nreport_every = \"10m\"\n"), "")
+	if err = errors.Join(err, c.Validate(d)); err != nil {
+		t.Fatal(err)
+	}
+	if c.Profile != Metered || c.ReportEvery.Std() != 10*time.Minute || c.DetailEvery.Std() != 5*time.Minute || c.MonthlyMB != 4 {
+		t.Errorf("got %+v", c)
+	}
+	if c, _, _ = Parse("agent.toml", []byte("profile = \"metered\"\n"), Standard); c.Profile != Standard || c.ReportEvery.Std() != time.Minute {
+		t.Errorf("the command line does not win: %+v", c)
+	}
+	c, d, _ = Parse("agent.toml", []byte("site = \"gokina\"\nprofile = \"cheap\"\n"), "")
+	if got, want := fmt.Sprint(c.Validate(d)), `agent.toml:2: profile: "cheap" is none of standard, metered`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// The brackets in the example's comments are what the profile metered has.
+func TestTheExampleTellsWhatMeteredChanges(t *testing.T) {
+	standard, metered := reflect.ValueOf(Defaults()), reflect.ValueOf(DefaultsOf(Metered))
+	bracket := regexp.MustCompile(`\[([0-9a-z.]+)\]`)
+	said := map[string]string{}
+	section, comment := "", ""
+	for line := range strings.Lines(Example) {
+		switch name, _, key := strings.Cut(line, " = "); {
+		case strings.HasPrefix(line, "["):
+			section = strings.Trim(line, "[]\n") + "."
+		case strings.HasPrefix(line, "# "):
+			comment += line
+		case key:
+			if m := bracket.FindStringSubmatch(comment); m != nil {
+				said[section+name] = m[1]
+			}
+			fallthrough
+		default:
+			comment = ""
+		}
+	}
+	want := map[string]string{}
+	var compare func(prefix string, a, b reflect.Value)
+	compare = func(prefix string, a, b reflect.Value) {
+		for i := range a.NumField() {
+			key := a.Type().Field(i).Tag.Get("toml")
+			switch x, y := a.Field(i), b.Field(i); {
+			case key == "" || key == "profile":
+			case x.Kind() == reflect.Struct:
+				compare(key+".", x, y)
+			case !reflect.DeepEqual(x.Interface(), y.Interface()):
+				want[prefix+key] = fmt.Sprint(y.Interface())
+			}
+		}
+	}
+	compare("", standard, metered)
+	if !maps.Equal(said, want) {
+		t.Errorf("the comments say %v, metered is %v", said, want)
 	}
 }
 

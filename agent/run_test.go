@@ -247,7 +247,7 @@ func config(t *testing.T, broker string) Config {
 	if err := os.WriteFile(c.SecretFile, []byte("hunter2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.ReportEvery, c.MarkEvery, c.ResumeWait = conf.Duration(300*time.Millisecond), conf.Duration(300*time.Millisecond), conf.Duration(time.Second)
+	c.DetailEvery, c.ReportEvery, c.MarkEvery, c.ResumeWait = conf.Duration(300*time.Millisecond), conf.Duration(300*time.Millisecond), conf.Duration(300*time.Millisecond), conf.Duration(time.Second)
 	c.Probe.Every, c.Probe.SampleEvery, c.Probe.Method = conf.Duration(200*time.Millisecond), conf.Duration(200*time.Millisecond), "tcp"
 	c.Probe.Anchors, c.Probe.Gateway, c.Probe.DNSName, c.Probe.Count = []string{anchor.Addr().String()}, "127.0.0.1", "", 1
 	c.Sampler.Interfaces = []string{"lo"}
@@ -388,7 +388,7 @@ func TestAKilledAgentLeavesNoOverlap(t *testing.T) {
 	c := newCentre(t)
 	cfg := config(t, c.url)
 	file := filepath.Join(t.TempDir(), "agent.toml")
-	text := fmt.Sprintf("site = %q\nagent = %q\nbrokers = [%q]\nsecret_file = %q\ndata_dir = %q\nreport_every = \"1s\"\nmark_every = \"1s\"\nresume_wait = \"1s\"\n"+
+	text := fmt.Sprintf("site = %q\nagent = %q\nbrokers = [%q]\nsecret_file = %q\ndata_dir = %q\ndetail_every = \"1s\"\nreport_every = \"1s\"\nmark_every = \"1s\"\nresume_wait = \"1s\"\n"+
 		"[probe]\nevery = \"10s\"\nsample_every = \"10s\"\nmethod = \"tcp\"\nanchors = [%q]\ngateway = \"127.0.0.1\"\ndns_name = \"\"\n[sampler]\ninterfaces = [\"lo\"]\n",
 		cfg.Site, cfg.Agent, c.url, cfg.SecretFile, cfg.DataDir, cfg.Probe.Anchors[0])
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

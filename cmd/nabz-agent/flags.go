@@ -22,6 +22,7 @@ func options() []option {
 		{"config", "FILE", "NABZ_CONFIG", "", "Configuration. Default: /etc/nabz/agent.toml where that is."},
 		{"site", "ID", "NABZ_SITE", "site", "Site that is measured (site)."},
 		{"agent", "ID", "NABZ_AGENT", "agent", "Name of this agent within the site (agent)."},
+		{"profile", "NAME", "NABZ_PROFILE", "profile", "standard, 15 MB a month, or metered, 4 MB (profile)."},
 		{"broker", "URL", "NABZ_BROKER", "brokers", "MQTT broker; repeat it, or separate by commas, for several (brokers)."},
 		{"secret-file", "FILE", "NABZ_SECRET_FILE", "secret_file", "File with the secret (secret_file)."},
 		{"data-dir", "DIR", "NABZ_DATA_DIR", "data_dir", "Folder of the spool (data_dir)."},
@@ -95,8 +96,8 @@ const helpHead = `NAME
   nabz-agent - takes the pulse of a site's internet link
 
 SYNOPSIS
-  nabz-agent [run] [--config FILE] [--site ID] [--agent ID] [--broker URL]...
-             [--secret-file FILE] [--data-dir DIR] [--log-level LEVEL]
+  nabz-agent [run] [--config FILE] [--site ID] [--agent ID] [--profile NAME]
+             [--broker URL]... [--secret-file FILE] [--data-dir DIR] [--log-level LEVEL]
   nabz-agent config
   nabz-agent --help | --version
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/smartvillage/nabz/agent"
 	"github.com/smartvillage/nabz/internal/command"
-	"github.com/smartvillage/nabz/internal/conf"
 )
 
 func main() { os.Exit(command.Run("nabz-agent", run, os.Args[1:], os.Stdout, os.Stderr)) }
@@ -59,21 +58,21 @@ func start(ctx context.Context, settings map[string]setting, stderr io.Writer) e
 
 // load reads the file, lets flags and environment win, and checks the whole.
 func load(settings map[string]setting) (agent.Config, error) {
-	c := agent.Defaults()
 	file, given := defaultFile, false
 	if s, ok := settings["config"]; ok {
 		file, given = s.value, true
 	}
-	doc, err := conf.Load(file, &c)
+	profile := settings["profile"]
+	c, doc, err := agent.Read(file, profile.value)
 	if doc == nil {
 		if given || !errors.Is(err, os.ErrNotExist) {
 			return c, err
 		}
-		if doc, err = conf.Parse(file, nil, &c); err != nil {
+		if c, doc, err = agent.Parse(file, nil, profile.value); err != nil {
 			return c, err
 		}
 	}
-	to := map[string]*string{"site": &c.Site, "agent": &c.Agent, "secret-file": &c.SecretFile, "data-dir": &c.DataDir, "log-level": &c.LogLevel}
+	to := map[string]*string{"site": &c.Site, "agent": &c.Agent, "profile": &c.Profile, "secret-file": &c.SecretFile, "data-dir": &c.DataDir, "log-level": &c.LogLevel}
 	for _, o := range options() {
 		s, given := settings[o.name]
 		switch {

@@ -103,7 +103,7 @@ func (f folder) prepare(c *Config, db influx) error {
 	settings := []setting{
 		{"site", text(own.Site)}, {"agent", text(own.Agent)}, {"secret_file", text(f.file("agent.secret"))}, {"data_dir", text(f.file("agent"))},
 		{"brokers", list([]string{"mqtt://" + port{number: c.MQTTPort}.address()})},
-		{"report_every", text("15s")}, {"probe.every", text("15s")}, {"probe.sample_every", text("15s")}, // quick to see; bytes cost nothing here
+		{"detail_every", text("15s")}, {"report_every", text("15s")}, {"probe.every", text("15s")}, {"probe.sample_every", text("15s")}, // quick to see; bytes cost nothing here
 		{"uplink.max_backoff", text("5s")},
 	}
 	if len(c.Anchors) > 0 {
