@@ -17,24 +17,35 @@ const (
 	Rejected Verdict = "rejected"
 )
 
-// MaxAck is the longest acknowledgement, in bytes.
-const MaxAck = 512
+// Bounds on an acknowledgement.
+const (
+	MaxAck     = 512  // bytes
+	MaxAckSpan = 4096 // batches that one acknowledgement speaks of
+)
 
-// Ack is the collector's word on one batch, as text:
+// Ack is the collector's word on one batch, or on a row of them, as text:
 //
 //	stored 4f2a9c1b 17 1763900000000 last=1763899940000,up,,23000 refused=1 why=line 3: …
+//	stored 4f2a9c1b 13-17 1763900000000
 //	rejected #9f3a11c2 0 1763900000000 why=…
 //
-// Boot and Seq name the batch; Digest does where its header could not be read (Boot is then "").
+// Boot and Seq name the batch; Digest does where its header could not be read (Boot is then ""). With First, the verdict is that of
+// every batch of this boot from First to Seq.
 type Ack struct {
 	Verdict Verdict
 	Boot    string
+	First   uint64 // 0: only Seq; otherwise below Seq by less than MaxAckSpan
 	Seq     uint64
 	Digest  uint32
 	Now     time.Time  // the collector's clock, in ms
 	Refused int        // lines of a stored batch that became dead letters
 	Last    *LastBatch // after a boot: what the last batch of the boot before had said
 	Why     string     // for a person; "" when all is well
+}
+
+// Has tells whether the acknowledgement speaks of that batch of its boot.
+func (a Ack) Has(seq uint64) bool {
+	return seq == a.Seq || a.First > 0 && a.First <= seq && seq < a.Seq
 }
 
 // LastBatch is the last batch the collector stored before this boot: when it was sealed and what span was open.
@@ -52,7 +63,11 @@ func (a Ack) Append(dst []byte) []byte {
 	} else {
 		dst = fmt.Appendf(dst, "#%08x", a.Digest)
 	}
-	dst = fmt.Appendf(dst, " %d %d", a.Seq, a.Now.UnixMilli())
+	dst = append(dst, ' ')
+	if a.First > 0 && a.First < a.Seq {
+		dst = append(strconv.AppendUint(dst, a.First, 10), '-')
+	}
+	dst = fmt.Appendf(dst, "%d %d", a.Seq, a.Now.UnixMilli())
 	if a.Last != nil {
 		o := a.Last.Open
 		dst = fmt.Appendf(dst, " last=%d,%s,%s,%d", a.Last.At.UnixMilli(), o.State, o.Cause, o.Length.Milliseconds())
@@ -97,8 +112,11 @@ func ParseAck(b []byte) (Ack, error) {
 		return bad("boot is not 8 hex digits")
 	}
 	var err error
-	if a.Seq, err = strconv.ParseUint(words[2], 10, 63); err != nil {
-		return bad("seq is not a number")
+	if a.First, a.Seq, err = parseSeqs(words[2]); err != nil {
+		return bad(err.Error())
+	}
+	if a.First > 0 && a.Boot == "" {
+		return bad("a digest names one batch, not a row of them")
 	}
 	now, err := strconv.ParseInt(words[3], 10, 64)
 	if err != nil {
@@ -119,6 +137,30 @@ func ParseAck(b []byte) (Ack, error) {
 		}
 	}
 	return a, nil
+}
+
+// parseSeqs reads "17" or "13-17". A row of one is that one.
+func parseSeqs(s string) (first, last uint64, err error) {
+	from, to, row := strings.Cut(s, "-")
+	if !row {
+		from, to = to, from
+	}
+	if last, err = strconv.ParseUint(to, 10, 63); err != nil {
+		return 0, 0, fmt.Errorf("seq is not a number")
+	}
+	if !row {
+		return 0, last, nil
+	}
+	first, err = strconv.ParseUint(from, 10, 63)
+	switch {
+	case err != nil || first == 0 || first > last:
+		return 0, 0, fmt.Errorf("seqs are not two rising numbers")
+	case last-first >= MaxAckSpan:
+		return 0, 0, fmt.Errorf("%d batches at once, at most %d are allowed", last-first+1, MaxAckSpan)
+	case first == last:
+		first = 0
+	}
+	return first, last, nil
 }
 
 func parseLast(s string) (*LastBatch, error) {

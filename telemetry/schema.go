@@ -72,6 +72,7 @@ type FieldSpec struct {
 
 const (
 	hourMs = 3600_000
+	dayS   = 24 * 3600
 	maxInt = 1 << 62 // far beyond any count that a router can reach
 )
 
@@ -121,8 +122,8 @@ func Schema() []Measurement {
 		{Name: "event", Tier: Ledger, Help: "something a person may want to know later",
 			Tags:   []TagSpec{{Key: "kind"}},
 			Fields: []FieldSpec{must(text("detail"))}},
-		{Name: "link", Tier: Detail, Help: "probes of one target since the line before",
-			Tags: []TagSpec{{Key: "target", Values: []string{"gateway", "internet", "dns"}}},
+		{Name: "link", Tier: Detail, Help: "round trips to one target since the line before",
+			Tags: []TagSpec{{Key: "target", Values: []string{"gateway", "internet", "collector", "dns"}}},
 			Fields: []FieldSpec{must(count("sent")), must(count("lost")), float("rtt_min_ms", "ms", 0, rttMax),
 				float("rtt_avg_ms", "ms", 0, rttMax), float("rtt_max_ms", "ms", 0, rttMax), float("jitter_ms", "ms", 0, rttMax)}},
 		{Name: "traffic", Tier: Detail, Help: "bytes through one interface since the line before",
@@ -133,10 +134,13 @@ func Schema() []Measurement {
 			Fields: []FieldSpec{float("cpu_pct", "%", 0, 100), float("mem_pct", "%", 0, 100), float("disk_pct", "%", 0, 100),
 				float("load1", "", 0, 1e6), float("temp_c", "°C", -90, 200), unit("uptime_s", "s")}},
 		{Name: "power", Tier: Detail, Help: "battery and mains of a solar kiosk",
-			Fields: []FieldSpec{float("battery_pct", "%", 0, 100), {Key: "charging", Type: Bool}, float("volts", "V", 0, 1000)}},
+			Fields: []FieldSpec{float("battery_pct", "%", 0, 100), {Key: "charging", Type: Bool}, {Key: "mains", Type: Bool}, float("volts", "V", 0, 1000)}},
+		{Name: "clients", Tier: Detail, Help: "how many use the link; counts only, never who",
+			Fields: []FieldSpec{count("wifi_stations"), count("dhcp_leases")}},
 		{Name: "batch", Tier: Detail, Help: "first line of every batch: its number, and the span still open",
 			Fields: []FieldSpec{must(count("seq")), must(text("boot")), text("open_state"), text("open_cause"),
-				upTo(unit("open_ms", "ms"), hourMs), unit("spool_bytes", "B"), count("spool_lines"), must(text("clock")), unit("wire_bytes", "B")}},
+				upTo(unit("open_ms", "ms"), hourMs), unit("spool_bytes", "B"), count("spool_lines"), must(text("clock")), unit("wire_bytes", "B"),
+				upTo(unit("next_s", "s"), dayS), upTo(unit("ack_s", "s"), dayS)}},
 	}
 }
 

@@ -120,9 +120,11 @@ type Header struct {
 	SpoolLines int64 // lines waiting in the spool
 	WireBytes  int64 // bytes this agent has had on the wire since its start, both ways
 	Clock      Clock
+	Next       time.Duration // while all is well the next batch comes within this; whole seconds up to a day; 0: not said
+	AckWithin  time.Duration // an acknowledgement this late is soon enough, so that several can go in one; the same bounds; 0: at once
 }
 
-// Line is the header as it is sent.
+// Line is the header as it is sent. Counts of 0 are left out, and read as 0.
 func (h Header) Line() *Line {
 	l := NewLine("batch", h.At).Int("seq", int64(h.Seq)).Str("boot", h.Boot)
 	if h.Open.State != "" {
@@ -132,8 +134,18 @@ func (h Header) Line() *Line {
 		}
 		l.Int("open_ms", h.Open.Length.Milliseconds())
 	}
-	return l.Int("spool_bytes", h.SpoolBytes).Int("spool_lines", h.SpoolLines).
-		Int("wire_bytes", h.WireBytes).Str("clock", string(h.Clock))
+	some := func(key string, n int64) {
+		if n != 0 {
+			l.Int(key, n)
+		}
+	}
+	some("spool_bytes", h.SpoolBytes)
+	some("spool_lines", h.SpoolLines)
+	some("wire_bytes", h.WireBytes)
+	l.Str("clock", string(h.Clock))
+	some("next_s", int64(h.Next/time.Second))
+	some("ack_s", int64(h.AckWithin/time.Second))
+	return l
 }
 
 // HeaderOf reads a batch line.
@@ -161,6 +173,12 @@ func HeaderOf(l *Line) (Header, error) {
 	h.SpoolBytes, _ = l.GetInt("spool_bytes")
 	h.SpoolLines, _ = l.GetInt("spool_lines")
 	h.WireBytes, _ = l.GetInt("wire_bytes")
+	next, _ := l.GetInt("next_s")
+	ack, _ := l.GetInt("ack_s")
+	if min(next, ack) < 0 || max(next, ack) > dayS {
+		return Header{}, fmt.Errorf("batch line with next_s %d and ack_s %d, not 0 to %d: %w", next, ack, dayS, ErrMalformed)
+	}
+	h.Next, h.AckWithin = time.Duration(next)*time.Second, time.Duration(ack)*time.Second
 	return h, h.Open.Check()
 }
 

@@ -99,7 +99,7 @@ func TestTheSchemaSaysWhatIsWrong(t *testing.T) {
 		"host cpu=1 1":                                `host: unknown field "cpu"`,
 		"host cpu_pct=101 1":                          `host: field cpu_pct: 101 is outside 0 to 100`,
 		"host uptime_s=1 1":                           `host: field uptime_s: float given, integer wanted`,
-		"link,target=moon sent=1i,lost=0i 1":          `link: tag target="moon" is none of gateway, internet, dns`,
+		"link,target=moon sent=1i,lost=0i 1":          `link: tag target="moon" is none of gateway, internet, collector, dns`,
 		"link sent=1i,lost=0i 1":                      `link: tag "target" is missing`,
 		"link,target=dns sent=1i 1":                   `link: a required field is missing (lost)`,
 		"span,state=up ms=3600001i,err_ms=0i 1":       `span: field ms: 3.600001e+06 is outside 0 to 3.6e+06`,
@@ -159,6 +159,7 @@ func TestSpansAndHeadersRoundTrip(t *testing.T) {
 	}
 	for _, h := range []Header{
 		{At: noon, Boot: "4f2a9c1b", Seq: 17, Open: OpenSpan{StateDown, CauseDNS, time.Minute}, SpoolBytes: 1, SpoolLines: 2, WireBytes: 3, Clock: ClockSynced},
+		{At: noon, Boot: "4f2a9c1b", Seq: 18, Clock: ClockSynced, Next: 15 * time.Minute, AckWithin: 24 * time.Hour},
 		{At: noon, Boot: "00000000", Clock: ClockEstimated},
 	} {
 		if got, err := HeaderOf(h.Line()); err != nil || got != h {
@@ -234,6 +235,7 @@ func TestAcknowledgementsRoundTrip(t *testing.T) {
 	for text, a := range map[string]Ack{
 		"stored 4f2a9c1b 17 1763900000000":                                        {Verdict: Stored, Boot: "4f2a9c1b", Seq: 17, Now: noon},
 		"rejected #9f3a11c2 0 1763900000000 why=line 3: bad":                      {Verdict: Rejected, Digest: 0x9f3a11c2, Now: noon, Why: "line 3: bad"},
+		"stored 4f2a9c1b 13-17 1763900000000":                                     {Verdict: Stored, Boot: "4f2a9c1b", First: 13, Seq: 17, Now: noon},
 		"stored 4f2a9c1b 17 1763900000000 last=1763900000000,up,,23000":           {Verdict: Stored, Boot: "4f2a9c1b", Seq: 17, Now: noon, Last: &LastBatch{noon, OpenSpan{StateUp, "", 23 * time.Second}}},
 		"stored 4f2a9c1b 17 1763900000000 last=1763900000000,,,0 refused=2 why=x": {Verdict: Stored, Boot: "4f2a9c1b", Seq: 17, Now: noon, Last: &LastBatch{At: noon}, Refused: 2, Why: "x"},
 	} {
@@ -253,9 +255,49 @@ func TestAcknowledgementsRoundTrip(t *testing.T) {
 	if len(long) > MaxAck {
 		t.Errorf("acknowledgement of %d bytes", len(long))
 	}
-	for _, bad := range []string{"", "stored", "perhaps 4f2a9c1b 1 1", "stored XX 1 1", "stored 4f2a9c1b -1 1", "stored 4f2a9c1b 1 x", "stored 4f2a9c1b 1 1 last=1", "stored 4f2a9c1b 1 1 last=1,up,dns,1", "stored #1 1 1"} {
+	for _, bad := range []string{"", "stored", "perhaps 4f2a9c1b 1 1", "stored XX 1 1", "stored 4f2a9c1b -1 1", "stored 4f2a9c1b 1 x", "stored 4f2a9c1b 1 1 last=1", "stored 4f2a9c1b 1 1 last=1,up,dns,1", "stored #1 1 1",
+		"stored 4f2a9c1b 5-4 1", "stored 4f2a9c1b 0-4 1", "stored 4f2a9c1b -4 1", "stored 4f2a9c1b 4- 1", "stored 4f2a9c1b 1-2-3 1", "stored 4f2a9c1b 1-4097 1", "stored #9f3a11c2 1-2 1"} {
 		if _, err := ParseAck([]byte(bad)); err == nil {
 			t.Errorf("ParseAck(%q) accepted it", bad)
+		}
+	}
+}
+
+func TestARowOfBatchesIsNamedByItsEnds(t *testing.T) {
+	parse := func(text string) Ack {
+		t.Helper()
+		a, err := ParseAck([]byte(text))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		return a
+	}
+	row, one := parse("stored 4f2a9c1b 13-17 1"), parse("stored 4f2a9c1b 17-17 1")
+	for seq, want := range map[uint64]bool{0: false, 12: false, 13: true, 15: true, 17: true, 18: false} {
+		if row.Has(seq) != want || one.Has(seq) != (seq == 17) {
+			t.Errorf("13-17 has %d: %v; 17-17 has it: %v", seq, row.Has(seq), one.Has(seq))
+		}
+	}
+	if one.First != 0 {
+		t.Errorf("a row of one begins at %d, want 0", one.First)
+	}
+	if most := parse("stored 4f2a9c1b 1-4096 1"); most.First != 1 || most.Seq != MaxAckSpan {
+		t.Errorf("the longest row is %+v", most)
+	}
+}
+
+func TestAHeaderLeavesOutWhatIsZero(t *testing.T) {
+	got, _ := Header{At: noon, Boot: "4f2a9c1b", Seq: 17, Clock: ClockSynced}.Line().Append(nil)
+	if want := `batch seq=17i,boot="4f2a9c1b",clock="synced" 1763900000000` + "\n"; string(got) != want {
+		t.Errorf("got  %swant %s", got, want)
+	}
+	for _, bad := range []string{"next_s=-1i", "next_s=86401i", "ack_s=-1i", "ack_s=86401i"} {
+		l, err := ParseLine([]byte(`batch seq=17i,boot="4f2a9c1b",clock="synced",` + bad + ` 1763900000000`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := HeaderOf(&l); err == nil {
+			t.Errorf("a header with %s was accepted", bad)
 		}
 	}
 }
