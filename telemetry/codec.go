@@ -29,33 +29,29 @@ var (
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 )
 
-// windowBytes is the zstd window: a batch is small and a router's memory is too.
-const windowBytes = 128 << 10
-
 // Codec packs and unpacks batches. It is safe for concurrent use. Close frees its buffers.
 type Codec struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
+	sealer *Sealer
+	dec    *zstd.Decoder
 }
 
 // NewCodec makes a codec whose memory is bounded by MaxExpanded.
 func NewCodec() (*Codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(windowBytes),
-		zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(true))
+	sealer, err := NewSealer()
 	if err != nil {
-		return nil, fmt.Errorf("set up zstd encoder: %w", err)
+		return nil, err
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxExpanded),
 		zstd.WithDecoderMaxWindow(MaxExpanded), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return nil, fmt.Errorf("set up zstd decoder: %w", err)
 	}
-	return &Codec{enc: enc, dec: dec}, nil
+	return &Codec{sealer: sealer, dec: dec}, nil
 }
 
 // Close frees the codec; it must not be used after that.
 func (c *Codec) Close() {
-	_ = c.enc.Close() // writes nothing: only EncodeAll is used
+	c.sealer.Close()
 	c.dec.Close()
 }
 
@@ -65,7 +61,7 @@ func (c *Codec) Seal(dst, text []byte, e Encoding) ([]byte, error) {
 	case Plain:
 		return append(dst, text...), nil
 	case Zstd:
-		return c.enc.EncodeAll(text, dst), nil
+		return c.sealer.Seal(dst, text), nil
 	case Gzip:
 		b := bytes.NewBuffer(dst)
 		w := gzip.NewWriter(b)
