@@ -230,16 +230,16 @@ func onLoopback(broker string) bool {
 	return ip != nil && ip.IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// readSecret reads the first line of the file.
-func readSecret(file string) (string, error) {
-	b, err := os.ReadFile(file)
+// Secret reads the first line of the secret file.
+func (c *Config) Secret() (string, error) {
+	b, err := os.ReadFile(c.SecretFile)
 	if err != nil {
 		return "", fmt.Errorf("read secret: %w; put this agent's secret there, or set secret_file", err)
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
 	line = strings.TrimSpace(line)
 	if line == "" || len(line) > 1024 {
-		return "", fmt.Errorf("read secret: %s holds none; put this agent's secret on its first line", file)
+		return "", fmt.Errorf("read secret: %s holds none; put this agent's secret on its first line", c.SecretFile)
 	}
 	return line, nil
 }

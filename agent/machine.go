@@ -32,8 +32,8 @@ func bootID(ctx context.Context) (string, error) {
 	return clock.BootID(os.ReadFile, booted)
 }
 
-// route is the way out as configured, or as the kernel has it now.
-func (c *ProbeConfig) route() probe.Route {
+// Way is the way out as configured, or as the kernel has it now.
+func (c *ProbeConfig) Way() probe.Route {
 	r, err := probe.DefaultRoute(procNet)
 	if err != nil {
 		r.Up = true // a platform that does not tell its routes: then silence of the anchors is all there is to go by
@@ -57,9 +57,9 @@ func (c *ProbeConfig) wanProves() bool {
 	return err == nil && strings.TrimSpace(string(b)) == "1"
 }
 
-// tlsConfig trusts the certificates in file, or the system's.
-func tlsConfig(file string) (*tls.Config, error) {
-	t := &tls.Config{MinVersion: tls.VersionTLS12}
+// Trust is how brokers prove themselves: by the certificates in the CA file, or by the system's.
+func (c *Config) Trust() (*tls.Config, error) {
+	t, file := &tls.Config{MinVersion: tls.VersionTLS12}, c.CAFile
 	if file == "" {
 		return t, nil
 	}

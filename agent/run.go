@@ -43,6 +43,14 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
 
+	door, err := listen(c.DataDir)
+	if err != nil {
+		log.Warn("nabz-agent status will not work", "err", err)
+	} else {
+		served := make(chan struct{})
+		go func() { defer close(served); a.serve(ctx, door) }()
+		defer func() { _ = door.Close(); <-served }()
+	}
 	above := context.WithoutCancel(ctx)
 	upCtx, stopUplink := context.WithCancel(above)
 	uplinkDone := make(chan error, 1)
@@ -98,15 +106,23 @@ type agent struct {
 	verdicts chan probe.Verdict
 	first    chan telemetry.Ack // the first acknowledgement of this boot
 	settled  bool               // it has come; used by the uplink's goroutine alone
+	started  time.Time
+	usage    *usage
+	seen     atomic.Pointer[seen] // what the recorder's goroutine last saw
+	proofs   chan chan (<-chan telemetry.Ack)
+	proving  proving
+	unsaved  fault // of the month's bytes
 }
 
 func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error) {
-	a := &agent{c: c, log: log, verdicts: make(chan probe.Verdict), first: make(chan telemetry.Ack, 1)}
-	secret, err := readSecret(c.SecretFile)
+	a := &agent{c: c, log: log, verdicts: make(chan probe.Verdict), first: make(chan telemetry.Ack, 1), started: time.Now(),
+		proofs: make(chan chan (<-chan telemetry.Ack))}
+	a.seen.Store(&seen{})
+	secret, err := c.Secret()
 	if err != nil {
 		return nil, err
 	}
-	trust, err := tlsConfig(c.CAFile)
+	trust, err := c.Trust()
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +153,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	mark, marked := a.spool.Mark()
 	a.before = mark.At
 	a.clock = clock.New(clock.SystemReading, mark.At)
+	a.usage = openUsage(c.DataDir, c.MonthlyMB)
 	a.wan = c.Probe.wanProves()
 	if a.changed, err = configChanged(c); err != nil {
 		log.Warn("the next start cannot tell whether the configuration has changed", "err", err)
@@ -150,7 +167,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 		Every: c.Probe.Every.Std(), SampleEvery: c.Probe.SampleEvery.Std(), Count: c.Probe.Count, Confirm: c.Probe.Confirm,
 		Anchors: targets, DNSName: c.Probe.DNSName, DNSTimeout: c.Probe.DNSTimeout.Std(), DNSEvery: c.Probe.DNSEvery,
 		Limits: ledger.Limits{LossPct: c.Probe.LossPct, MedianRTT: c.Probe.MedianRTT.Std()},
-		Route:  c.Probe.route, Evidence: a.evidence.last, Log: log,
+		Route:  c.Probe.Way, Evidence: a.evidence.last, Log: log,
 	}, network)
 	rc := RecorderConfig{Boot: a.boot, Clock: a.clock, Known: a.known, Queue: a.spool, Codec: a.codec, MarkEvery: c.MarkEvery.Std(),
 		WireBytes: func() int64 { return a.uplink.Stats().WireBytes }, Wake: a.uplink.Wake, Log: log}
@@ -190,6 +207,7 @@ func (a *agent) acked(k telemetry.Ack, _ int) {
 	if !onLoopback(s.Broker) {
 		a.evidence.seen(time.Now())
 	}
+	a.proving.heard(k)
 	if k.Boot == a.boot && !a.settled {
 		a.settled = true
 		a.first <- k
@@ -198,16 +216,17 @@ func (a *agent) acked(k telemetry.Ack, _ int) {
 
 // record is the one goroutine that uses the recorder, and reads the machine for it.
 func (a *agent) record(ctx context.Context) error {
-	ifaces := sampler.NewInterfaces(a.c.Sampler.Interfaces, func() string { return a.c.Probe.route().Interface })
+	ifaces := sampler.NewInterfaces(a.c.Sampler.Interfaces, func() string { return a.c.Probe.Way().Interface })
 	machine := sampler.NewHost(a.c.DataDir)
 	machine.Read(ctx) // the busy share of the cpu is counted from here
 	a.read(ctx, ifaces)
+	a.account(false)
 	a.recorder.Hello()
 	a.recorder.Event("boot", fmt.Sprintf("nabz-agent %s on %s/%s, boot %s, asks by %s", a.c.Version, runtime.GOOS, runtime.GOARCH, a.boot, a.method))
 	if a.changed {
 		a.recorder.Event("config_change", "the configuration is not that of the run before")
 	}
-	r := a.c.Probe.route()
+	r := a.c.Probe.Way()
 	a.log.Info("measuring", "site", a.c.Site, "agent", a.c.Agent, "interface", r.Interface, "gateway", r.Gateway.String(), "interface_up", r.Up,
 		"asks_by", a.method, "wan_counter_is_evidence", a.wan, "waiting_batches", a.spool.Stats().Batches)
 	a.notify(notifyReady)
@@ -222,10 +241,14 @@ func (a *agent) record(ctx context.Context) error {
 		case <-ctx.Done():
 			last := context.WithoutCancel(ctx)
 			a.read(last, ifaces)
+			a.account(true)
 			a.recorder.Close(ifaces.Take(), machine.Read(last))
 			return nil
 		case v := <-a.verdicts:
 			a.recorder.Verdict(v)
+			a.note(v)
+		case p := <-a.proofs:
+			p <- a.sealProof()
 		case k := <-a.first:
 			a.recorder.Acked(k)
 		case <-enough.C:
@@ -258,6 +281,7 @@ func (a *agent) tick(ctx context.Context, ifaces *sampler.Interfaces, machine *s
 		a.recorder.Event("clock_step", s.String())
 	}
 	a.recorder.Tick(ifaces.Take(), machine.Read(ctx))
+	a.account(false)
 }
 
 // drain gives the collector a moment to take what waits.

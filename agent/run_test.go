@@ -107,6 +107,12 @@ func newCentre(t *testing.T) *centre {
 	return c
 }
 
+func (c *centre) setMute(mute bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mute = mute
+}
+
 func (c *centre) data(_ *mqtt.Client, _ packets.Subscription, p packets.Packet) {
 	text, _, err := c.codec.Open(nil, p.Payload)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/smartvillage/nabz/internal/command"
@@ -35,7 +36,8 @@ type setting struct{ value, source string }
 
 // commandLine is what a person asked for.
 type commandLine struct {
-	command  string // run, config, help, version
+	command  string // run, check, status, config, help, version
+	json     bool   // of status
 	settings map[string]setting
 }
 
@@ -44,13 +46,16 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 	c := commandLine{command: "run", settings: map[string]setting{}}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		c.command, args = args[0], args[1:]
-		if c.command != "run" && c.command != "config" {
-			return c, command.Usage(fmt.Errorf("unknown command %q; want run or config", c.command))
+		if !slices.Contains([]string{"run", "check", "status", "config"}, c.command) {
+			return c, command.Usage(fmt.Errorf("unknown command %q; want run, check, status or config", c.command))
 		}
 	}
 	fs := flag.NewFlagSet("nabz-agent", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	version := fs.Bool("version", false, "")
+	if c.command == "status" {
+		fs.BoolVar(&c.json, "json", false, "")
+	}
 	for _, o := range options() {
 		fs.Func(o.name, o.help, func(v string) error {
 			if was, again := c.settings[o.name]; again && o.name == "broker" {
@@ -98,6 +103,8 @@ const helpHead = `NAME
 SYNOPSIS
   nabz-agent [run] [--config FILE] [--site ID] [--agent ID] [--profile NAME]
              [--broker URL]... [--secret-file FILE] [--data-dir DIR] [--log-level LEVEL]
+  nabz-agent check [--config FILE]...
+  nabz-agent status [--json] [--config FILE]...
   nabz-agent config
   nabz-agent --help | --version
 
@@ -107,6 +114,11 @@ DESCRIPTION
 
 COMMANDS
   run      Measure and report until stopped. This is the default.
+  check    Look at configuration, clock, interface, gateway, DNS, internet, broker,
+           credentials, a test line to the end, disk and memory, in the order in which
+           they are mended. Works beside a running agent and without one.
+  status   Ask the running agent: state of the link, what waits, the last
+           acknowledgement, bytes used this month. --json for programs.
   config   Print an example configuration with every key at its default.
 
 OPTIONS
@@ -123,8 +135,9 @@ FILES
 
 EXIT STATUS
   0 after a stop by SIGINT or SIGTERM
-  1 when configuration, disk or network forbid to work
+  1 when configuration, disk or network forbid to work, and when a check fails
   2 for a wrong command line
+  3 when a check warns and none fails
 
 EXAMPLE
   nabz-agent --site gokina --broker mqtts://noc.example.org:8883

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/mdlayher/sdnotify"
 
 	"github.com/smartvillage/nabz/agent"
+	"github.com/smartvillage/nabz/agent/checkup"
 	"github.com/smartvillage/nabz/internal/command"
 )
 
@@ -30,9 +32,62 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err = fmt.Fprintln(stdout, command.Version())
 	case "config":
 		_, err = io.WriteString(stdout, agent.Example)
+	case "check":
+		err = check(ctx, c.settings, stdout)
+	case "status":
+		err = status(ctx, c, stdout)
 	default:
 		err = start(ctx, c.settings, stderr)
 	}
+	return err
+}
+
+// The exit statuses of check.
+const (
+	statusFail = 1
+	statusWarn = 3
+)
+
+// check looks at everything in the order in which it is mended.
+func check(ctx context.Context, settings map[string]setting, stdout io.Writer) error {
+	c, err := load(settings)
+	if err != nil {
+		fmt.Fprintf(stdout, "%-4s  %-13s what stands below is not right; nothing else was looked at\n", checkup.Fail, "configuration")
+		return err
+	}
+	c.Version = command.Version()
+	file := "defaults and flags"
+	if name, ok := fileOf(settings); ok {
+		file = name
+	}
+	worst := checkup.Run(ctx, c, file, func(f checkup.Finding) { _, _ = f.WriteTo(stdout) })
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("stopped before the end")
+	case worst == checkup.Fail:
+		return command.Exit(statusFail)
+	case worst == checkup.Warn:
+		return command.Exit(statusWarn)
+	}
+	return nil
+}
+
+// status asks the running agent.
+func status(ctx context.Context, c commandLine, stdout io.Writer) error {
+	configuration, err := load(c.settings)
+	if err != nil && configuration.DataDir == "" {
+		return err
+	}
+	s, err := agent.ReadStatus(ctx, configuration.DataDir)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		e := json.NewEncoder(stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(s)
+	}
+	_, err = s.WriteTo(stdout)
 	return err
 }
 
@@ -54,6 +109,15 @@ func start(ctx context.Context, settings map[string]setting, stderr io.Writer) e
 		return err
 	}
 	return agent.Run(ctx, c, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})))
+}
+
+// fileOf is the configuration file that is read; false where there is none.
+func fileOf(settings map[string]setting) (string, bool) {
+	if s, ok := settings["config"]; ok {
+		return s.value, true
+	}
+	_, err := os.Stat(defaultFile)
+	return defaultFile, err == nil
 }
 
 // load reads the file, lets flags and environment win, and checks the whole.

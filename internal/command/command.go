@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -21,6 +22,14 @@ type usage struct{ error }
 // Usage says that err is the fault of who typed the command.
 func Usage(err error) error { return usage{err} }
 
+// exit is a status without a message: all was said.
+type exit int
+
+func (e exit) Error() string { return "exit status " + strconv.Itoa(int(e)) }
+
+// Exit ends the program with this status, when what there is to say has been said.
+func Exit(status int) error { return exit(status) }
+
 // Run runs a program until it returns, and gives the exit status that fits what it returned.
 func Run(name string, run Func, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -29,6 +38,9 @@ func Run(name string, run Func, args []string, stdout, stderr io.Writer) int {
 	err := run(ctx, args, stdout, stderr)
 	if err == nil {
 		return 0
+	}
+	if e := exit(0); errors.As(err, &e) {
+		return int(e)
 	}
 	if wrong := (usage{}); errors.As(err, &wrong) {
 		fmt.Fprintf(stderr, "%s: %v; see %s --help\n", name, err, name)

@@ -1,0 +1,113 @@
+package checkup
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/smartvillage/nabz/agent"
+	"github.com/smartvillage/nabz/agent/probe"
+)
+
+// Grade says how well a matter stands.
+type Grade uint8
+
+// The grades, from good to bad.
+const (
+	Pass Grade = iota
+	Warn
+	Fail
+)
+
+// String is "pass", "warn" or "FAIL": colour is never the only sign.
+func (g Grade) String() string { return [...]string{"pass", "warn", "FAIL"}[g] }
+
+// Finding is what was found out about one matter.
+type Finding struct {
+	Matter string
+	Grade  Grade
+	Found  string
+	Next   string // what to do; "" where nothing
+}
+
+// WriteTo writes the finding in one line, or two where something is to be done.
+func (f Finding) WriteTo(w io.Writer) (int64, error) {
+	text := fmt.Sprintf("%-4s  %-13s %s\n", f.Grade, f.Matter, f.Found)
+	if f.Next != "" {
+		text += fmt.Sprintf("%-4s  %-13s → %s\n", "", "", f.Next)
+	}
+	n, err := io.WriteString(w, text)
+	return int64(n), err
+}
+
+// checkup is one walk through all matters.
+type checkup struct {
+	c    agent.Config
+	tell func(Finding)
+	net  *probe.Net
+	way  probe.Route
+	up   bool // the internet answers
+	runs *agent.Status
+	bad  bool // something on the way to the broker failed: the test line need not be tried for long
+}
+
+// Run looks at everything in order and tells each finding as soon as it is known. It returns the worst grade.
+func Run(ctx context.Context, c agent.Config, file string, tell func(Finding)) (worst Grade) {
+	k := &checkup{c: c}
+	if s, err := agent.ReadStatus(ctx, c.DataDir); err == nil {
+		k.runs = &s
+	}
+	k.tell = func(f Finding) {
+		worst = max(worst, f.Grade)
+		tell(f)
+	}
+	k.tell(Finding{Matter: "configuration", Found: fmt.Sprintf("%s: %s/%s, profile %s, data in %s", file, c.Site, c.Agent, c.Profile, c.DataDir)})
+	for _, look := range []func(context.Context){k.clock, k.iface, k.gateway, k.names, k.internet, k.brokers, k.line, k.disk, k.memory} {
+		if ctx.Err() != nil {
+			return Fail
+		}
+		look(ctx)
+	}
+	return worst
+}
+
+// line sends a test line the whole way.
+func (k *checkup) line(ctx context.Context) {
+	f := Finding{Matter: "test line"}
+	if k.bad {
+		f.Grade, f.Found = Fail, "not tried: no broker lets this agent in"
+		f.Next = "mend what is above first"
+		k.tell(f)
+		return
+	}
+	p, err := agent.Prove(ctx, k.c, slog.New(slog.DiscardHandler))
+	how := "sent by this program, no agent is running"
+	if p.Running {
+		how = "sent by the running agent"
+	}
+	if err != nil {
+		f.Grade, f.Found = Fail, err.Error()
+		f.Next = "look at the collector's log and its page /healthz; a rejected line lies there with the dead letters"
+		k.tell(f)
+		return
+	}
+	f.Found = fmt.Sprintf("stored by the collector behind %s in %d ms; %s", p.Broker, p.Took.Milliseconds(), how)
+	if !p.Running {
+		f.Grade, f.Next = Warn, "start the agent: service nabz-agent start, or systemctl start nabz-agent"
+	}
+	k.tell(f)
+	if off := p.Ahead.Abs() - p.Took; off > 5*time.Second {
+		word := "ahead of"
+		if p.Ahead < 0 {
+			word = "behind"
+		}
+		k.tell(Finding{Matter: "clock", Grade: Warn, Found: fmt.Sprintf("%s %s the collector's; the agent goes by the collector's", off.Round(time.Second), word),
+			Next: "let NTP set this machine's clock; logs and TLS go by it"})
+	}
+}
+
+// list joins what was found of several in one line.
+func list(parts []string) string { return strings.Join(parts, "; ") }

@@ -1,0 +1,70 @@
+package checkup
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/shirou/gopsutil/v3/disk"
+	"github.com/shirou/gopsutil/v3/mem"
+)
+
+const (
+	littleDisk   = 1 << 20 // beyond what the spool may still take
+	littleMemory = 8 << 20 // below this the kernel begins to kill on a small router
+)
+
+// disk looks at where the spool lies.
+func (k *checkup) disk(ctx context.Context) {
+	f := Finding{Matter: "disk"}
+	if err := writable(k.c.DataDir); err != nil {
+		f.Grade, f.Found = Fail, err.Error()
+		f.Next = "make the folder writable for the agent, or set data_dir; until then all waits in RAM and a power cut loses it"
+		k.tell(f)
+		return
+	}
+	u, err := disk.UsageWithContext(ctx, k.c.DataDir)
+	if err != nil {
+		f.Grade, f.Found = Warn, "this machine does not tell how full the disk of "+k.c.DataDir+" is"
+		k.tell(f)
+		return
+	}
+	f.Found = fmt.Sprintf("%s is writable, %s free (%s)", k.c.DataDir, mega(u.Free), u.Fstype)
+	switch need := uint64(k.c.SpoolMaxBytes) + littleDisk; {
+	case u.Fstype == "tmpfs" || u.Fstype == "ramfs":
+		f.Grade, f.Next = Warn, "it is RAM: a power cut loses what waits there. Set data_dir to a folder on flash; spool_flush_every spares it"
+	case u.Free < need && k.c.SpoolMaxBytes > 0:
+		f.Grade, f.Next = Warn, fmt.Sprintf("the spool may grow to %s: free some space, or lower spool_max_bytes", mega(uint64(k.c.SpoolMaxBytes)))
+	}
+	k.tell(f)
+}
+
+// writable tries the folder, or the one it will be made in.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	file := filepath.Join(dir, ".check")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		return err
+	}
+	return os.Remove(file)
+}
+
+func (k *checkup) memory(ctx context.Context) {
+	f := Finding{Matter: "memory"}
+	m, err := mem.VirtualMemoryWithContext(ctx)
+	if err != nil {
+		f.Grade, f.Found = Warn, "this machine does not tell how much is free"
+		k.tell(f)
+		return
+	}
+	f.Found = fmt.Sprintf("%s of %s free; the agent takes about 12 MB", mega(m.Available), mega(m.Total))
+	if m.Available < littleMemory {
+		f.Grade, f.Next = Warn, "stop what is not needed: the kernel may end the agent when memory runs out"
+	}
+	k.tell(f)
+}
+
+func mega(n uint64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

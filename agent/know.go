@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/smartvillage/nabz/agent/probe"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// clockUnknown is the third answer beside telemetry's two: nothing is stamped yet.
+const clockUnknown = "unknown"
+
+// seen is what the recorder's goroutine last saw, for whoever asks for the status.
+type seen struct {
+	state telemetry.State
+	cause telemetry.Cause
+	since time.Time
+	wire  WireStatus
+}
+
+// note keeps the state of the link.
+func (a *agent) note(v probe.Verdict) {
+	s := *a.seen.Load()
+	if v.Pending || v.State == s.state && v.Cause == s.cause {
+		return
+	}
+	s.state, s.cause, s.since = v.State, v.Cause, v.At
+	a.seen.Store(&s)
+}
+
+// account adds up the bytes of the month.
+func (a *agent) account(last bool) {
+	var now time.Time
+	if a.known() {
+		now = a.clock.Now()
+	}
+	total := a.wireBytes()
+	if told := a.usage.count(now, total); told != "" {
+		a.recorder.Event("data_budget", told)
+	}
+	a.unsaved.tell(a.log, a.usage.save(now, last), "the disk does not take the sum of the bytes used this month", "the sum of the bytes used is on disk again")
+	s := *a.seen.Load()
+	s.wire = WireStatus{Month: a.usage.month, UsedBytes: a.usage.bytes, LimitBytes: a.usage.limit, StartBytes: total}
+	a.seen.Store(&s)
+}
+
+// status is what this agent knows now. It is called from any goroutine.
+func (a *agent) status() Status {
+	now, up, waits, last, way := time.Now(), a.uplink.Stats(), a.spool.Stats(), a.seen.Load(), a.c.Probe.Way()
+	ago := func(t time.Time) *int64 {
+		if t.IsZero() {
+			return nil
+		}
+		s := int64(now.Sub(t).Seconds())
+		return &s
+	}
+	s := Status{
+		Version: a.c.Version, Site: a.c.Site, Agent: a.c.Agent, Profile: a.c.Profile, Boot: a.boot,
+		RunningS: *ago(a.started), RSSBytes: residentBytes(), Now: a.clock.Now(), Clock: clockUnknown,
+		Link: LinkStatus{State: string(last.state), Cause: string(last.cause), EvidenceS: ago(a.evidence.last()),
+			Interface: way.Interface, Carrier: way.Up, AsksBy: a.method},
+		Broker: BrokerStatus{URL: up.Broker, Connected: up.Connected, LastAckS: ago(up.LastAck), KeepaliveS: int64(a.c.Uplink.Keepalive.Std().Seconds()),
+			Sent: up.Sent, Retries: up.Retries, Acked: up.Acked, Rejected: up.Rejected},
+		Spool: SpoolStatus{Batches: waits.Batches, Lines: waits.Lines, Bytes: waits.Bytes, MaxBytes: a.c.SpoolMaxBytes,
+			DroppedBatches: waits.DroppedBatches, CorruptRecords: waits.CorruptRecords},
+		Wire: last.wire,
+	}
+	if way.Gateway.IsValid() {
+		s.Link.Gateway = way.Gateway.String()
+	}
+	if !last.since.IsZero() {
+		s.Link.ForS = *ago(last.since)
+	}
+	if !up.Since.IsZero() {
+		s.Broker.ForS = *ago(up.Since)
+	}
+	if a.known() {
+		s.Clock = string(a.clock.Status())
+	}
+	return s
+}
+
+// residentBytes is this process's resident memory; 0 where the system does not tell.
+func residentBytes() int64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(text))
+	if len(f) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(f[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+// wireBytes is what was on the wire since the start, speed tests aside.
+func (a *agent) wireBytes() int64 { return a.uplink.Stats().WireBytes }

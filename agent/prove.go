@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/smartvillage/nabz/agent/spool"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// Proof is what became of a test line that went the whole way: spool, broker, collector, InfluxDB, and the acknowledgement back.
+type Proof struct {
+	Running bool          `json:"running"`           // through the running agent; else this program did the agent's work itself
+	Broker  string        `json:"broker"`            // that took it
+	Took    time.Duration `json:"took_ns"`           // from sealing to the acknowledgement
+	Ahead   time.Duration `json:"clock_ahead_ns"`    // of this agent's clock against the collector's, within Took
+	Refused string        `json:"refused,omitempty"` // why the collector rejected the line, though it came
+}
+
+// proving waits for the acknowledgement of one batch. Safe for concurrent use; one proof at a time.
+type proving struct {
+	one  sync.Mutex // held for a whole proof
+	mu   sync.Mutex
+	want uint64 // 0: none
+	got  chan telemetry.Ack
+}
+
+func (p *proving) expect(seq uint64) <-chan telemetry.Ack {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.want, p.got = seq, make(chan telemetry.Ack, 1)
+	return p.got
+}
+
+// heard passes on the acknowledgement that is waited for.
+func (p *proving) heard(k telemetry.Ack) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first := k.First
+	if first == 0 {
+		first = k.Seq
+	}
+	if p.want != 0 && first <= p.want && p.want <= k.Seq {
+		p.got <- k
+		p.want = 0
+	}
+}
+
+// Prove sends a test line, an event of kind "check", and waits until the collector says that it is stored. It goes through the agent
+// that runs on the data folder; where none does, this program does its work for so long. The error says how far it came.
+func Prove(ctx context.Context, c Config, log *slog.Logger) (Proof, error) {
+	ctx, cancel := context.WithTimeout(ctx, proveWait+doorWait)
+	defer cancel()
+	out, err := ask(ctx, c.DataDir, askProve)
+	if out.Proof != nil || err != nil && !errors.Is(err, ErrNotRunning) {
+		if out.Proof == nil {
+			out.Proof = &Proof{Running: true}
+		}
+		return *out.Proof, err
+	}
+	a, err := open(ctx, c, log)
+	if errors.Is(err, spool.ErrInUse) {
+		return Proof{}, fmt.Errorf("%w, and it does not answer at %s; see its log", err, doorName)
+	}
+	if err != nil {
+		return Proof{}, err
+	}
+	up, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- a.uplink.Run(up) }()
+	p, err := a.proveAlone(ctx)
+	stop()
+	return p, errors.Join(err, <-done, a.close())
+}
+
+// proveAlone seals a test line without a recorder.
+func (a *agent) proveAlone(ctx context.Context) (Proof, error) {
+	b := box{c: RecorderConfig{Boot: a.boot, Clock: a.clock, Queue: a.spool, Codec: a.codec, WireBytes: func() int64 { return 0 }, Wake: a.uplink.Wake, Log: a.log}, log: a.log}
+	now := a.clock.Now()
+	b.add(telemetry.NewLine("event", now).Tag("kind", "check").Str("detail", "test line of nabz-agent check"))
+	got := a.proving.expect(a.spool.NextSeq())
+	b.seal(telemetry.Ledger, now, telemetry.OpenSpan{})
+	return a.await(ctx, got, time.Now(), false)
+}
+
+// prove has the recorder seal a test line.
+func (a *agent) prove(ctx context.Context) (Proof, error) {
+	a.proving.one.Lock()
+	defer a.proving.one.Unlock()
+	sealed := make(chan (<-chan telemetry.Ack), 1)
+	select {
+	case a.proofs <- sealed:
+	case <-ctx.Done():
+		return Proof{Running: true}, ctx.Err()
+	}
+	got := <-sealed
+	if got == nil {
+		return Proof{Running: true}, errors.New("the agent stamps nothing yet, because it does not know the time or waits for the collector's word on the time before; ask again in two minutes")
+	}
+	return a.await(ctx, got, time.Now(), true)
+}
+
+// sealProof is prove's part in the recorder's goroutine; nil when nothing could be sealed.
+func (a *agent) sealProof() <-chan telemetry.Ack {
+	seq := a.spool.NextSeq()
+	got := a.proving.expect(seq)
+	a.recorder.urgent = true
+	a.recorder.Event("check", "test line of nabz-agent check")
+	if a.spool.NextSeq() == seq {
+		return nil
+	}
+	return got
+}
+
+func (a *agent) await(ctx context.Context, got <-chan telemetry.Ack, since time.Time, running bool) (Proof, error) {
+	p := Proof{Running: running}
+	select {
+	case k := <-got:
+		p.Took = time.Since(since)
+		p.Broker, p.Ahead, p.Refused = a.uplink.Stats().Broker, a.clock.Now().Sub(k.Now), k.Why
+		if k.Verdict == telemetry.Rejected {
+			return p, fmt.Errorf("the collector rejects the test line: %s", k.Why)
+		}
+		return p, nil
+	case <-ctx.Done():
+	}
+	s := a.uplink.Stats()
+	p.Broker = s.Broker
+	switch {
+	case !s.Connected:
+		return p, fmt.Errorf("no broker could be reached within %v; last tried %s", proveWait, s.Broker)
+	case s.LastAck.IsZero():
+		return p, fmt.Errorf("%s is connected, but no collector acknowledges within %v; is nabz-collector running there, and its InfluxDB?", s.Broker, proveWait)
+	}
+	return p, fmt.Errorf("the collector has not acknowledged the test line within %v, though others before; is its InfluxDB running?", proveWait)
+}

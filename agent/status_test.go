@@ -1,0 +1,92 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+func TestARunningAgentTellsItsStatusAndProvesItself(t *testing.T) {
+	c := newCentre(t)
+	cfg := config(t, c.url)
+	stop := start(t, cfg)
+	var s Status
+	waitFor(t, "a status that tells an acknowledgement", func() bool {
+		var err error
+		s, err = ReadStatus(t.Context(), cfg.DataDir)
+		return err == nil && s.Broker.LastAckS != nil && s.Link.State != "" && s.Wire.UsedBytes > 0
+	})
+	if s.Site != address.Site || s.Agent != address.Agent || s.Profile != Standard || !s.Broker.Connected || s.Link.State != "up" || s.Link.Gateway != "127.0.0.1" ||
+		s.Wire.LimitBytes != 15_000_000 || s.Clock != string(telemetry.ClockSynced) || s.Boot == "" || s.Spool.MaxBytes != cfg.SpoolMaxBytes {
+		t.Errorf("status %+v", s)
+	}
+	var text strings.Builder
+	if _, err := s.WriteTo(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"agent     gokina/router, test, profile standard, running ", "\nlink      up for ", " of 15.00 MB (", "\nbroker    ", ", connected for "} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("status lacks %q:\n%s", want, &text)
+		}
+	}
+	if strings.Contains(text.String(), "\nnext ") {
+		t.Errorf("all is well, and still something is to be done:\n%s", &text)
+	}
+	p, err := Prove(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil || !p.Running || p.Took <= 0 || p.Broker == "" || p.Ahead.Abs() > time.Minute {
+		t.Errorf("proof %+v, %v", p, err)
+	}
+	stop()
+	checks := 0
+	for _, l := range c.lines("event") {
+		if l.GetTag("kind") == "check" {
+			checks++
+		}
+	}
+	if checks != 1 {
+		t.Errorf("%d test lines were stored, want 1", checks)
+	}
+	c.check(t)
+}
+
+func TestWithNoAgentRunningATestLineIsSentAllTheSame(t *testing.T) {
+	c := newCentre(t)
+	cfg := config(t, c.url)
+	if _, err := ReadStatus(t.Context(), cfg.DataDir); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("status without an agent: %v", err)
+	}
+	p, err := Prove(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil || p.Running || p.Took <= 0 {
+		t.Errorf("proof %+v, %v", p, err)
+	}
+	if got := c.lines("event"); len(got) != 1 || got[0].GetTag("kind") != "check" {
+		t.Errorf("events %v", got)
+	}
+	stop := start(t, cfg) // what the test line left behind does not get in the way
+	waitFor(t, "a span", func() bool { return len(c.lines("host")) > 0 })
+	stop()
+	c.check(t)
+}
+
+func TestAProofThatFailsSaysHowFarItCame(t *testing.T) {
+	c := newCentre(t)
+	c.setMute(true)
+	for name, row := range map[string]struct{ broker, want string }{
+		"no broker":    {"mqtt://127.0.0.1:9", "no broker could be reached"},
+		"no collector": {c.url, "no collector acknowledges"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, err := Prove(ctx, config(t, row.broker), slog.New(slog.DiscardHandler))
+			if err == nil || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("got %v, want %q", err, row.want)
+			}
+		})
+	}
+}
