@@ -2,7 +2,9 @@ package checkup
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -24,7 +26,11 @@ func (k *checkup) disk(ctx context.Context) {
 		k.tell(f)
 		return
 	}
-	u, err := disk.UsageWithContext(ctx, k.c.DataDir)
+	at := k.c.DataDir
+	for _, err := os.Stat(at); err != nil; _, err = os.Stat(at) {
+		at = filepath.Dir(at)
+	}
+	u, err := disk.UsageWithContext(ctx, at)
 	if err != nil {
 		f.Grade, f.Found = Warn, "this machine does not tell how full the disk of "+k.c.DataDir+" is"
 		k.tell(f)
@@ -40,16 +46,26 @@ func (k *checkup) disk(ctx context.Context) {
 	k.tell(f)
 }
 
-// writable tries the folder, or the one it will be made in.
+// writable tries the folder; where there is none yet, the one that it will be made in.
 func writable(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+	for {
+		i, err := os.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !i.IsDir() {
+			return fmt.Errorf("%s is not a directory", dir)
+		}
+		f, err := os.CreateTemp(dir, ".check-")
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Close(), os.Remove(f.Name()))
 	}
-	file := filepath.Join(dir, ".check")
-	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
-		return err
-	}
-	return os.Remove(file)
 }
 
 func (k *checkup) memory(ctx context.Context) {

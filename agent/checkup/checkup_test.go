@@ -1,0 +1,260 @@
+package checkup
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"go.uber.org/goleak"
+
+	"github.com/smartvillage/nabz/agent"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// authority signs certificates for 127.0.0.1.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "programme"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(1000 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority{cert, key}
+}
+
+// file writes the authority's own certificate.
+func (a authority) file(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// sign makes a server certificate that is valid for so long from now on.
+func (a authority) sign(t *testing.T, valid time.Duration, ip net.IP) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(valid), IPAddresses: []net.IP{ip}}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// doorkeeper knows one agent.
+type doorkeeper struct{ mqtt.HookBase }
+
+func (doorkeeper) ID() string { return "doorkeeper" }
+func (doorkeeper) Provides(b byte) bool {
+	return b == mqtt.OnConnectAuthenticate || b == mqtt.OnACLCheck
+}
+func (doorkeeper) OnConnectAuthenticate(_ *mqtt.Client, p packets.Packet) bool {
+	return string(p.Connect.Password) == "hunter2"
+}
+func (doorkeeper) OnACLCheck(*mqtt.Client, string, bool) bool { return true }
+
+// centre is a real broker, and a collector that acknowledges each batch.
+func centre(t *testing.T, cert *tls.Certificate) (address string) {
+	t.Helper()
+	codec, err := telemetry.NewCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
+	c := listeners.Config{ID: "test", Address: "127.0.0.1:0"}
+	if cert != nil {
+		c.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*cert}}
+	}
+	l := listeners.NewTCP(c)
+	answer := func(_ *mqtt.Client, _ packets.Subscription, p packets.Packet) {
+		text, _, err := codec.Open(nil, p.Payload)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		good, bad, err := telemetry.Parse(text)
+		if err != nil || len(bad) > 0 {
+			t.Error(bad, err)
+			return
+		}
+		h, err := telemetry.HeaderOf(&good[0].Line)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		a, _, _ := telemetry.ParseTopic(p.TopicName)
+		k := telemetry.Ack{Verdict: telemetry.Stored, Boot: h.Boot, Seq: h.Seq, Now: time.Now()}
+		if err := b.Publish(a.Topic(telemetry.KindAck), k.Append(nil), false, 0); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, err := range []error{b.AddHook(new(doorkeeper), nil), b.AddListener(l), b.Serve(), b.Subscribe(telemetry.Filter(telemetry.KindData), 1, answer)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		_ = b.Close()
+		codec.Close()
+	})
+	return l.Address()
+}
+
+// site is a configuration where all is well: an anchor and a gateway on this machine.
+func site(t *testing.T, broker string) agent.Config {
+	t.Helper()
+	anchor, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = anchor.Close() })
+	c := agent.Defaults()
+	c.Site, c.Agent, c.Brokers, c.Version = "gokina", "router", []string{broker}, "test"
+	c.DataDir, c.SecretFile = filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(c.SecretFile, []byte("hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Probe.Method, c.Probe.Anchors, c.Probe.Gateway, c.Probe.Interface, c.Probe.DNSName = "tcp", []string{anchor.Addr().String()}, "127.0.0.1", "lo", ""
+	return c
+}
+
+// findings runs the check and gives what it found by matter, the last word on each.
+func findings(t *testing.T, c agent.Config) (map[string]Finding, Grade, string) {
+	t.Helper()
+	var text bytes.Buffer
+	found := map[string]Finding{}
+	worst := Run(t.Context(), c, "agent.toml", func(f Finding) {
+		if old, again := found[f.Matter]; !again || f.Grade >= old.Grade {
+			found[f.Matter] = f
+		}
+		if _, err := f.WriteTo(&text); err != nil {
+			t.Error(err)
+		}
+	})
+	return found, worst, text.String()
+}
+
+func TestWhereAllIsWellOnlyTheAgentIsMissing(t *testing.T) {
+	ca := newAuthority(t)
+	cert := ca.sign(t, 1000*time.Hour, net.IPv4(127, 0, 0, 1))
+	c := site(t, "mqtts://"+centre(t, &cert))
+	c.CAFile = ca.file(t)
+	found, worst, text := findings(t, c)
+	for _, matter := range []string{"configuration", "clock", "interface", "gateway", "DNS", "internet", "broker", "credentials", "memory"} {
+		if f, ok := found[matter]; !ok || f.Grade != Pass {
+			t.Errorf("%s: %+v", matter, f)
+		}
+	}
+	if f := found["test line"]; f.Grade != Warn || worst != Warn || !strings.Contains(f.Found, "stored by the collector") || !strings.Contains(f.Next, "start the agent") {
+		t.Errorf("test line: %+v, worst %v", f, worst)
+	}
+	var order []int
+	for _, matter := range []string{"configuration", "clock", "interface", "gateway", "DNS", "internet", "broker", "credentials", "test line", "disk", "memory"} {
+		order = append(order, strings.Index(text, "  "+matter+" "))
+	}
+	for i := 1; i < len(order); i++ {
+		if order[i] <= order[i-1] {
+			t.Errorf("out of order at %d: %v\n%s", i, order, text)
+		}
+	}
+	if n := strings.Count(text, "\n"); n > 24 {
+		t.Errorf("%d lines are more than a screen:\n%s", n, text)
+	}
+}
+
+func TestEachFaultIsFoundAndSaysWhatToDoNext(t *testing.T) {
+	ca, other := newAuthority(t), newAuthority(t)
+	loopback := net.IPv4(127, 0, 0, 1)
+	good, soon := ca.sign(t, 1000*time.Hour, loopback), ca.sign(t, 24*time.Hour, loopback)
+	expired, foreign := ca.sign(t, -time.Hour, loopback), ca.sign(t, time.Hour, net.IPv4(192, 0, 2, 1))
+	secure := "mqtts://" + centre(t, &good)
+	write := func(text string) string {
+		name := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	for name, row := range map[string]struct {
+		change              func(c *agent.Config)
+		matter              string
+		grade               Grade
+		wantFound, wantNext string
+	}{
+		"secret is missing":      {func(c *agent.Config) { c.SecretFile = "no/such" }, "credentials", Fail, "read secret: open no/such", "nabz-collector agent add gokina/router"},
+		"secret is wrong":        {func(c *agent.Config) { c.SecretFile = write("guess\n") }, "credentials", Fail, "refuses the name gokina/router", "agent list"},
+		"no CA is named":         {func(c *agent.Config) { c.CAFile = "" }, "broker", Fail, "not trusted", "set ca_file"},
+		"another CA":             {func(c *agent.Config) { c.CAFile = other.file(t) }, "broker", Fail, "not trusted", "fetch that of this programme"},
+		"expired":                {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &expired)} }, "broker", Fail, "expired", "clock"},
+		"expires soon":           {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &soon)} }, "broker", Warn, "valid for 0 days", "renew"},
+		"another name":           {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &foreign)} }, "broker", Fail, "not trusted", "is not for 127.0.0.1"},
+		"no TLS there":           {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, nil)} }, "broker", Fail, "not trusted", "speak TLS"},
+		"nobody listens":         {func(c *agent.Config) { c.Brokers = []string{"mqtts://127.0.0.1:9"} }, "broker", Fail, "cannot be reached", "no broker listens"},
+		"anchors are silent":     {func(c *agent.Config) { c.Probe.Anchors = []string{"224.0.0.1:9"} }, "internet", Fail, "is silent", "call them"},
+		"one anchor is dead":     {func(c *agent.Config) { c.Probe.Anchors = append(c.Probe.Anchors, "224.0.0.1:9") }, "internet", Warn, "is silent", "no outage"},
+		"interface is away":      {func(c *agent.Config) { c.Probe.Interface = "wwan7"; c.Probe.Gateway = "" }, "interface", Fail, "wwan7 is down", "antenna"},
+		"disk cannot be written": {func(c *agent.Config) { c.DataDir = filepath.Join(write("a file"), "data") }, "disk", Fail, "not a directory", "set data_dir"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := site(t, secure)
+			c.CAFile = ca.file(t)
+			row.change(&c)
+			found, worst, text := findings(t, c)
+			f := found[row.matter]
+			if f.Grade != row.grade || !strings.Contains(f.Found, row.wantFound) || !strings.Contains(f.Next, row.wantNext) || worst < row.grade {
+				t.Errorf("got %s %q, next %q; want %s %q, next %q\n%s", f.Grade, f.Found, f.Next, row.grade, row.wantFound, row.wantNext, text)
+			}
+			if strings.Contains(text, "hunter2") || strings.Contains(text, "guess") {
+				t.Errorf("the secret is told:\n%s", text)
+			}
+		})
+	}
+}
+
+func TestAFindingIsReadableWithoutColour(t *testing.T) {
+	var b bytes.Buffer
+	if _, err := (Finding{Matter: "broker", Grade: Fail, Found: "gone", Next: "call"}).WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), "FAIL  broker        gone\n                    → call\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
