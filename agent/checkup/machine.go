@@ -83,4 +83,10 @@ func (k *checkup) memory(ctx context.Context) {
 	k.tell(f)
 }
 
-func mega(n uint64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+// mega is a number of bytes for a person.
+func mega(n uint64) string {
+	if n >= 10_000_000_000 {
+		return fmt.Sprintf("%.0f GB", float64(n)/1e9)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
