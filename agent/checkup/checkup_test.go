@@ -2,15 +2,8 @@ package checkup
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,60 +17,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/smartvillage/nabz/agent"
+	"github.com/smartvillage/nabz/internal/testca"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// authority signs certificates for 127.0.0.1.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "programme"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(1000 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return authority{cert, key}
-}
-
-// file writes the authority's own certificate.
-func (a authority) file(t *testing.T) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
-// sign makes a server certificate that is valid for so long from now on.
-func (a authority) sign(t *testing.T, valid time.Duration, ip net.IP) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(valid), IPAddresses: []net.IP{ip}}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
 
 // doorkeeper knows one agent.
 type doorkeeper struct{ mqtt.HookBase }
@@ -173,10 +117,10 @@ func findings(t *testing.T, c agent.Config) (map[string]Finding, Grade, string) 
 }
 
 func TestWhereAllIsWellOnlyTheAgentIsMissing(t *testing.T) {
-	ca := newAuthority(t)
-	cert := ca.sign(t, 1000*time.Hour, net.IPv4(127, 0, 0, 1))
+	ca := testca.New(t)
+	cert := ca.Sign(net.IPv4(127, 0, 0, 1), 1000*time.Hour)
 	c := site(t, "mqtts://"+centre(t, &cert))
-	c.CAFile = ca.file(t)
+	c.CAFile = ca.File()
 	found, worst, text := findings(t, c)
 	for _, matter := range []string{"configuration", "clock", "interface", "gateway", "DNS", "internet", "broker", "credentials", "memory"} {
 		if f, ok := found[matter]; !ok || f.Grade != Pass {
@@ -201,10 +145,10 @@ func TestWhereAllIsWellOnlyTheAgentIsMissing(t *testing.T) {
 }
 
 func TestEachFaultIsFoundAndSaysWhatToDoNext(t *testing.T) {
-	ca, other := newAuthority(t), newAuthority(t)
+	ca, other := testca.New(t), testca.New(t)
 	loopback := net.IPv4(127, 0, 0, 1)
-	good, soon := ca.sign(t, 1000*time.Hour, loopback), ca.sign(t, 24*time.Hour, loopback)
-	expired, foreign := ca.sign(t, -time.Hour, loopback), ca.sign(t, time.Hour, net.IPv4(192, 0, 2, 1))
+	good, soon := ca.Sign(loopback, 1000*time.Hour), ca.Sign(loopback, 24*time.Hour)
+	expired, foreign := ca.Sign(loopback, -time.Hour), ca.Sign(net.IPv4(192, 0, 2, 1), time.Hour)
 	secure := "mqtts://" + centre(t, &good)
 	write := func(text string) string {
 		name := filepath.Join(t.TempDir(), "file")
@@ -222,7 +166,7 @@ func TestEachFaultIsFoundAndSaysWhatToDoNext(t *testing.T) {
 		"secret is missing":      {func(c *agent.Config) { c.SecretFile = "no/such" }, "credentials", Fail, "read secret: open no/such", "nabz-collector agent add gokina/router"},
 		"secret is wrong":        {func(c *agent.Config) { c.SecretFile = write("guess\n") }, "credentials", Fail, "refuses the name gokina/router", "agent list"},
 		"no CA is named":         {func(c *agent.Config) { c.CAFile = "" }, "broker", Fail, "not trusted", "set ca_file"},
-		"another CA":             {func(c *agent.Config) { c.CAFile = other.file(t) }, "broker", Fail, "not trusted", "fetch that of this programme"},
+		"another CA":             {func(c *agent.Config) { c.CAFile = other.File() }, "broker", Fail, "not trusted", "fetch that of this programme"},
 		"expired":                {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &expired)} }, "broker", Fail, "expired", "clock"},
 		"expires soon":           {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &soon)} }, "broker", Warn, "valid for 0 days", "renew"},
 		"another name":           {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &foreign)} }, "broker", Fail, "not trusted", "is not for 127.0.0.1"},
@@ -235,7 +179,7 @@ func TestEachFaultIsFoundAndSaysWhatToDoNext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := site(t, secure)
-			c.CAFile = ca.file(t)
+			c.CAFile = ca.File()
 			row.change(&c)
 			found, worst, text := findings(t, c)
 			f := found[row.matter]

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/internal/testca"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -61,6 +63,24 @@ func newCentre(t *testing.T, influxURL, influxToken, influxOrg, detail, ledger s
 		}
 	})
 	return c
+}
+
+// secure has the broker listen on ip, port 8883, with a certificate of the programme's own authority, whose file it names.
+func (c *centre) secure(ip string) (ca string) {
+	c.t.Helper()
+	authority := testca.New(c.t)
+	cert, key := authority.Files(net.ParseIP(ip), 24*time.Hour)
+	text, err := os.ReadFile(c.config())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	was := fmt.Sprintf("listen = %q", strings.TrimPrefix(c.broker, "tcp://"))
+	now := strings.Replace(string(text), was, fmt.Sprintf("listen = \"%s:8883\"\ntls_cert = %q\ntls_key = %q", ip, cert, key), 1)
+	if err := os.WriteFile(c.config(), []byte(now), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	c.broker = "tls://" + ip + ":8883"
+	return authority.File()
 }
 
 func (c *centre) config() string { return filepath.Join(c.dir, "collector.toml") }
