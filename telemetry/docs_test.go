@@ -33,6 +33,9 @@ func TestTheDocumentedSchemaIsTheOneInForce(t *testing.T) {
 			if s.Unit != "" {
 				unit += ", " + s.Unit
 			}
+			if s.Step > 0 {
+				unit += fmt.Sprintf(", to %v", s.Step)
+			}
 			fields = append(fields, name+" "+unit)
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Tier, m.Help, strings.Join(tags, "; "), strings.Join(fields, "; "))

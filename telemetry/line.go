@@ -50,13 +50,13 @@ func (l *Line) Int(key string, v int64) *Line {
 	return l
 }
 
-// Float adds a float field, rounded to three decimals: no sensor here is better, and digits cost bytes.
-// A value that is not finite was not measured, so it is left out.
+// Float adds a float field, rounded to the step that the schema names. A value that is not finite was not measured, so it is left out.
 func (l *Line) Float(key string, v float64) *Line {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return l
 	}
-	f, _ := lineprotocol.FloatValue(math.Round(v*1000) / 1000)
+	per := math.Round(1 / stepOf(l.Measurement, key)) // steps in one: dividing by a whole number gives the shortest decimal
+	f, _ := lineprotocol.FloatValue(math.Round(v*per) / per)
 	l.Fields = append(l.Fields, Field{key, f})
 	return l
 }

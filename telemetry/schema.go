@@ -61,12 +61,14 @@ type TagSpec struct {
 	Optional bool
 }
 
-// FieldSpec is one field; Min and Max are inclusive and hold for numbers. Unit is "" for a count or a text.
+// FieldSpec is one field; Min and Max are inclusive and hold for numbers. Unit is "" for a count or a text. Step is what an agent
+// rounds a float to, because digits that mean nothing cost villagers bytes; finer values are accepted.
 type FieldSpec struct {
 	Key      string
 	Type     Type
 	Unit     string
 	Min, Max float64
+	Step     float64
 	Required bool
 }
 
@@ -84,9 +86,11 @@ func HistogramEdgesMs() []int64 { return []int64{25, 50, 100, 150, 300, 600, 120
 func Schema() []Measurement {
 	count := func(key string) FieldSpec { return FieldSpec{Key: key, Type: Int, Max: maxInt} }
 	unit := func(key, u string) FieldSpec { return FieldSpec{Key: key, Type: Int, Unit: u, Max: maxInt} }
-	float := func(key, u string, lo, hi float64) FieldSpec {
-		return FieldSpec{Key: key, Type: Float, Unit: u, Min: lo, Max: hi}
+	float := func(key, u string, lo, hi, step float64) FieldSpec {
+		return FieldSpec{Key: key, Type: Float, Unit: u, Min: lo, Max: hi, Step: step}
 	}
+	rtt := func(key string) FieldSpec { return float(key, "ms", 0, 600_000, 0.1) }
+	pct := func(key string) FieldSpec { return float(key, "%", 0, 100, 1) }
 	text := func(key string) FieldSpec { return FieldSpec{Key: key, Type: String} }
 	must := func(f FieldSpec) FieldSpec { f.Required = true; return f }
 	upTo := func(f FieldSpec, hi float64) FieldSpec { f.Max = hi; return f }
@@ -99,7 +103,6 @@ func Schema() []Measurement {
 	}
 	states := []string{string(StateUp), string(StateDegraded), string(StateDown), string(StateOff)}
 	causes := []string{string(CauseLocal), string(CauseBackhaul), string(CauseDNS), string(CausePower), string(CauseShutdown), string(CauseAgent)}
-	const rttMax = 600_000
 
 	return []Measurement{
 		{Name: "span", Tier: Ledger, Help: "a stretch of time in one state; timestamp = its start",
@@ -117,24 +120,23 @@ func Schema() []Measurement {
 			Fields: []FieldSpec{must(upTo(unit("ready_ms", "ms"), hourMs)), must(upTo(unit("window_ms", "ms"), hourMs))}},
 		{Name: "speedtest", Tier: Ledger, Help: "one ndt7 test",
 			Tags: []TagSpec{{Key: "server"}},
-			Fields: []FieldSpec{unit("down_bps", "bit/s"), unit("up_bps", "bit/s"), float("min_rtt_ms", "ms", 0, rttMax),
-				float("retrans_pct", "%", 0, 100), must(unit("used_bytes", "B"))}},
+			Fields: []FieldSpec{unit("down_bps", "bit/s"), unit("up_bps", "bit/s"), rtt("min_rtt_ms"),
+				float("retrans_pct", "%", 0, 100, 0.01), must(unit("used_bytes", "B"))}},
 		{Name: "event", Tier: Ledger, Help: "something a person may want to know later",
 			Tags:   []TagSpec{{Key: "kind"}},
 			Fields: []FieldSpec{must(text("detail"))}},
 		{Name: "link", Tier: Detail, Help: "round trips to one target since the line before",
-			Tags: []TagSpec{{Key: "target", Values: []string{"gateway", "internet", "collector", "dns"}}},
-			Fields: []FieldSpec{must(count("sent")), must(count("lost")), float("rtt_min_ms", "ms", 0, rttMax),
-				float("rtt_avg_ms", "ms", 0, rttMax), float("rtt_max_ms", "ms", 0, rttMax), float("jitter_ms", "ms", 0, rttMax)}},
+			Tags:   []TagSpec{{Key: "target", Values: []string{"gateway", "internet", "collector", "dns"}}},
+			Fields: []FieldSpec{must(count("sent")), must(count("lost")), rtt("rtt_min_ms"), rtt("rtt_avg_ms"), rtt("rtt_max_ms"), rtt("jitter_ms")}},
 		{Name: "traffic", Tier: Detail, Help: "bytes through one interface since the line before",
 			Tags: []TagSpec{{Key: "iface"}},
 			Fields: slices.Concat([]FieldSpec{must(unit("rx_bytes", "B")), must(unit("tx_bytes", "B"))}, rates,
 				[]FieldSpec{count("errs"), count("drops")})},
 		{Name: "host", Tier: Detail, Help: "the machine itself",
-			Fields: []FieldSpec{float("cpu_pct", "%", 0, 100), float("mem_pct", "%", 0, 100), float("disk_pct", "%", 0, 100),
-				float("load1", "", 0, 1e6), float("temp_c", "°C", -90, 200), unit("uptime_s", "s")}},
+			Fields: []FieldSpec{pct("cpu_pct"), pct("mem_pct"), pct("disk_pct"),
+				float("load1", "", 0, 1e6, 0.01), float("temp_c", "°C", -90, 200, 1), unit("uptime_s", "s")}},
 		{Name: "power", Tier: Detail, Help: "battery and mains of a solar kiosk",
-			Fields: []FieldSpec{float("battery_pct", "%", 0, 100), {Key: "charging", Type: Bool}, {Key: "mains", Type: Bool}, float("volts", "V", 0, 1000)}},
+			Fields: []FieldSpec{pct("battery_pct"), {Key: "charging", Type: Bool}, {Key: "mains", Type: Bool}, float("volts", "V", 0, 1000, 0.01)}},
 		{Name: "clients", Tier: Detail, Help: "how many use the link; counts only, never who",
 			Fields: []FieldSpec{count("wifi_stations"), count("dhcp_leases")}},
 		{Name: "batch", Tier: Detail, Help: "first line of every batch: its number, and the span still open",
@@ -152,6 +154,16 @@ var index = func() map[string]Measurement {
 	}
 	return m
 }()
+
+// stepOf is what a float of this name is rounded to.
+func stepOf(measurement, key string) float64 {
+	for _, f := range index[measurement].Fields {
+		if f.Key == key && f.Step > 0 {
+			return f.Step
+		}
+	}
+	return 0.001
+}
 
 // maxTagBytes bounds free tag values: an interface, a service, a server.
 const maxTagBytes = 64

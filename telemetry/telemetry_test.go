@@ -69,8 +69,29 @@ func TestLinesSurviveTheWire(t *testing.T) {
 func TestWhatWasNotMeasuredIsLeftOutNeverZero(t *testing.T) {
 	l := NewLine("host", noon).Float("temp_c", math.NaN()).Float("load1", math.Inf(1)).Float("cpu_pct", 1.23456).Tag("x", "")
 	text, _ := l.Append(nil)
-	if want := "host cpu_pct=1.235 1763900000000\n"; string(text) != want {
+	if want := "host cpu_pct=1 1763900000000\n"; string(text) != want {
 		t.Errorf("got %q want %q", text, want)
+	}
+}
+
+func TestFloatsAreRoundedToTheStepOfTheSchema(t *testing.T) {
+	l := NewLine("link", noon).Float("rtt_avg_ms", 48.8499).Float("rtt_max_ms", 0.04).Float("jitter_ms", 0.3).Float("unknown", 1.23456)
+	if got, _ := l.Append(nil); string(got) != "link rtt_avg_ms=48.8,rtt_max_ms=0,jitter_ms=0.3,unknown=1.235 1763900000000\n" {
+		t.Errorf("got %s", got)
+	}
+	for _, m := range Schema() {
+		for _, f := range m.Fields {
+			if f.Type != Float {
+				continue
+			}
+			if f.Step <= 0 {
+				t.Errorf("%s: float %s has no step", m.Name, f.Key)
+			}
+			v, _ := NewLine(m.Name, noon).Float(f.Key, 123.456789).GetFloat(f.Key)
+			if n := v / f.Step; math.Abs(n-math.Round(n)) > 1e-6 || math.Abs(v-123.456789) > f.Step/2 {
+				t.Errorf("%s: %s = %v is not rounded to %v", m.Name, f.Key, v, f.Step)
+			}
+		}
 	}
 }
 
