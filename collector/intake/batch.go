@@ -12,6 +12,7 @@ import (
 type batch struct {
 	address telemetry.Address
 	payload []byte
+	arrived time.Time
 	header  telemetry.Header // Boot is "" where it could not be read
 	good    []telemetry.Parsed
 	bad     []telemetry.BadLine

@@ -70,6 +70,7 @@ type Intake struct {
 	codec   *telemetry.Codec
 	letters *deadLetters
 	boots   boots
+	lazy    *lazy
 	m       metrics
 	trouble trouble
 
@@ -89,6 +90,7 @@ type Intake struct {
 type message struct {
 	topic   string
 	payload []byte
+	arrived time.Time // only for how long ago that was
 }
 
 // New makes an intake and opens its dead letters. Run makes it work.
@@ -110,6 +112,7 @@ func New(c Config, p Parts) (*Intake, error) {
 	}
 	i := &Intake{c: c, p: p, codec: codec, idle: make(chan struct{}), queue: make(chan message, c.QueueMessages),
 		flight: semaphore.NewWeighted(c.FlightBytes), trouble: trouble{log: p.Log, now: p.Now}, boots: newBoots()}
+	i.lazy = newLazy(i.publish)
 	i.m = newMetrics(p.Metrics, i)
 	if i.letters, err = openDeadLetters(c.DeadLetters, c.DeadLetterBytes, i.m.letters); err != nil {
 		codec.Close()
@@ -130,7 +133,7 @@ func (i *Intake) Deliver(topic string, payload []byte) {
 	if taken {
 		i.pending++
 		i.waiting += n
-		i.queue <- message{topic, payload} // has room: only this function fills it, under the lock
+		i.queue <- message{topic, payload, time.Now()} // has room: only this function fills it, under the lock
 	}
 	i.mu.Unlock()
 	if !taken {
@@ -183,6 +186,7 @@ func (i *Intake) Run(ctx context.Context) error {
 			}
 		})
 	}
+	g.Go(func() error { return i.lazy.run(ctx) })
 	<-ctx.Done()
 	i.close()
 	i.cancel()
@@ -193,13 +197,15 @@ func (i *Intake) Run(ctx context.Context) error {
 		i.m.dropped.Inc()
 	}
 	<-i.idle
+	i.lazy.close()
 	i.codec.Close()
 	return errors.Join(err, i.letters.Close())
 }
 
-// Drain takes no more messages and waits until all that were taken have a verdict, or ctx ends.
+// Drain takes no more messages and waits until all that were taken have a verdict, or ctx ends. No acknowledgement is kept back then.
 func (i *Intake) Drain(ctx context.Context) error {
 	i.close()
+	defer i.lazy.close()
 	select {
 	case <-i.idle:
 		return nil

@@ -36,7 +36,7 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 		unsent:   counter("acks_unsent_total", "Acknowledgements that could not be handed to the broker."),
 		lines:    vec("lines_total", "Lines that InfluxDB has stored.", "measurement"),
 		refused:  vec("refused_total", "Messages and lines that can never be stored, by reason.", "reason"),
-		acks:     vec("acks_total", "Acknowledgements sent, by verdict.", "verdict"),
+		acks:     vec("acks_total", "Acknowledgements sent, by verdict; one may tell of several batches.", "verdict"),
 		letters: letterMetrics{
 			written: counter("dead_letters_total", "Dead letters written."),
 			dropped: counter("dead_letters_dropped_total", "Oldest dead letters dropped to make room for new ones."),
@@ -50,6 +50,7 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 		defer i.mu.Unlock()
 		return float64(i.waiting)
 	})
+	gauge("acks_waiting", "Stored batches whose agents allow that they are told later.", func() float64 { return float64(i.lazy.waiting()) })
 	for _, reason := range []string{"topic", "header", "time", "too_large", "malformed", "schema", "influxdb"} {
 		m.refused.WithLabelValues(reason)
 	}

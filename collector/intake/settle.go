@@ -21,6 +21,7 @@ func (i *Intake) work(m message) {
 		return
 	}
 	b, text, err := i.open(a, m.payload, i.p.Now())
+	b.arrived = m.arrived
 	if err != nil {
 		i.m.refused.WithLabelValues(reasonOf(err)).Inc()
 		i.reject(b, err.Error())
@@ -139,8 +140,12 @@ func (b *batch) why() string {
 	return fmt.Sprintf("line %d: %v", l.Number, l.Err)
 }
 
-// acknowledge says `stored`.
+// acknowledge says `stored`, now or, where there is nothing more to say, as late as the agent allows.
 func (i *Intake) acknowledge(b *batch, last *telemetry.LastBatch) {
+	if last == nil && len(b.bad) == 0 {
+		i.lazy.stored(b.address, b.header, b.arrived)
+		return
+	}
 	i.publish(b.address, telemetry.Ack{Verdict: telemetry.Stored, Boot: b.header.Boot, Seq: b.header.Seq, Refused: len(b.bad), Last: last, Why: b.why()})
 }
 
