@@ -28,7 +28,7 @@ type Roster interface {
 // LiveOptions tunes Live.
 type LiveOptions struct {
 	Now func() time.Time // required
-	// UnreachableAfter is how long an agent may be silent. 0 means 90 s. An agent that is connected and reports
+	// UnreachableAfter is how long an agent may be silent. 0 means 90 s. An agent that is connected and says that it reports
 	// more rarely than that is given one and a half times its own interval, that of the rarest until it is known.
 	UnreachableAfter time.Duration
 	// Deaf reports that the collector itself cannot take anything in, for example because InfluxDB is gone. Time

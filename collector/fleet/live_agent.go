@@ -20,11 +20,21 @@ type agentLive struct {
 	connected bool
 	offlineAt time.Time // when presence said offline; zero while it has not
 
-	at        time.Time // of the readings below
-	latencyMs reading
-	lossPct   reading
+	internet  quality
+	collector quality
 	ifaces    []ifaceRate
 }
+
+// quality is what was measured of the way to one target.
+type quality struct {
+	at        time.Time
+	latencyMs reading
+	lossPct   reading
+}
+
+// steady is how old a measurement of the way to the internet may be while there is a newer one of the way to the collector, which
+// agents get for nothing: longer than the gap between two of the former in the standard profile, so that the board does not swing.
+const steady = 10 * time.Minute
 
 // reading is a value that may be missing.
 type reading struct {
@@ -66,13 +76,17 @@ func (ag *agentLive) takeHeader(h telemetry.Header, received time.Time, detail b
 	return true
 }
 
-// patience is how long this agent may be silent. After a restart its interval is not known yet; while its connection
-// stands, it is taken to report as rarely as any may, so that nobody is unreachable for the collector's own absence.
+// patience is how long this agent may be silent: while its connection stands, half as long again as it says itself or, when it
+// does not say, as its reports have come. After a restart that interval is not known yet; then it is taken to report as rarely as
+// any may, so that nobody is unreachable for the collector's own absence.
 func (ag *agentLive) patience(least time.Duration) time.Duration {
 	if !ag.connected {
 		return least
 	}
-	every := min(ag.every[0], ag.every[1])
+	every := ag.head.Next
+	if every == 0 {
+		every = min(ag.every[0], ag.every[1])
+	}
 	if every == 0 {
 		every = maxEvery
 	}
@@ -81,24 +95,46 @@ func (ag *agentLive) patience(least time.Duration) time.Duration {
 
 // takeReadings keeps the newest latency, loss and traffic of a batch.
 func (ag *agentLive) takeReadings(lines []telemetry.Parsed) {
-	var link int64
 	for i := range lines {
-		p := &lines[i]
-		switch {
-		case p.Measurement == "link" && p.GetTag("target") == "internet" && p.Time >= link:
-			link = p.Time
-			ag.at = time.UnixMilli(p.Time).UTC()
-			ag.latencyMs.v, ag.latencyMs.ok = p.GetFloat("rtt_avg_ms")
-			sent, _ := p.GetInt("sent")
-			lost, _ := p.GetInt("lost")
-			ag.lossPct = reading{}
-			if sent > 0 {
-				ag.lossPct = reading{100 * float64(lost) / float64(sent), true}
+		switch p := &lines[i]; p.Measurement {
+		case "link":
+			switch p.GetTag("target") {
+			case "internet":
+				ag.internet.take(&p.Line)
+			case "collector":
+				ag.collector.take(&p.Line)
 			}
-		case p.Measurement == "traffic":
+		case "traffic":
 			ag.takeTraffic(&p.Line)
 		}
 	}
+}
+
+func (q *quality) take(l *telemetry.Line) {
+	at := time.UnixMilli(l.Time).UTC()
+	if at.Before(q.at) {
+		return
+	}
+	*q = quality{at: at}
+	q.latencyMs.v, q.latencyMs.ok = l.GetFloat("rtt_avg_ms")
+	sent, _ := l.GetInt("sent")
+	lost, _ := l.GetInt("lost")
+	if sent > 0 {
+		q.lossPct = reading{100 * float64(lost) / float64(sent), true}
+	}
+}
+
+// quality is what is known of the link now: of the way to the internet, or where that was not asked for lately of the way
+// to the collector.
+func (ag *agentLive) quality(now time.Time, fresh time.Duration) quality {
+	q := ag.internet
+	if ag.collector.at.After(q.at) && now.Sub(q.at) > steady {
+		q = ag.collector
+	}
+	if now.Sub(q.at) > fresh {
+		return quality{}
+	}
+	return q
 }
 
 // takeTraffic turns the bytes since the line before into a rate. The first line of an interface gives none.
@@ -175,10 +211,10 @@ func (ag *agentLive) status(l *Live, a telemetry.Address, now time.Time) AgentSt
 		return st
 	}
 	st.State, st.Cause, st.Since = SiteState(o.State), o.Cause, st.Told.Since
-	if now.Sub(ag.at) <= ag.patience(l.o.UnreachableAfter)*2 {
-		st.LatencyMs, st.LossPct = ag.latencyMs.pointer(), ag.lossPct.pointer()
-	}
-	if up := ag.uplink(); up.at > 0 && now.UnixMilli()-up.at <= 2*ag.patience(l.o.UnreachableAfter).Milliseconds() {
+	fresh := 2 * ag.patience(l.o.UnreachableAfter)
+	q := ag.quality(now, fresh)
+	st.LatencyMs, st.LossPct = q.latencyMs.pointer(), q.lossPct.pointer()
+	if up := ag.uplink(); up.at > 0 && now.UnixMilli()-up.at <= fresh.Milliseconds() {
 		st.RxBps, st.TxBps = up.rxBps.pointer(), up.txBps.pointer()
 	}
 	return st

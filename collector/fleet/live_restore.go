@@ -67,7 +67,7 @@ func (l *Live) Restore(ctx context.Context, q Querier) error {
 // lastHeads asks for the newest batch line of each agent. Where is a further condition.
 func lastHeads(ctx context.Context, q Querier, from time.Time, where string) ([]store.Series, error) {
 	series, err := q.Query(ctx, telemetry.Detail, fmt.Sprintf(
-		`SELECT "seq", "boot", "open_state", "open_cause", "open_ms", "spool_bytes", "spool_lines", "wire_bytes", "clock" FROM "batch" WHERE time >= %dms%s GROUP BY "site", "agent" ORDER BY time DESC LIMIT 1`,
+		`SELECT "seq", "boot", "open_state", "open_cause", "open_ms", "spool_bytes", "spool_lines", "wire_bytes", "clock", "next_s" FROM "batch" WHERE time >= %dms%s GROUP BY "site", "agent" ORDER BY time DESC LIMIT 1`,
 		from.UnixMilli(), where))
 	if err != nil {
 		return nil, fmt.Errorf("restore the last batch of each agent: %w", err)
@@ -106,7 +106,8 @@ func (l *Live) takeSpans(spans []store.Series, now time.Time) {
 // headOf reads one row of the query above. What is missing stays zero.
 func headOf(row []any) telemetry.Header {
 	h := telemetry.Header{At: time.UnixMilli(number(row, 0)).UTC(), Seq: uint64(number(row, 1)), Boot: text(row, 2),
-		SpoolBytes: number(row, 6), SpoolLines: number(row, 7), WireBytes: number(row, 8), Clock: telemetry.Clock(text(row, 9))}
+		SpoolBytes: number(row, 6), SpoolLines: number(row, 7), WireBytes: number(row, 8), Clock: telemetry.Clock(text(row, 9)),
+		Next: time.Duration(number(row, 10)) * time.Second}
 	h.Open = telemetry.OpenSpan{State: telemetry.State(text(row, 3)), Cause: telemetry.Cause(text(row, 4)),
 		Length: time.Duration(number(row, 5)) * time.Millisecond}
 	if h.Open.Check() != nil {

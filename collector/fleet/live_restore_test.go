@@ -52,6 +52,9 @@ func TestARestartGoesOnFromWhatInfluxDBHolds(t *testing.T) {
 	write(telemetry.Ledger, kiosk, telemetry.Span{Start: stopped.Add(-2 * time.Hour), Length: time.Hour, State: telemetry.StateUp}.Line())
 	write(telemetry.Detail, kiosk, head(stopped.Add(-time.Minute), down(telemetry.CauseDNS, 59*time.Minute)))
 	write(telemetry.Detail, kiosk, head(stopped, down(telemetry.CauseDNS, 0)))
+	seldom := telemetry.Address{Site: "seldom", Agent: "kiosk"}
+	v.sites, v.agents = append(v.sites, Site{ID: "seldom"}), append(v.agents, seldom)
+	write(telemetry.Detail, seldom, telemetry.Header{At: stopped, Boot: "0123abcd", Seq: 4, Open: up(time.Minute), Clock: telemetry.ClockSynced, Next: 15 * time.Minute}.Line())
 	write(telemetry.Detail, silent, head(stopped.Add(-72*time.Hour), up(time.Minute)))
 
 	v.now = stopped.Add(10 * time.Minute) // the collector was away for ten minutes
@@ -67,6 +70,13 @@ func TestARestartGoesOnFromWhatInfluxDBHolds(t *testing.T) {
 	}
 	v.now = v.now.Add(91 * time.Second) // it has had its chance to come back
 	v.want(Unreachable, "", stopped)
+	v.live.Presence(seldom, telemetry.Presence{Online: true, Session: 5})
+	for after, want := range map[time.Duration]SiteState{32 * time.Minute: Up, 33 * time.Minute: Unreachable} { // ten minutes of absence do not count
+		v.now = stopped.Add(after)
+		if st, _ := v.live.Site("seldom"); st.State != want {
+			t.Errorf("a site that reports every 15 minutes is %s after %v, want %s", st.State, after, want)
+		}
+	}
 }
 
 // headQuerier holds one batch line of an agent.

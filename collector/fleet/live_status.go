@@ -51,7 +51,7 @@ type AgentStatus struct {
 	Connected    bool      // presence says online
 	Boot         string
 	Clock        telemetry.Clock
-	LatencyMs    *float64 // mean round trip to the internet anchors, last minute
+	LatencyMs    *float64 // newest mean round trip to the internet anchors or, where these were not asked lately, to the collector
 	LossPct      *float64 // 0 to 100
 	RxBps, TxBps *float64 // bit/s through the interface that faces the internet
 	BacklogLines int64    // lines that waited in the spool when it last spoke

@@ -21,6 +21,7 @@ type village struct {
 	agents []telemetry.Address
 	deaf   bool
 	seq    uint64
+	next   time.Duration // that batches announce
 	live   *Live
 }
 
@@ -48,7 +49,7 @@ func newVillage(t *testing.T) *village {
 func (v *village) batch(a telemetry.Address, at time.Time, open telemetry.OpenSpan, lines ...*telemetry.Line) {
 	v.t.Helper()
 	v.seq++
-	h := telemetry.Header{At: at, Boot: "0123abcd", Seq: v.seq, Open: open, Clock: telemetry.ClockSynced, SpoolLines: 7}
+	h := telemetry.Header{At: at, Boot: "0123abcd", Seq: v.seq, Open: open, Clock: telemetry.ClockSynced, SpoolLines: 7, Next: v.next}
 	var text []byte
 	for _, l := range append([]*telemetry.Line{h.Line()}, lines...) {
 		var err error
@@ -188,6 +189,63 @@ func TestAConnectedAgentThatReportsRarelyIsGivenItsOwnInterval(t *testing.T) {
 	v.now = told.Add(2 * time.Minute)
 	v.live.Presence(kiosk, telemetry.Presence{Session: 1})
 	v.want(Unreachable, "", told)
+}
+
+func TestAnAgentThatSaysWhenItComesNextIsSilentOnlyAfterThat(t *testing.T) {
+	v := newVillage(t)
+	v.next = 15 * time.Minute
+	v.live.Presence(kiosk, telemetry.Presence{Online: true, Session: 1})
+	told := v.now
+	v.batch(kiosk, told, up(0)) // its first word is enough
+	v.now = told.Add(14 * time.Minute)
+	v.want(Up, "", told)
+	v.now = told.Add(22*time.Minute + 30*time.Second)
+	v.want(Up, "", told)
+	v.now = v.now.Add(time.Millisecond)
+	v.want(Unreachable, "", told)
+
+	told = v.now
+	v.batch(kiosk, told, up(0))
+	v.now = told.Add(8 * time.Minute)
+	v.live.Presence(kiosk, telemetry.Presence{Session: 1}) // the broker has lost it
+	v.want(Unreachable, "", told)
+
+	v.next = time.Minute // the standard profile from now on
+	v.live.Presence(kiosk, telemetry.Presence{Online: true, Session: 2})
+	told = v.now
+	v.batch(kiosk, told, up(0))
+	v.now = told.Add(90 * time.Second)
+	v.want(Up, "", told)
+	v.now = v.now.Add(time.Millisecond)
+	v.want(Unreachable, "", told)
+}
+
+func TestTheWayToTheCollectorIsShownWhereTheInternetIsSeldomAsked(t *testing.T) {
+	v := newVillage(t)
+	v.next = 15 * time.Minute
+	v.live.Presence(kiosk, telemetry.Presence{Online: true, Session: 1})
+	link := func(target string, sent, lost int64, rtt float64) *telemetry.Line {
+		return telemetry.NewLine("link", v.now).Tag("target", target).Int("sent", sent).Int("lost", lost).Float("rtt_avg_ms", rtt)
+	}
+	want := func(rtt, loss float64) {
+		t.Helper()
+		if st, _ := v.live.Site("kibuye"); st.LatencyMs == nil || st.LossPct == nil || *st.LatencyMs != rtt || *st.LossPct != loss {
+			t.Errorf("latency %v loss %v, want %v and %v", st.LatencyMs, st.LossPct, rtt, loss)
+		}
+	}
+	v.batch(kiosk, v.now, up(0), link("internet", 2, 0, 61), link("collector", 4, 1, 80))
+	want(61, 0)
+	v.now = v.now.Add(9 * time.Minute)
+	want(61, 0)
+	v.now = v.now.Add(6 * time.Minute)
+	v.batch(kiosk, v.now, up(0), link("collector", 4, 0, 84))
+	want(84, 0)
+	v.now = v.now.Add(15 * time.Minute)
+	v.batch(kiosk, v.now, up(0), link("internet", 2, 1, 60))
+	want(60, 50)
+	v.now = v.now.Add(15 * time.Minute)
+	v.batch(kiosk, v.now, up(0))
+	want(60, 50) // nothing newer is known
 }
 
 func TestTheCollectorsOwnDeafnessMakesNobodyUnreachable(t *testing.T) {
