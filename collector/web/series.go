@@ -48,6 +48,7 @@ type seriesDoc struct {
 	StepMs    int64          `json:"step_ms"`
 	TimeZone  string         `json:"time_zone"` // of the site; the times below are in UTC
 	Interface string         `json:"interface"` // agent and interface that the traffic is of
+	Target    string         `json:"target"`    // internet or collector: what the round trips and the loss are of
 	TimeUnit  string         `json:"time_unit"`
 	Time      []int64        `json:"time"` // where each step begins
 	Series    []seriesColumn `json:"series"`
@@ -86,12 +87,16 @@ func (s *server) chart(ctx context.Context, site, zone string, r chartRange) (se
 		doc.Series = append(doc.Series, seriesColumn{name, unit, help, lay(of, i, scale, from.UnixMilli(), step, n)})
 	}
 
-	link, err := ask(`min("rtt_min_ms"), mean("rtt_avg_ms"), max("rtt_max_ms"), sum("sent"), sum("lost")`, "link", ` AND "target" = 'internet'`, "")
+	link, err := ask(`min("rtt_min_ms"), mean("rtt_avg_ms"), max("rtt_max_ms"), sum("sent"), sum("lost")`, "link", ` AND ("target" = 'internet' OR "target" = 'collector')`, `, "target"`)
 	if err != nil {
 		return doc, err
 	}
-	of := most(link, 4)
-	column(of, 1, "latency_min", "ms", "shortest round trip to the internet in the step", 1)
+	of := steadiest(link)
+	doc.Target = "internet"
+	if of != nil {
+		doc.Target = of.Tags["target"]
+	}
+	column(of, 1, "latency_min", "ms", "shortest round trip to the "+doc.Target+" in the step", 1)
 	column(of, 2, "latency_avg", "ms", "mean of the minutes' means", 1)
 	column(of, 3, "latency_max", "ms", "longest round trip", 1)
 	sent, lost := lay(of, 4, 1, from.UnixMilli(), step, n), lay(of, 5, 100, from.UnixMilli(), step, n)
@@ -119,6 +124,26 @@ func (s *server) chart(ctx context.Context, site, zone string, r chartRange) (se
 	column(of, 1, "cpu", "%", "processor in use, mean", 1)
 	column(of, 2, "mem", "%", "memory in use, mean", 1)
 	return doc, nil
+}
+
+// steadiest is the way to the internet, or where that was asked in fewer than half as many steps the way to the collector, which
+// agents measure on the bytes that they send anyway. Nil when there is neither.
+func steadiest(ways []store.Series) (best *store.Series) {
+	steps := func(s *store.Series) (n int) {
+		for _, row := range s.Values {
+			if sent, ok := numberAt(row, 4); ok && sent > 0 {
+				n++
+			}
+		}
+		return n
+	}
+	for i := range ways {
+		s := &ways[i]
+		if best == nil || s.Tags["target"] == "internet" && 2*steps(s) >= steps(best) || best.Tags["target"] == "internet" && steps(s) > 2*steps(best) {
+			best = s
+		}
+	}
+	return best
 }
 
 // most is the series with the largest sum of a column: the interface that faces the internet, the agent that

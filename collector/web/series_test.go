@@ -2,12 +2,47 @@ package web
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
 )
+
+func TestTheWayToTheCollectorIsChartedWhereTheInternetIsSeldomAsked(t *testing.T) {
+	way := func(target string, sent ...int) store.Series {
+		s := store.Series{Tags: map[string]string{"target": target}}
+		for i, n := range sent {
+			row := []any{json.Number(strconv.Itoa(i)), nil, nil, nil, nil, nil}
+			if n > 0 {
+				row[4] = json.Number(strconv.Itoa(n))
+			}
+			s.Values = append(s.Values, row)
+		}
+		return s
+	}
+	for _, tt := range []struct {
+		name string
+		ways []store.Series
+		want string
+	}{
+		{"an hour of minutes", []store.Series{way("collector", 1, 1, 1, 1, 1), way("internet", 9, 0, 0, 0, 0)}, "collector"},
+		{"a day of steps that both fill", []store.Series{way("collector", 9, 9, 9, 9), way("internet", 1, 1, 1, 1)}, "internet"},
+		{"half of them", []store.Series{way("collector", 9, 9, 9, 9), way("internet", 0, 1, 0, 1)}, "internet"},
+		{"the other order", []store.Series{way("internet", 0, 1, 0, 0), way("collector", 9, 9, 9, 9)}, "collector"},
+		{"an older agent", []store.Series{way("internet", 1, 1)}, "internet"},
+		{"no probes at all", []store.Series{way("collector", 1, 1)}, "collector"},
+	} {
+		if got := steadiest(tt.ways); got == nil || got.Tags["target"] != tt.want {
+			t.Errorf("%s: got %v, want %s", tt.name, got, tt.want)
+		}
+	}
+	if got := steadiest(nil); got != nil {
+		t.Errorf("of nothing: %v", got)
+	}
+}
 
 func TestChartsAreWhatARealInfluxDBHolds(t *testing.T) {
 	s := realStore(t)
@@ -34,7 +69,7 @@ func TestChartsAreWhatARealInfluxDBHolds(t *testing.T) {
 	if err := json.Unmarshal([]byte(w.want("/api/v1/sites/passu/series?range=24h", 200)), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if len(doc.Time) != 288 || doc.StepMs != 300_000 || doc.Time[287] != now.Add(-5*time.Minute).UnixMilli() || doc.Interface != "router wan" || doc.TimeZone != "Asia/Karachi" {
+	if len(doc.Time) != 288 || doc.StepMs != 300_000 || doc.Time[287] != now.Add(-5*time.Minute).UnixMilli() || doc.Interface != "router wan" || doc.TimeZone != "Asia/Karachi" || doc.Target != "internet" {
 		t.Errorf("%d steps of %d ms up to %d, interface %q, zone %q", len(doc.Time), doc.StepMs, doc.Time[len(doc.Time)-1], doc.Interface, doc.TimeZone)
 	}
 	want := map[string][2]string{ // the last two steps

@@ -19,7 +19,7 @@ const percent = (v) => (v == null ? '–' : `${v.toFixed(v < 9.95 && v % 1 ? 1 :
 
 // What each chart shows: series by their names in the JSON. A band is filled between its two.
 const charts = [
-  { title: 'Latency', note: 'round trip to the internet', say: ms, least: 50,
+  { title: 'Latency', note: 'round trip to the internet', from: 'round trip to the collector', say: ms, least: 50,
     lines: [
       { name: 'latency_max', label: 'longest', ink: '--chart-a-soft', width: 1 },
       { name: 'latency_avg', label: 'mean', ink: '--chart-a', width: 2 },
@@ -85,7 +85,7 @@ function panel(chart, doc) {
   h.textContent = chart.title;
   const note = document.createElement('span');
   note.className = 'sub';
-  note.textContent = chart.title === 'Traffic' && doc.interface ? doc.interface : chart.note;
+  note.textContent = chart.title === 'Traffic' && doc.interface ? doc.interface : doc.target === 'collector' && chart.from || chart.note;
   h.append(' ', note);
   const canvas = document.createElement('div');
   section.append(h, canvas);
