@@ -28,18 +28,24 @@ type Config struct {
 	Address    telemetry.Address // who we are; also the MQTT user name and client id
 	Secret     string            // the password
 	TLS        *tls.Config       // for tls:// brokers; nil: the system's roots
-	Keepalive  time.Duration     // silence after which MQTT pings, in whole seconds. 0: 60s
+	Keepalive  time.Duration     // silence of ours after which MQTT pings, in whole seconds; less where something on the way forgets sooner. 0: 60s
 	AckTimeout time.Duration     // wait for the collector before a batch is sent again. 0: 30s
+	AckWithin  time.Duration     // patience with the collector on batches of detail, whose headers say so: they are sent again this much later. 0: none
 	MaxBackoff time.Duration     // longest wait between two attempts to connect; five times that between two attempts of a batch. 0: 60s
 	Window     int               // most batches under way at once. 0: 8
+	// BacklogKbps bounds what is sent, in kbit/s with all overhead, beyond a burst of 4 KiB that the batches of a minute fit in. 0: no bound
+	BacklogKbps int
 
 	// Dial makes the connection under MQTT and TLS. nil: an ordinary net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Session returns the number for the next connection's presence, higher than any before. nil: counts from 1.
 	Session func() (uint64, error)
 	// OnAck is called for each batch that has left the queue, with the length of its payload, from the goroutine of Run: it must
-	// not block. Stats already tells this acknowledgement's Rtt.
+	// not block. a.Seq is that batch, a.First 0. Stats already tells this acknowledgement's Rtt.
 	OnAck func(a telemetry.Ack, payloadLen int)
+	// Doubt is called when bytes have waited for the far end for 5 s (longer where round trips are long, 10 s at most), when a ping is
+	// unanswered that long, and when a connection is lost; once each time, from any goroutine: it must not block. Not with a broker on loopback.
+	Doubt func()
 	Log   *slog.Logger
 	Now   func() time.Time // wall time for Stats. nil: time.Now
 }
@@ -50,9 +56,11 @@ type Stats struct {
 	Broker    string        // connected to, or last tried
 	Since     time.Time     // when Connected last changed
 	LastAck   time.Time     // zero: none yet
-	Rtt       time.Duration // of the last acknowledged batch, from its first sending to its acknowledgement, retries included
-	WireBytes int64         // read and written on connections: MQTT and TLS, without TCP and IP headers
+	Rtt       time.Duration // of the last acknowledgement: from the first sending of the newest batch that it speaks of, retries included
+	WireBytes int64         // both ways: MQTT, TLS and, on Linux as of the last look at the connection, TCP and IP headers and retransmissions
+	Keepalive time.Duration // in use: Config's, or less
 	Connects  int64         // connections made
+	Pings     int64         // of MQTT
 	Sent      int64         // batches handed to a connection, retries included
 	Retries   int64         // of these, sent before
 	Acked     int64         // left the queue: stored or rejected
@@ -64,8 +72,13 @@ type Stats struct {
 const (
 	minBackoff     = time.Second
 	connectTimeout = 30 * time.Second
-	stopGrace      = 3 * time.Second // for the last word, "offline", on a clean stop
-	handOver       = 2 * time.Second // longest wait for the connection to take a message
+	stopGrace      = 3 * time.Second  // for the last word, "offline", on a clean stop
+	handOver       = 2 * time.Second  // longest wait for the connection to take a message
+	deadLeast      = 15 * time.Second // what TCP gets at least before a connection is dead
+	homeAfter      = time.Hour        // on another broker than the first, before the first is asked again
+	// A collector that answers nothing for deafLeast on a connection that works is tried anew, at the next broker if there is one; each
+	// time twice as late, up to deafMost.
+	deafLeast, deafMost = 15 * time.Minute, 4 * time.Hour
 )
 
 // fill puts the defaults in.
@@ -87,6 +100,9 @@ func (c Config) fill() Config {
 	}
 	if c.OnAck == nil {
 		c.OnAck = func(telemetry.Ack, int) {}
+	}
+	if c.Doubt == nil {
+		c.Doubt = func() {}
 	}
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext

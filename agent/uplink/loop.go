@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -12,37 +13,53 @@ import (
 )
 
 const (
-	// maxStalls is how often in a row a batch that the broker has not confirmed may be late before the connection is given up.
+	// maxStalls is how often in a row a batch that has not arrived may be late before the connection is given up.
 	maxStalls = 4
 	// slowBytes in an ack timeout is a slow link, not a dead one.
 	slowBytes = 1 << 10
 	// toldAfter late answers in a row the collector's silence is told.
 	toldAfter = 3
+	// secondWind is what a connection in doubt gets when the link is said to be back; TCP itself may wait a minute before it tries again.
+	secondWind = 10 * time.Second
 )
 
-// loop sends and hears until the connection or ctx ends.
+var (
+	errDeaf = errors.New("collector has answered nothing for long")
+	errHome = errors.New("the first broker is back")
+	errNew  = errors.New("the link is back, and this connection is not")
+)
+
+// loop sends and hears until the connection or ctx ends. One timer serves all that is to happen later.
 func (s *session) loop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		now := time.Now()
 		s.take()
+		s.confirm()
 		s.remind(now)
-		if err := s.expire(now); err != nil {
+		err := s.watch(now)
+		if err == nil {
+			err = s.expire(now)
+		}
+		if err != nil {
 			return err
 		}
 		s.send(ctx, now)
-		wait := s.u.win.wait(now)
-		if !s.again.IsZero() {
-			wait = min(wait, s.again.Sub(now))
-		}
-		timer.Reset(wait)
+		timer.Reset(s.idle(now))
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-s.lost:
 			s.take()
 			return err
+		case err := <-s.home.found:
+			if err == nil {
+				return errHome
+			}
+			s.home.again(time.Now())
+		case <-s.u.kick:
+			s.hurry(time.Now())
 		case <-s.u.wake:
 		case <-s.news:
 		case <-s.meter().idle:
@@ -51,40 +68,172 @@ func (s *session) loop(ctx context.Context) error {
 	}
 }
 
-// expire looks for answers that are late. What the broker itself has not confirmed is not sent again on the same connection:
-// it is still in the pipe.
+// idle is how long nothing happens by itself.
+func (s *session) idle(now time.Time) time.Duration {
+	wait := s.u.win.wait(now)
+	for _, at := range []time.Time{s.again, s.look, s.beat, s.verdict, s.paced, s.home.at} {
+		if !at.IsZero() {
+			wait = min(wait, at.Sub(now))
+		}
+	}
+	return max(0, wait)
+}
+
+// watch looks after the connection itself: do bytes arrive, is a ping due, is the broker's answer to one late.
+func (s *session) watch(now time.Time) error {
+	m := s.meter()
+	next, doubt := m.watch(now)
+	if s.look = next; doubt {
+		s.doubt()
+	}
+	if !s.verdict.IsZero() {
+		due := !now.Before(s.verdict)
+		if due {
+			m.look(now)
+		}
+		if m.pending().IsZero() || m.sign().After(s.kicked) {
+			s.verdict = time.Time{}
+		} else if due {
+			return errNew
+		}
+	}
+	s.home.ask(s, now)
+	return s.pulse(now)
+}
+
+// pulse pings, where nothing else has told the broker that we are there.
+func (s *session) pulse(now time.Time) error {
+	sent, heard, pinged := s.wire.times()
+	if !pinged.IsZero() {
+		limit, early := pinged.Add(s.u.pulse.pong()), pinged.Add(doubtMost)
+		switch {
+		case !now.Before(limit):
+			s.meter().unanswered()
+			return errors.New("broker does not answer a ping")
+		case now.Before(early):
+			limit = early
+		case !s.doubted:
+			s.doubted = true
+			s.doubt()
+		}
+		s.beat = limit
+		return nil
+	}
+	s.doubted = false
+	last := sent
+	if !s.meter().told() {
+		last = heard // nothing but an answer tells that the broker is there
+	} else if !s.look.IsZero() {
+		s.beat = time.Time{} // bytes are waiting already: a ping would wait behind them
+		if m := s.meter(); m.silentAfter() >= s.u.pulse.every/2 {
+			if s.beat = m.pending().Add(2 * s.u.pulse.pong()); !now.Before(s.beat) {
+				return errors.New("connection has died in silence")
+			}
+		}
+		return nil
+	}
+	if s.beat = s.u.pulse.due(last, now); now.Before(s.beat) {
+		return nil
+	}
+	s.ask()
+	s.beat = now.Add(s.u.pulse.pong())
+	return nil
+}
+
+func (s *session) ask() {
+	s.wire.ping()
+	s.u.count(func(st *Stats) { st.Pings++; st.Keepalive = s.u.pulse.every })
+}
+
+func (s *session) doubt() {
+	if !s.meter().local {
+		s.u.c.Doubt()
+	}
+}
+
+// hurry hears that the link is back. A connection whose bytes wait gets a moment to recover.
+func (s *session) hurry(now time.Time) {
+	if s.verdict.IsZero() && now.Sub(s.pendingSince(now)) >= doubtLeast {
+		s.kicked, s.verdict = now, now.Add(secondWind)
+	}
+}
+
+// pendingSince tells since when the far end owes us a sign of life; now when it does not.
+func (s *session) pendingSince(now time.Time) time.Time {
+	if at := s.meter().pending(); !at.IsZero() {
+		return at
+	}
+	return now
+}
+
+// expire looks for answers that are late. What has not arrived is not sent again on the same connection: it is still in the pipe.
 func (s *session) expire(now time.Time) error {
-	w := s.u.win
+	w, m := s.u.win, s.meter()
+	looked := false
 	for _, f := range w.flights {
 		if !f.out || now.Before(f.due) {
 			continue
 		}
-		if !f.taken() {
-			passed := s.meter().passed.Load()
-			if f.stalls++; passed-f.passed >= slowBytes {
+		if !f.taken && !looked {
+			m.look(now)
+			s.confirm()
+			looked = true
+		}
+		if !f.taken {
+			arrived := s.arrived()
+			if f.stalls++; arrived-f.passed >= slowBytes {
 				f.stalls = 0
 			}
 			if f.stalls >= maxStalls {
-				return fmt.Errorf("broker has confirmed nothing for %v", maxStalls*w.ackTimeout)
+				return fmt.Errorf("nothing has reached the broker for %v", maxStalls*w.ackTimeout)
 			}
-			f.passed, f.due = passed, now.Add(w.ackTimeout)
+			f.passed, f.due = arrived, now.Add(w.ackTimeout)
 			continue
 		}
 		w.late(f, now)
+		if _, heard, pinged := s.wire.times(); heard.Before(f.sent) && pinged.IsZero() {
+			s.ask() // is it the collector that is silent, or the broker?
+		}
 		if w.silent >= toldAfter {
 			s.u.faults.silence.begin(s.u.c.Log, slog.LevelWarn, "silence", "collector does not acknowledge; batches stay in the spool and are sent again",
 				"waited_s", w.ackTimeout.Seconds())
 		}
 	}
+	if w.silent > 0 && now.Sub(s.answered) >= s.u.deaf {
+		s.u.deaf = min(2*s.u.deaf, deafMost)
+		return errDeaf
+	}
 	return nil
+}
+
+// arrived is a count that grows while bytes get through.
+func (s *session) arrived() int64 {
+	if m := s.meter(); m.told() {
+		return m.arrived()
+	}
+	return s.meter().written.Load()
+}
+
+// confirm notes the batches that have arrived since.
+func (s *session) confirm() {
+	for _, f := range s.u.win.flights {
+		if f.out && !f.taken {
+			f.taken = f.has()
+		}
+	}
 }
 
 // send hands over what may go now.
 func (s *session) send(ctx context.Context, now time.Time) {
 	w := s.u.win
+	s.paced = time.Time{}
 	for ctx.Err() == nil && !s.meter().busy() {
-		room := w.room(now)
+		room := s.u.pace.room(w.room(now))
 		if room == 0 {
+			return
+		}
+		if d := s.u.pace.wait(now); d > 0 {
+			s.paced = now.Add(d)
 			return
 		}
 		fresh := w.fresh()
@@ -103,23 +252,42 @@ func (s *session) send(ctx context.Context, now time.Time) {
 			return
 		}
 		for _, b := range batches {
-			f := w.begin(b.Seq, b.Boot, b.Payload, now)
+			if s.u.pace.wait(now) > 0 {
+				break
+			}
+			f := w.begin(b.Seq, b.Boot, b.Payload, b.Tier == telemetry.Detail, now)
 			if !s.publish(f, b.Payload) {
 				w.unsent(f, now)
 				return
 			}
+			s.u.pace.spend(len(b.Payload))
 		}
 	}
 }
 
-// publish hands one batch to the connection; false when it would not take it.
+// publish hands one batch to the connection; false when it would not take it. Where the kernel tells what has arrived, the broker need
+// not confirm it: at QoS 0 that saves an answer a batch, and the promise that counts is the collector's anyway.
 func (s *session) publish(f *flight, payload []byte) bool {
-	t := s.client.Publish(s.u.c.Address.Topic(telemetry.KindData), qos, false, payload)
+	m := s.meter()
+	quality := byte(1)
+	if m.told() {
+		quality = 0
+	}
+	t := s.client.Publish(s.u.c.Address.Topic(telemetry.KindData), quality, false, payload)
 	if done(t) && t.Error() != nil {
 		return false
 	}
-	f.taken = func() bool { return done(t) }
-	f.passed, f.stalls = s.meter().passed.Load(), 0
+	f.has = func() bool { return done(t) && t.Error() == nil }
+	if quality == 0 {
+		end := int64(0) // of this batch among the bytes written; not known until it is
+		f.has = func() bool {
+			if end == 0 && done(t) && t.Error() == nil {
+				end = m.written.Load()
+			}
+			return end > 0 && m.arrived() >= end
+		}
+	}
+	f.passed, f.stalls = s.arrived(), 0
 	s.u.count(func(st *Stats) {
 		st.Sent++
 		if f.tries > 1 {

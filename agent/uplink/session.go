@@ -17,7 +17,8 @@ import (
 const (
 	maxInbox  = 256 // acknowledgements not yet handled; one that is lost costs a retry
 	quiesceMs = 250
-	qos       = 1
+	fairDial  = 2 * time.Second // a dial that has lasted less is not given up when the link is said to be back
+	qos       = 1               // of presence: the broker keeps it and must have it
 )
 
 // session is one MQTT connection.
@@ -26,11 +27,24 @@ type session struct {
 	number uint64
 	client mqtt.Client
 	lost   chan error
-	news   chan struct{} // the inbox has something
-	again  time.Time     // when to say once more that we are here; zero: said
+	news   chan struct{} // the inbox has something, or a question is answered
+	work   sync.WaitGroup
+	home   *home
+
+	// When to do what; zero: never.
+	again   time.Time // say once more that we are here
+	look    time.Time // look at bytes that wait
+	beat    time.Time // ping, or give up waiting for the answer
+	paced   time.Time // send more of a backlog
+	verdict time.Time // give the connection up, if it has not recovered since kicked
+
+	kicked   time.Time
+	answered time.Time // last acknowledgement, or the beginning
+	doubted  bool      // the ping's missing answer was told
 
 	mu    sync.Mutex
 	conn  *meter
+	wire  *wire
 	inbox []telemetry.Ack
 	bad   int   // acknowledgements that could not be read
 	why   error // the last of them
@@ -39,23 +53,38 @@ type session struct {
 // connection lives from dialling to the end of the connection and tells whether it was ever up and why it ended.
 func (u *Uplink) connection(ctx context.Context, broker *url.URL) (up bool, err error) {
 	s := &session{u: u, number: u.nextSession(), lost: make(chan error, 1), news: make(chan struct{}, 1)}
-	s.client = mqtt.NewClient(s.options(ctx, broker))
+	dialCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	s.client = mqtt.NewClient(s.options(dialCtx, broker))
 	defer u.disconnected(broker)
-	err = s.connect(ctx)
+	began := time.Now()
+	err = s.connect(ctx, stop)
 	u.unused = s.meter() == nil
 	if err != nil {
+		u.forgot = 0
 		return false, &connectError{err}
 	}
 	defer s.guard(ctx)()
 	if err = s.enter(ctx); err == nil {
 		up = true
+		s.answered = time.Now()
+		u.reached(time.Since(began))
 		u.connected(broker, s.number)
+		s.home = newHome(broker != u.first, u.homeAfter, s.answered)
 		err = s.loop(ctx)
+		s.home.stop()
+		s.work.Wait()
 	}
 	if ctx.Err() != nil {
 		return up, s.leave(ctx)
 	}
-	s.closeConn() // without a goodbye, so that the broker publishes our last will
+	u.forgot = s.meter().silentAfter()
+	if up && !errors.Is(err, errHome) {
+		s.doubt()
+	}
+	if !errors.Is(err, errHome) {
+		s.closeConn() // without a goodbye, so that the broker publishes our last will
+	}
 	s.client.Disconnect(quiesceMs)
 	return up, err
 }
@@ -71,8 +100,7 @@ func (s *session) options(ctx context.Context, broker *url.URL) *mqtt.ClientOpti
 	o.SetCleanSession(true)
 	o.SetAutoReconnect(false) // Run reconnects, with jitter
 	o.SetConnectRetry(false)
-	o.SetKeepAlive(c.Keepalive)
-	o.SetPingTimeout(max(c.Keepalive/2, time.Second))
+	o.SetKeepAlive(0) // wire pings, and names it in CONNECT
 	o.SetConnectTimeout(connectTimeout)
 	o.SetWriteTimeout(handOver)
 	o.SetStore(noStore{})
@@ -84,17 +112,20 @@ func (s *session) options(ctx context.Context, broker *url.URL) *mqtt.ClientOpti
 		}
 	})
 	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
-		conn, m, err := dial(ctx, c.Dial, u, c.TLS, &s.u.total)
+		conn, m, err := s.u.dial(ctx, u)
 		if err != nil {
 			return nil, err
 		}
+		w := newWire(conn, m, c.Keepalive)
+		w.news, w.changed = s.tell, s.u.proxied
 		s.mu.Lock()
-		s.conn = m
+		s.conn, s.wire = m, w
 		s.mu.Unlock()
+		s.u.conn.Store(m)
 		if err := ctx.Err(); err != nil {
-			return nil, closeAfter(conn, err)
+			return nil, closeAfter(w, err)
 		}
-		return conn, nil
+		return w, nil
 	})
 	return o
 }
@@ -111,15 +142,30 @@ func (s *session) closeConn() {
 	}
 }
 
-func (s *session) connect(ctx context.Context) error {
+// connect dials and signs in. A dial that began before the link came back is given up: its next SYN may be half a minute away.
+func (s *session) connect(ctx context.Context, stop func()) error {
+	began := time.Now()
 	t := s.client.Connect()
-	select {
-	case <-t.Done():
-	case <-ctx.Done():
-		s.closeConn()
-		<-t.Done()
+	for {
+		select {
+		case <-t.Done():
+			return t.Error()
+		case <-s.u.kick:
+			if s.meter() != nil || time.Since(began) < fairDial {
+				continue
+			}
+			stop()
+			<-t.Done()
+			if t.Error() == nil {
+				s.closeConn()
+			}
+			return errNew
+		case <-ctx.Done():
+			s.closeConn()
+			<-t.Done()
+			return t.Error()
+		}
 	}
-	return t.Error()
 }
 
 // guard cuts the connection off when the end of ctx and the time to say goodbye are past; whatever hangs on it then returns.
@@ -170,7 +216,7 @@ func (s *session) present(online bool) mqtt.Token {
 func (s *session) enter(ctx context.Context) error {
 	here := s.present(true)
 	topic := s.u.c.Address.Topic(telemetry.KindAck)
-	acks := s.client.Subscribe(topic, qos, s.onAck)
+	acks := s.client.Subscribe(topic, 0, s.onAck) // one that is lost costs a retry; one that is confirmed costs that each time
 	if err := s.wait(ctx, here, "publish presence", connectTimeout); err != nil {
 		return err
 	}
@@ -241,6 +287,9 @@ func (s *session) take() {
 	}
 	for _, a := range acks {
 		s.u.answer(a)
+	}
+	if len(acks) > 0 {
+		s.answered = time.Now()
 	}
 	if len(acks) > 0 && bad == 0 {
 		s.u.faults.ack.end(s.u.c.Log, "acknowledgements can be read again")

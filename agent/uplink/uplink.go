@@ -2,10 +2,12 @@ package uplink
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -20,26 +22,44 @@ type Uplink struct {
 	c     Config
 	q     Queue
 	wake  chan struct{}
+	kick  chan struct{} // the link is back
 	total atomic.Int64
+	path  path
+	conn  atomic.Pointer[meter]
+	tls   *tls.Config
+
+	proxyTold atomic.Bool
 
 	mu    sync.Mutex
 	stats Stats
 
 	// Used by Run alone.
 	win     *window
-	session uint64 // last number taken
-	unused  bool   // no broker has heard of it
+	pulse   pulse
+	pace    pace
+	first   *url.URL      // of the brokers
+	forgot  time.Duration // the last connection died in silence after it had been quiet that long; 0: it did not
+	deaf    time.Duration // how long the collector may be silent before another connection is tried
+	session uint64        // last number taken
+	unused  bool          // no broker has heard of it
 	faults  struct{ session, queue, silence, reject, ack fault }
 	brokers map[string]*fault
+
+	homeAfter time.Duration
 }
 
 // New makes an uplink; Run checks the configuration.
 func New(c Config, q Queue) *Uplink {
 	c = c.fill()
-	return &Uplink{c: c, q: q, wake: make(chan struct{}, 1), win: newWindow(c, jitter), brokers: map[string]*fault{}}
+	return &Uplink{c: c, q: q, wake: make(chan struct{}, 1), kick: make(chan struct{}, 1), tls: secure(c.TLS), win: newWindow(c, jitter),
+		pulse: newPulse(c.Keepalive), pace: newPace(c.BacklogKbps), deaf: patience(), brokers: map[string]*fault{}, homeAfter: homeAfter,
+		stats: Stats{Keepalive: c.Keepalive}}
 }
 
 func jitter(d time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(d) + 1)) }
+
+// patience is how long the collector may be deaf; not the same for all agents, since they all hear when it goes.
+func patience() time.Duration { return deafLeast + jitter(deafLeast/4) }
 
 // Wake says that the queue has something new. It never blocks.
 func (u *Uplink) Wake() {
@@ -49,13 +69,39 @@ func (u *Uplink) Wake() {
 	}
 }
 
+// Reconnect says that the link has just come, or come back: what waits for the end of a backoff, or for TCP to try again, is tried now.
+// It never blocks.
+func (u *Uplink) Reconnect() {
+	select {
+	case u.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Evidence is the last moment at which the broker is known to have received bytes of ours or sent us some. Zero: never. A broker on
+// loopback proves nothing of the link, and bytes that only a proxy acknowledges do not count.
+func (u *Uplink) Evidence() time.Time {
+	if m := u.conn.Load(); m != nil && !m.pending().IsZero() {
+		m.look(time.Now())
+	}
+	return u.path.last()
+}
+
+// TakeQuality tells of the path to the broker since the last call: segments or questions sent, how many of these were lost, and round
+// trips: of TCP where its acknowledgements are the broker's, and of MQTT's questions.
+func (u *Uplink) TakeQuality() (sent, lost int, rtts []time.Duration) { return u.path.take() }
+
 // Stats returns a snapshot.
 func (u *Uplink) Stats() Stats {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	s := u.stats
+	s := u.counts()
 	s.WireBytes = u.total.Load()
 	return s
+}
+
+func (u *Uplink) counts() Stats {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.stats
 }
 
 // count changes the statistics.
@@ -75,27 +121,36 @@ func (u *Uplink) Run(ctx context.Context) error {
 	if err := u.c.Address.Check(); err != nil {
 		return fmt.Errorf("uplink: %w", err)
 	}
+	u.first = brokers[0]
 	failed, at := 0, 0
 	for ctx.Err() == nil {
 		broker := brokers[at%len(brokers)]
 		began := time.Now()
-		acked := u.Stats().Acked
+		acked := u.counts().Acked
 		up, err := u.connection(ctx, broker)
 		if ctx.Err() != nil {
 			return nil
 		}
-		good := u.Stats().Acked > acked
+		good := u.counts().Acked > acked && !errors.Is(err, errDeaf)
 		if good || up && time.Since(began) > u.c.Keepalive {
 			failed = 0 // it did some good, or held for a while: the backoff starts anew
 		}
-		if !good {
+		switch {
+		case errors.Is(err, errHome):
+			u.c.Log.Info("the first broker is back", "broker", broker.String())
+			at = 0
+			continue
+		case errors.Is(err, errNew):
+			failed = 0
+			continue
+		case !good:
 			at++
 		}
 		u.tell(broker, err)
 		wait := u.backoff(failed / len(brokers))
 		failed++
-		if !sleep(ctx, wait) {
-			return nil
+		if u.sleep(ctx, wait) {
+			failed = 0
 		}
 	}
 	return nil
@@ -110,14 +165,39 @@ func (u *Uplink) backoff(n int) time.Duration {
 	return jitter(min(d, u.c.MaxBackoff))
 }
 
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits, or tells that the link is back.
+func (u *Uplink) sleep(ctx context.Context, d time.Duration) (kicked bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return false
-	case <-t.C:
+	case <-u.kick:
 		return true
+	case <-t.C:
+	}
+	return false
+}
+
+// dial connects to a broker.
+func (u *Uplink) dial(ctx context.Context, broker *url.URL) (net.Conn, *meter, error) {
+	// The broker gives a connection up after one and a half keepalives; bytes that wait longer wait for nobody.
+	return dial(ctx, u.c.Dial, broker, u.tls, max(u.c.Keepalive*3/2, deadLeast), &u.path, &u.total)
+}
+
+// reached notes how a connection came about. When the one before died in silence after a quiet time and this one worked at once, it was
+// not the link: something on the way forgets silent connections, so silence must be shorter.
+func (u *Uplink) reached(took time.Duration) {
+	if u.forgot >= u.pulse.every/2 && u.forgot > 0 && took < doubtMost && u.pulse.every > u.pulse.least {
+		u.pulse.forgotten(time.Now())
+		u.c.Log.Info("something on the way forgets silent connections; MQTT pings more often", "keepalive_s", int(u.pulse.every.Seconds()))
+	}
+	u.forgot = 0
+}
+
+// proxied tells when a connection turns out to be a proxy's.
+func (u *Uplink) proxied(yes bool) {
+	if yes && !u.proxyTold.Swap(true) {
+		u.c.Log.Info("a proxy acknowledges for the broker, as those in front of a satellite do; only the broker's own answers count as evidence")
 	}
 }
 
@@ -160,6 +240,7 @@ func (u *Uplink) nextSession() uint64 {
 	} else {
 		u.faults.session.end(u.c.Log, "presence sessions are recorded again")
 	}
+	n = max(n, u.session+1) // an old will must not hide a new presence, whatever became of the record
 	u.session = n
 	return n
 }
@@ -167,7 +248,10 @@ func (u *Uplink) nextSession() uint64 {
 // connected notes a connection that works.
 func (u *Uplink) connected(broker *url.URL, session uint64) {
 	now := u.c.Now()
-	u.count(func(s *Stats) { s.Connected, s.Since, s.Broker = true, now, broker.String(); s.Connects++ })
+	u.count(func(s *Stats) {
+		s.Connected, s.Since, s.Broker, s.Keepalive = true, now, broker.String(), u.pulse.every
+		s.Connects++
+	})
 	if f := u.brokers[broker.String()]; f != nil && f.kind != "" {
 		f.end(u.c.Log, "connected to the broker again", "broker", broker.String(), "session", session)
 		return
@@ -176,6 +260,7 @@ func (u *Uplink) connected(broker *url.URL, session uint64) {
 }
 
 func (u *Uplink) disconnected(broker *url.URL) {
+	u.conn.Store(nil)
 	now := u.c.Now()
 	u.count(func(s *Stats) {
 		if s.Broker = broker.String(); s.Connected || s.Since.IsZero() {
@@ -187,27 +272,37 @@ func (u *Uplink) disconnected(broker *url.URL) {
 
 // answer handles an acknowledgement.
 func (u *Uplink) answer(a telemetry.Ack) {
-	f := u.win.answered(a)
-	if f == nil {
+	all := u.win.answered(a)
+	if len(all) == 0 {
 		u.count(func(s *Stats) { s.Strays++ })
 		return
 	}
-	if err := u.q.Ack(f.seq); err != nil {
-		u.faults.queue.begin(u.c.Log, slog.LevelWarn, "ack", "acknowledgement is not recorded", "err", err)
-	}
-	now := u.c.Now()
-	u.count(func(s *Stats) {
-		s.Acked++
-		s.LastAck, s.Rtt = now, time.Since(f.first)
-		if a.Verdict == telemetry.Rejected {
-			s.Rejected++
+	now, rtt := u.c.Now(), time.Since(all[0].first)
+	for _, f := range all {
+		if err := u.q.Ack(f.seq); err != nil {
+			u.faults.queue.begin(u.c.Log, slog.LevelWarn, "ack", "acknowledgement is not recorded", "err", err)
 		}
-	})
+		u.count(func(s *Stats) {
+			s.Acked++
+			s.LastAck, s.Rtt = now, rtt
+			if a.Verdict == telemetry.Rejected {
+				s.Rejected++
+			}
+		})
+	}
+	u.deaf = patience()
 	u.faults.silence.end(u.c.Log, "collector acknowledges again")
 	if a.Verdict == telemetry.Rejected {
-		u.faults.reject.begin(u.c.Log, slog.LevelWarn, "reject", "collector rejects a batch; it lies there with the dead letters", "seq", f.seq, "why", a.Why)
+		u.faults.reject.begin(u.c.Log, slog.LevelWarn, "reject", "collector rejects a batch; it lies there with the dead letters", "seq", all[0].seq, "why", a.Why)
 	} else {
 		u.faults.reject.end(u.c.Log, "collector stores batches again")
 	}
-	u.c.OnAck(a, f.size)
+	for _, f := range all {
+		one := a
+		one.First = 0
+		if a.Boot != "" {
+			one.Seq = f.seq
+		}
+		u.c.OnAck(one, f.size)
+	}
 }

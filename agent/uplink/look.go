@@ -1,0 +1,132 @@
+package uplink
+
+import (
+	"slices"
+	"time"
+)
+
+// look asks the kernel what has arrived and how fast.
+func (m *meter) look(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lookLocked(now)
+}
+
+func (m *meter) lookLocked(now time.Time) {
+	if m.raw == nil {
+		return
+	}
+	written := m.written.Load() // before: what is written meanwhile may be acknowledged as well
+	t, ok := readTCP(m.raw, m.ipHeader)
+	if !ok {
+		return // closed
+	}
+	before := m.last
+	m.last = t
+	m.total.Add(t.extra - before.extra)
+	acked, at := t.acked-m.base.acked, now.Add(-t.lastAck)
+	progress := acked > m.acked
+	m.acked = acked
+	if m.proxied {
+		return // it tells of the way to the proxy
+	}
+	if progress {
+		if at.After(m.alive) {
+			m.alive = at
+		}
+		if at.After(m.waiting) {
+			m.waiting = at
+		}
+		if !m.local {
+			m.path.seen(at)
+		}
+	}
+	if acked >= written {
+		m.waiting = time.Time{}
+	}
+	if m.local {
+		return
+	}
+	trip := t.sample(before)
+	if m.tripCounted {
+		trip = 0
+	}
+	m.tripCounted = false
+	m.path.counted(int(t.dataOut-before.dataOut), t.lost(before), trip)
+}
+
+// watch looks at bytes that wait, when it is time, and tells when the next time is (zero: nothing waits) and whether the link has just
+// come into doubt.
+func (m *meter) watch(now time.Time) (next time.Time, doubt bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.waiting.IsZero() && !now.Before(m.check) {
+		m.lookLocked(now)
+		if age, patience := now.Sub(m.waiting), m.patience(); age < patience {
+			m.check = m.waiting.Add(patience)
+		} else if !m.waiting.IsZero() {
+			doubt, m.doubted = !m.doubted, true
+			m.check = now.Add(min(max(age, patience), maxLook))
+		}
+	}
+	if m.waiting.IsZero() {
+		return time.Time{}, false
+	}
+	return m.check, doubt
+}
+
+// pending tells since when bytes wait; zero: none.
+func (m *meter) pending() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.waiting
+}
+
+// sign is the last sign of life of the far end.
+func (m *meter) sign() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.alive
+}
+
+// silentAfter is the silence after which bytes went out that were never acknowledged; zero: none wait.
+func (m *meter) silentAfter() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.waiting.IsZero() || m.alive.After(m.waiting) {
+		return 0
+	}
+	return m.quiet
+}
+
+// answered notes a round trip of an MQTT question, and judges by the last few whether a proxy speaks for the broker. quality is false
+// where the broker worked on the answer. It tells whether the judgement has changed.
+func (m *meter) answered(now time.Time, trip time.Duration, quality bool) (changed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.trips[m.answers%len(m.trips)] = trip
+	m.answers++
+	if m.raw != nil {
+		m.lookLocked(now)
+		best := slices.Min(m.trips[:min(m.answers, len(m.trips))])
+		proxied := m.answers >= proxyTrips && m.last.minRtt > 0 && best > proxyTimes*m.last.minRtt+proxyBeyond
+		changed, m.proxied = proxied != m.proxied, proxied
+	}
+	if m.local || !quality {
+		return changed
+	}
+	sent := 0
+	if m.raw == nil || m.proxied {
+		sent = 1 // otherwise the kernel has counted its segment
+	}
+	m.tripCounted = true
+	m.path.counted(sent, 0, trip)
+	return changed
+}
+
+// unanswered notes a question that was given up.
+func (m *meter) unanswered() {
+	if !m.local && !m.told() {
+		m.path.counted(1, 1, 0)
+	}
+}

@@ -1,0 +1,164 @@
+package uplink
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// writeChunk and writeLimit let a link of 4 kbit/s pass, and find one that takes nothing any more.
+	writeChunk = 16 << 10
+	writeLimit = 30 * time.Second
+	// Bytes that the far end has not acknowledged for four retransmission timeouts, within these bounds, put the link in doubt.
+	doubtLeast, doubtMost = 5 * time.Second, 10 * time.Second
+	// maxLook is the longest time between two looks at bytes that wait.
+	maxLook = time.Minute
+	// A proxy in front of a satellite acknowledges what it has not delivered. Where even the fastest of the broker's last answers
+	// took longer than proxyTimes TCP's own best round trip and proxyBeyond, TCP speaks with such a one.
+	proxyTimes  = 3
+	proxyBeyond = 50 * time.Millisecond
+	proxyTrips  = 3
+)
+
+// meter sits under TLS: it counts what passes, fails a write that makes no progress, and knows what has arrived.
+type meter struct {
+	net.Conn
+	path     *path
+	total    *atomic.Int64
+	written  atomic.Int64
+	writing  atomic.Int32
+	idle     chan struct{}   // a write has ended
+	raw      syscall.RawConn // nil: the kernel tells nothing of this connection
+	ipHeader int
+	local    bool // the broker is on loopback: what it hears says nothing of the link
+
+	mu          sync.Mutex
+	base, last  tcpInfo
+	acked       int64            // bytes of ours that the far end has, at the last look
+	alive       time.Time        // last sign of life of the far end
+	waiting     time.Time        // since when bytes wait for the far end and none is acknowledged; zero: none wait
+	quiet       time.Duration    // silence before that
+	check       time.Time        // when to look at them
+	doubted     bool             // their waiting was told
+	proxied     bool             // TCP's acknowledgements are those of a proxy
+	trips       [5]time.Duration // the broker's last answers
+	answers     int
+	tripCounted bool // an answer was counted since the last look; TCP's sample would be the same once more
+}
+
+// newMeter measures a connection that has just been made.
+func newMeter(c net.Conn, p *path, total *atomic.Int64) *meter {
+	m := &meter{Conn: c, path: p, total: total, idle: make(chan struct{}, 1), ipHeader: 40, alive: time.Now()}
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		m.local = a.IP.IsLoopback()
+		if a.IP.To4() != nil {
+			m.ipHeader = 20
+		}
+	}
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return m
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return m
+	}
+	if t, ok := readTCP(raw, m.ipHeader); ok {
+		m.raw, m.base, m.last = raw, t, t
+		total.Add(t.extra)
+		if !m.local {
+			p.seen(m.alive)
+			p.counted(1+int(t.retrans), int(t.retrans), t.rtt) // the SYN asked, too
+		}
+	}
+	return m
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.Conn.Read(p)
+	if n > 0 {
+		m.total.Add(int64(n))
+		m.heard(time.Now())
+	}
+	return n, err
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	m.writing.Add(1)
+	m.began(time.Now())
+	defer func() {
+		m.writing.Add(-1)
+		_ = m.Conn.SetWriteDeadline(time.Time{}) // or its timer would wake us for nothing
+		select {
+		case m.idle <- struct{}{}:
+		default:
+		}
+	}()
+	done := 0
+	for done < len(p) {
+		if err := m.Conn.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
+			return done, err
+		}
+		n, err := m.Conn.Write(p[done:min(done+writeChunk, len(p))])
+		m.total.Add(int64(n))
+		m.written.Add(int64(n))
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// SetWriteDeadline does nothing: Write sets its own, by progress.
+func (m *meter) SetWriteDeadline(time.Time) error { return nil }
+
+// Close takes a last look before the kernel forgets.
+func (m *meter) Close() error {
+	m.look(time.Now())
+	return m.Conn.Close()
+}
+
+func (m *meter) busy() bool { return m.writing.Load() > 0 }
+
+// began notes that bytes are about to wait for the far end.
+func (m *meter) began(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.waiting.IsZero() {
+		m.waiting, m.quiet, m.check, m.doubted = now, now.Sub(m.alive), now.Add(m.patience()), false
+	}
+}
+
+// heard notes that the far end has said something. Where the kernel does not tell what arrived, that is the answer to all before.
+func (m *meter) heard(now time.Time) {
+	m.mu.Lock()
+	m.alive = now
+	if m.raw == nil || m.proxied {
+		m.waiting = time.Time{}
+	}
+	m.mu.Unlock()
+	if !m.local {
+		m.path.seen(now)
+	}
+}
+
+// patience is how long bytes may wait before the link is in doubt.
+func (m *meter) patience() time.Duration { return min(max(4*m.last.rto, doubtLeast), doubtMost) }
+
+// told tells whether the kernel knows what has reached the broker's end of the link.
+func (m *meter) told() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.raw != nil && !m.proxied
+}
+
+// arrived is how many of the bytes written the far end has, as of the last look.
+func (m *meter) arrived() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.acked
+}
