@@ -374,13 +374,19 @@ func TestMarkSurvivesARestart(t *testing.T) {
 		t.Fatalf("mark %+v in an empty folder", m)
 	}
 	want := Mark{Boot: "4f2a9c1b", At: time.Unix(1763899940, 5e6).UTC(), Mono: 90 * time.Second, Clock: telemetry.ClockSynced,
-		Open: telemetry.OpenSpan{State: telemetry.StateDown, Cause: telemetry.CauseBackhaul, Length: 23 * time.Second}, Clean: true, Session: 17}
+		Open: telemetry.OpenSpan{State: telemetry.StateDown, Cause: telemetry.CauseBackhaul, Length: 23 * time.Second}, Clean: true, Session: 17,
+		Extra: bytes.Repeat([]byte{0, '"', 0xff, '\n'}, maxExtra/4)}
 	if err := s.SetMark(want); err != nil {
 		t.Fatal(err)
 	}
 	wrote := s.Stats().WrittenBytes
 	if err := s.SetMark(want); err != nil || s.Stats().WrittenBytes != wrote {
 		t.Errorf("an unchanged mark was written again (%v)", err)
+	}
+	long := want
+	long.Extra = make([]byte, maxExtra+1)
+	if err := s.SetMark(long); err == nil || err.Error() != "set mark: 2049 bytes of extra do not fit, at most 2048 do; hold less beside the open span" {
+		t.Errorf("a mark with too much: %v", err)
 	}
 	d.reboot(true, rng(1))
 	s = open(t, d, Options{})

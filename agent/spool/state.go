@@ -15,6 +15,7 @@ const (
 	stateName  = "state"
 	stateTemp  = "state.tmp"
 	stateLimit = 4 << 10
+	maxExtra   = 2 << 10
 	// sessionStep is how many sessions one write of "state" reserves: a link that drops every minute must not wear the flash.
 	sessionStep = 16
 	// lostStep is added to every counter when "state" is damaged, because its number is then not known. Two to the power of 40
@@ -31,10 +32,11 @@ type Mark struct {
 	Open    telemetry.OpenSpan `json:"open"`            // the span then open
 	Clean   bool               `json:"clean"`           // set by an orderly stop
 	Session uint64             `json:"session"`         // presence session of the run
+	Extra   []byte             `json:"held,omitempty"`  // of the ledger's own: what it holds beside the open span; at most 2 KiB
 }
 
 func (m Mark) equal(o Mark) bool {
-	return m.At.Equal(o.At) && m.Boot == o.Boot && m.Mono == o.Mono && m.Clock == o.Clock && m.Open == o.Open && m.Clean == o.Clean && m.Session == o.Session
+	return bytes.Equal(m.Extra, o.Extra) && m.At.Equal(o.At) && m.Boot == o.Boot && m.Mono == o.Mono && m.Clock == o.Clock && m.Open == o.Open && m.Clean == o.Clean && m.Session == o.Session
 }
 
 // state is what must outlive every segment.
@@ -160,9 +162,13 @@ func (s *Spool) SetMark(m Mark) error {
 	if s.closed {
 		return ErrClosed
 	}
+	if len(m.Extra) > maxExtra {
+		return fmt.Errorf("set mark: %d bytes of extra do not fit, at most %d do; hold less beside the open span", len(m.Extra), maxExtra)
+	}
 	if s.state.Mark != nil && s.state.Mark.equal(m) {
 		return nil
 	}
+	m.Extra = bytes.Clone(m.Extra)
 	st := s.state
 	st.Mark = &m
 	return s.writeState(st)
