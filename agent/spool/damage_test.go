@@ -1,11 +1,12 @@
 package spool
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -86,31 +87,97 @@ func TestDamageFoundWhileSendingIsCountedAndSkipped(t *testing.T) {
 	}
 }
 
-func TestFilesOfANewerVersionAreRefusedByName(t *testing.T) {
-	head := segHead{tier: detail, base: 1}.append(nil)
+// newerFiles is what a program of format 2 would leave: its first bytes are those of every version.
+func newerFiles() map[string]string {
+	head := segHead{tier: detail, base: 7}.append(nil)
 	head[9] = 2
 	head = append(head[:28], be32(checksum(head[:28]))...)
 	body := `{"seq":5}`
-	rows := []struct{ file, text string }{
-		{segName(detail, 1), string(head)},
-		{stateName, fmt.Sprintf("nabz-spool 2 %08x\n%s\n", stateSum(2, []byte(body)), body)},
+	return map[string]string{
+		segName(detail, 7): string(head) + "what only version 2 can read",
+		stateName:          fmt.Sprintf("nabz-spool 2 %08x\n%s\n", stateSum(2, []byte(body)), body),
 	}
-	for _, r := range rows {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, r.file), []byte(r.text), 0o600); err != nil {
+}
+
+func TestFilesOfANewerVersionAreSetAsideAndTheAgentGoesOn(t *testing.T) {
+	for name, text := range newerFiles() {
+		dir := golden(t, "v1")
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Open(dir, Options{})
-		if !errors.Is(err, ErrNewerVersion) {
-			t.Fatalf("%s: error %v, want ErrNewerVersion", r.file, err)
+		s, err := Open(dir, Options{MaxBytes: minMaxBytes})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
-		want := "open spool " + dir + ": " + r.file + ": file of a newer version: written by format 2, this program reads up to 1; " +
-			"upgrade nabz-agent, or move the folder away to start an empty spool"
-		if err.Error() != want {
-			t.Errorf("got  %v\nwant %v", err, want)
+		want := []Finding{{Newer, name + " is written by format 2, this program reads up to 1; it is kept as newer-" + name + "; upgrade nabz-agent to have it sent"}}
+		if got := s.Findings(); !slices.Equal(got, want) {
+			t.Errorf("%s:\n got %v\nwant %v", name, got, want)
 		}
-		if kept, _ := os.ReadFile(filepath.Join(dir, r.file)); string(kept) != r.text {
-			t.Errorf("%s was changed", r.file)
+		if again := s.Findings(); len(again) != 0 {
+			t.Errorf("%s: told twice: %v", name, again)
+		}
+		same(t, waiting(t, s), goldenBatches())
+		if n := s.NextSeq(); n <= lostStep {
+			t.Errorf("%s: next seq %d may have been used by the newer program", name, n)
+		}
+		if n, err := s.NextSession(); err != nil || n <= lostStep {
+			t.Errorf("%s: session %d (%v) may have been used by the newer program", name, n, err)
+		}
+		if s.maxBytes >= minMaxBytes+1 || s.maxBytes < minMaxBytes {
+			t.Errorf("%s: a bound of %d", name, s.maxBytes)
+		}
+		put(t, s, ledger, 99)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if kept, _ := os.ReadFile(filepath.Join(dir, "newer-"+name)); string(kept) != text {
+			t.Errorf("%s was changed", name)
+		}
+		if s, err = Open(dir, Options{MaxBytes: minMaxBytes}); err != nil {
+			t.Fatal(err)
+		}
+		if got := waiting(t, s); len(got) != len(goldenBatches())+1 || len(s.Findings()) > 0 {
+			t.Errorf("%s: %v waits after another run, findings %v", name, seqs(got), s.Findings())
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestWhatWasSetAsideIsTakenBackByAProgramThatReadsIt(t *testing.T) {
+	d := newDisk()
+	s := open(t, d, Options{})
+	want := []Batch{put(t, s, detail, 100), put(t, s, detail, 37)}
+	if _, err := s.NextSession(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range slices.Collect(maps.Keys(d.now)) {
+		d.now[asidePrefix+name] = d.now[name]
+		delete(d.now, name)
+	}
+	s = open(t, d, Options{})
+	same(t, waiting(t, s), want)
+	if n := s.NextSeq(); n != 3 {
+		t.Errorf("next seq %d, want 3", n)
+	}
+	for name := range d.now {
+		if _, found := strings.CutPrefix(name, asidePrefix); found {
+			t.Errorf("%s is still aside", name)
+		}
+	}
+}
+
+func TestFilesSetAsideCountInTheBound(t *testing.T) {
+	for _, r := range []struct{ size, want int64 }{{100 << 10, 924 << 10}, {900 << 10, 512 << 10}} {
+		d := newDisk()
+		text := newerFiles()[segName(detail, 7)]
+		d.now[asidePrefix+segName(detail, 7)] = &inode{now: append([]byte(text), make([]byte, r.size-int64(len(text)))...)}
+		if s := open(t, d, Options{MaxBytes: 1 << 20}); s.maxBytes != r.want {
+			t.Errorf("%d bytes aside leave %d, want %d", r.size, s.maxBytes, r.want)
 		}
 	}
 }

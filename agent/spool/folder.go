@@ -3,8 +3,10 @@ package spool
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // folder is what the spool needs of a file system: one flat folder. Tests put one in that tears, fills up and loses power.
@@ -31,7 +33,13 @@ type osFolder struct {
 	dir  *os.File
 }
 
-type osFile struct{ *os.File }
+// osFile is a file on a real file system. Where that is read-only the file can still be read, and why it takes nothing is told by each
+// write, until it does.
+type osFile struct {
+	*os.File
+	path     string
+	readOnly error // why it was not opened for writing
+}
 
 // openFolder makes dir when missing and locks it against a second process.
 func openFolder(path string) (*osFolder, error) {
@@ -68,11 +76,47 @@ func (f *osFolder) open(name string, create bool) (file, error) {
 	if create {
 		flags |= os.O_CREATE | os.O_TRUNC
 	}
-	h, err := os.OpenFile(filepath.Join(f.path, name), flags, 0o600)
-	if err != nil {
+	path := filepath.Join(f.path, name)
+	h, err := os.OpenFile(path, flags, 0o600)
+	if err == nil {
+		return &osFile{File: h, path: path}, nil
+	}
+	why := err
+	if create || !errors.Is(err, syscall.EROFS) && !errors.Is(err, fs.ErrPermission) {
 		return nil, err
 	}
-	return osFile{h}, nil
+	if h, err = os.Open(path); err != nil {
+		return nil, err
+	}
+	return &osFile{h, path, why}, nil
+}
+
+// writable opens the file anew when it could only be read so far.
+func (f *osFile) writable() error {
+	if f.readOnly == nil {
+		return nil
+	}
+	h, err := os.OpenFile(f.path, os.O_RDWR, 0o600)
+	if err != nil {
+		return f.readOnly
+	}
+	old := f.File
+	f.File, f.readOnly = h, nil
+	return old.Close()
+}
+
+func (f *osFile) WriteAt(b []byte, off int64) (int, error) {
+	if err := f.writable(); err != nil {
+		return 0, err
+	}
+	return f.File.WriteAt(b, off)
+}
+
+func (f *osFile) Truncate(size int64) error {
+	if err := f.writable(); err != nil {
+		return err
+	}
+	return f.File.Truncate(size)
 }
 
 func (f *osFolder) remove(name string) error { return os.Remove(filepath.Join(f.path, name)) }
@@ -98,7 +142,7 @@ func (f *osFolder) list() ([]string, error) {
 func (f *osFolder) sync() error  { return f.dir.Sync() }
 func (f *osFolder) close() error { return f.dir.Close() }
 
-func (f osFile) size() (int64, error) {
+func (f *osFile) size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err

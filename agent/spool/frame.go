@@ -18,7 +18,7 @@ const (
 	maxLines    = 1<<16 - 1
 	maxPayload  = telemetry.MaxMessage
 	maxSeq      = 1 << 62
-	scanBufSize = 64 << 10
+	scanBufSize = 32 << 10
 )
 
 type frameKind uint8
@@ -104,15 +104,17 @@ func parseSegHead(b []byte) (h segHead, ok bool, err error) {
 		return segHead{}, false, nil
 	}
 	if v := binary.BigEndian.Uint16(b[8:]); v > segVersion {
-		return segHead{}, false, newerVersion(int(v))
+		return segHead{}, false, newerError(v)
 	}
 	h = segHead{tier: telemetry.Tier(b[10]), base: binary.BigEndian.Uint64(b[12:]), session: binary.BigEndian.Uint64(b[20:])}
 	return h, true, nil
 }
 
-func newerVersion(v int) error {
-	return fmt.Errorf("%w: written by format %d, this program reads up to %d; upgrade nabz-agent, or move the folder away to start an empty spool",
-		ErrNewerVersion, v, segVersion)
+// newerError is the format of a file that this program is too old for.
+type newerError int
+
+func (v newerError) Error() string {
+	return fmt.Sprintf("written by format %d, this program reads up to %d", int(v), segVersion)
 }
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }

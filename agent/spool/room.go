@@ -6,13 +6,17 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// makeRoom frees whole segments until need more bytes fit under the bound: first what is acknowledged, then the oldest detail, then
-// the oldest ledger.
+// makeRoom frees whole segments, or batches in RAM, until need more bytes fit under the bound: first what is acknowledged, then the
+// oldest detail, then the oldest ledger.
 func (s *Spool) makeRoom(tier telemetry.Tier, need int64) error {
 	for s.cost()+need > s.maxBytes {
 		c, i := s.victim(tier)
 		if c < 0 {
 			return fmt.Errorf("%w: %d bytes wait for the collector; check the uplink or raise spool_max_bytes", ErrFull, s.stats.Bytes)
+		}
+		if i < 0 {
+			s.giveUpRAM(c)
+			continue
 		}
 		g := s.chains[c][i]
 		if err := s.remove(&s.chains[c], i); err != nil {
@@ -25,8 +29,12 @@ func (s *Spool) makeRoom(tier telemetry.Tier, need int64) error {
 	return nil
 }
 
+// cost is what all takes of the bound, with the headers of segments that a flush of RAM may have to begin.
 func (s *Spool) cost() int64 {
-	var sum int64
+	sum := s.ramBytes
+	if sum > 0 {
+		sum += segHeadLen * (4 + sum/s.segBytes)
+	}
 	for _, chain := range s.chains {
 		for _, g := range chain {
 			sum += g.cost()
@@ -35,7 +43,7 @@ func (s *Spool) cost() int64 {
 	return sum
 }
 
-// victim chooses the segment to go; chain -1 when none may.
+// victim chooses the segment to go; index -1 means the oldest batch in RAM, chain -1 that nothing may go.
 func (s *Spool) victim(tier telemetry.Tier) (chain, index int) {
 	for c := range s.chains {
 		for i, g := range s.chains[c] {
@@ -44,11 +52,17 @@ func (s *Spool) victim(tier telemetry.Tier) (chain, index int) {
 			}
 		}
 	}
-	if len(s.chains[detailChain]) > 0 {
-		return detailChain, 0
+	tiers := []int{detailChain}
+	if tier == telemetry.Ledger {
+		tiers = append(tiers, ledgerChain)
 	}
-	if tier == telemetry.Ledger && len(s.chains[ledgerChain]) > 0 {
-		return ledgerChain, 0
+	for _, c := range tiers {
+		if len(s.chains[c]) > 0 {
+			return c, 0
+		}
+		if len(s.ram[c]) > 0 {
+			return c, -1
+		}
 	}
 	return -1, 0
 }
@@ -57,9 +71,9 @@ func (s *Spool) victim(tier telemetry.Tier) (chain, index int) {
 func (s *Spool) giveUp(g *segment) {
 	var batches, lines int64
 	for i := g.first; i < len(g.entries); i++ {
-		if e := g.entries[i]; !e.gone {
+		if e := g.entries[i]; !e.gone() {
 			batches++
-			lines += int64(e.line)
+			lines += int64(e.lines())
 			s.forget(g, i)
 		}
 	}
@@ -71,11 +85,12 @@ func (s *Spool) giveUp(g *segment) {
 // reapOld removes segments before the last that hold nothing any more.
 func (s *Spool) reapOld(chain *[]*segment) {
 	for i := len(*chain) - 2; i >= 0; i-- {
-		if (*chain)[i].live > 0 {
+		g := (*chain)[i]
+		if g.live > 0 || g.hidden {
 			continue
 		}
 		if err := s.remove(chain, i); err != nil {
-			s.log.Warn("spool segment holds nothing but cannot be removed", "file", (*chain)[i].name, "err", err)
+			s.log.Warn("spool segment holds nothing but cannot be removed", "file", g.name, "err", err)
 		}
 	}
 }
@@ -91,15 +106,16 @@ func (s *Spool) remove(chain *[]*segment, i int) error {
 			}
 		}
 	}
-	if proof < s.next {
+	if proof < s.next || s.unsaved {
 		st := s.state
-		st.Seq = s.next
-		if err := s.writeState(st); err != nil {
+		st.Seq = max(st.Seq, s.next)
+		if err := s.saveState(st); err != nil {
 			return err
 		}
 	}
 	if err := s.dir.remove(g.name); err != nil {
-		return fmt.Errorf("remove spool segment %s: %w; check that the folder is writable", g.name, err)
+		s.fault(err)
+		return fmt.Errorf("remove spool segment %s: %w; %s", g.name, err, s.faulty.advice())
 	}
 	*chain = append((*chain)[:i:i], (*chain)[i+1:]...)
 	return g.f.Close()

@@ -1,26 +1,36 @@
 package spool
 
 import (
-	"bytes"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// entry is all that is kept in RAM of a batch.
+// entry is all that is kept in RAM of a batch on disk, packed: a full spool holds tens of thousands.
 type entry struct {
-	seq  uint64
-	off  uint32 // of the frame in its segment
-	size uint32 // of the payload
-	line uint16
-	gone bool // acknowledged, or damaged
+	id    uint64 // seq; the top bit says that it is gone: acknowledged, or damaged
+	place uint64 // offset of the frame in its segment (27 bits), payload size (21 bits), lines (16 bits)
 }
+
+const (
+	entryBytes = 16
+	goneBit    = 1 << 63
+	maxOffset  = 1<<27 - 1
+)
+
+func entryOf(f frame, off int64) entry {
+	return entry{id: f.seq, place: uint64(off)<<37 | uint64(f.size)<<16 | uint64(f.lines)}
+}
+
+func (e entry) seq() uint64 { return e.id &^ goneBit }
+func (e entry) gone() bool  { return e.id&goneBit != 0 }
+func (e entry) off() int64  { return int64(e.place >> 37) }
+func (e entry) size() int   { return int(e.place >> 16 & (1<<21 - 1)) }
+func (e entry) lines() int  { return int(e.place & maxLines) }
 
 // segment is one file of a chain.
 type segment struct {
@@ -33,12 +43,14 @@ type segment struct {
 	live    int // entries not gone
 	sealed  bool
 	dirty   bool // holds acknowledgements not yet synced
+	unread  int  // times in a row that the device would not give back a batch
+	hidden  bool // the device would not give back all of it on open: there may be more than the index knows
 }
 
 // next is the lowest seq that this segment proves to be unused.
 func (g *segment) next() uint64 {
 	if n := len(g.entries); n > 0 {
-		return max(g.base, g.entries[n-1].seq+1)
+		return max(g.base, g.entries[n-1].seq()+1)
 	}
 	return g.base
 }
@@ -62,26 +74,28 @@ func parseSegName(name string) (tier telemetry.Tier, base uint64, ok bool) {
 	return 0, 0, false
 }
 
-// findings says what a scan met besides good batches.
-type findings struct {
+// scanned says what a scan met besides good batches.
+type scanned struct {
 	session uint64
+	err     error  // the device would not give back the rest
 	corrupt int64  // damaged records
 	torn    int64  // bytes after the last whole frame
 	next    uint64 // a seq that no batch of this segment can have reached, damaged ones included
 	headOK  bool
 }
 
-// scan reads a segment from its file: whole frames go to the index, damage is skipped and counted. Memory is bounded by the index.
-func (g *segment) scan(tier telemetry.Tier, after uint64) (findings, error) {
+// scan reads a segment from its file: whole frames go to the index, damage is skipped and counted. Memory is bounded by the index
+// and buf. The error is a newer version.
+func (g *segment) scan(tier telemetry.Tier, after uint64, buf []byte) (scanned, error) {
 	total, err := g.f.size()
 	if err != nil {
-		return findings{}, err
+		return scanned{next: g.base + lostStep, err: err}, nil
 	}
-	r := &reader{f: g.f, total: total, buf: make([]byte, scanBufSize)}
-	found := findings{next: g.base}
+	r := &reader{f: g.f, total: total, buf: buf}
+	found := scanned{next: g.base}
 	head, ok, err := parseSegHead(r.at(0, segHeadLen))
 	if err != nil {
-		return findings{}, err
+		return scanned{next: g.base}, err
 	}
 	off := int64(segHeadLen)
 	if ok && head.tier == tier && head.base == g.base {
@@ -116,8 +130,9 @@ func (g *segment) scan(tier telemetry.Tier, after uint64) (findings, error) {
 		}
 		off = end
 	}
-	if r.err != nil {
-		return findings{}, r.err
+	if found.err = r.err; r.err != nil { // of what it holds, only what came before the error is known
+		found.next = max(found.next, g.next()) + uint64(total/frameLen)
+		return found, nil
 	}
 	found.torn = total - g.size
 	found.next = max(found.next, g.next())
@@ -126,7 +141,7 @@ func (g *segment) scan(tier telemetry.Tier, after uint64) (findings, error) {
 
 // skip steps over bytes that are no frame. At the end of a file less than a frame header is a torn write; more may have held
 // whole frames, whose seqs must not come back.
-func (g *segment) skip(r *reader, off int64, found *findings) int64 {
+func (g *segment) skip(r *reader, off int64, found *scanned) int64 {
 	to := r.nextFrame(off + 1)
 	lost := to - off
 	if to < r.total || lost >= frameLen {
@@ -141,12 +156,15 @@ func (g *segment) skip(r *reader, off int64, found *findings) int64 {
 // take puts a good frame in the index; false when it contradicts what came before.
 func (g *segment) take(f frame, off int64, tier telemetry.Tier, after uint64) bool {
 	if f.kind == ackFrame {
-		if i := g.find(f.seq); i >= 0 && !g.entries[i].gone {
+		if i := g.find(f.seq); i >= 0 && !g.entries[i].gone() {
 			g.drop(i)
 		}
 		return true
 	}
-	if f.tier != tier || f.seq < g.base || f.seq <= after || f.seq < g.next() || off > math.MaxUint32 {
+	if f.tier == tier && f.seq >= g.base && f.seq <= after { // written twice, because the sync of the first writing failed
+		return true
+	}
+	if f.tier != tier || f.seq < g.base || f.seq < g.next() || off > maxOffset {
 		return false
 	}
 	g.add(f, off)
@@ -154,15 +172,15 @@ func (g *segment) take(f frame, off int64, tier telemetry.Tier, after uint64) bo
 }
 
 func (g *segment) add(f frame, off int64) {
-	g.entries = append(g.entries, entry{seq: f.seq, off: uint32(off), size: uint32(f.size), line: uint16(f.lines)})
+	g.entries = append(g.entries, entryOf(f, off))
 	g.live++
 }
 
 // drop marks an entry as gone.
 func (g *segment) drop(i int) {
-	g.entries[i].gone = true
+	g.entries[i].id |= goneBit
 	g.live--
-	for g.first < len(g.entries) && g.entries[g.first].gone {
+	for g.first < len(g.entries) && g.entries[g.first].gone() {
 		g.first++
 	}
 }
@@ -172,90 +190,30 @@ func (g *segment) find(seq uint64) int {
 	lo, hi := 0, len(g.entries)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if g.entries[mid].seq < seq {
+		if g.entries[mid].seq() < seq {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	if lo < len(g.entries) && g.entries[lo].seq == seq {
+	if lo < len(g.entries) && g.entries[lo].seq() == seq {
 		return lo
 	}
 	return -1
 }
 
-// read returns the batch of an entry, checked; ok is false when its bytes are damaged.
-func (g *segment) read(e entry) (b Batch, ok bool) {
-	buf := make([]byte, frameLen+int(e.size))
-	if n, err := g.f.ReadAt(buf, int64(e.off)); n < len(buf) && err != nil {
-		return Batch{}, false
+// read returns the batch of an entry, checked; ok is false when its bytes are damaged, the error is the device's.
+func (g *segment) read(e entry) (b Batch, ok bool, err error) {
+	buf := make([]byte, frameLen+e.size())
+	if n, err := g.f.ReadAt(buf, e.off()); n < len(buf) {
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return Batch{}, false, err
 	}
 	f, ok := parseFrame(buf)
-	if !ok || f.seq != e.seq || f.size != int(e.size) || checksum(buf[frameLen:]) != f.sum {
-		return Batch{}, false
+	if !ok || f.seq != e.seq() || f.size != e.size() || checksum(buf[frameLen:]) != f.sum {
+		return Batch{}, false, nil
 	}
-	return Batch{Seq: f.seq, Tier: f.tier, Boot: unpackBoot(f.boot), Lines: f.lines, Payload: buf[frameLen:]}, true
-}
-
-// reader reads a file of any size through one small buffer.
-type reader struct {
-	f     file
-	total int64
-	buf   []byte
-	start int64 // what buf holds
-	n     int
-	err   error
-}
-
-// at returns up to n bytes from off, fewer at the end of the file.
-func (r *reader) at(off int64, n int) []byte {
-	n = int(min(int64(n), max(0, r.total-off)))
-	if n == 0 {
-		return nil
-	}
-	if off < r.start || off+int64(n) > r.start+int64(r.n) {
-		got, err := r.f.ReadAt(r.buf[:min(int64(len(r.buf)), r.total-off)], off)
-		if err != nil && err != io.EOF && r.err == nil {
-			r.err = err
-		}
-		r.start, r.n = off, got
-	}
-	i := int(off - r.start)
-	return r.buf[i:min(i+n, r.n)]
-}
-
-func (r *reader) sum(off, n int64) uint32 {
-	table := crc32.MakeTable(crc32.Castagnoli)
-	sum := uint32(0)
-	for n > 0 {
-		b := r.at(off, int(min(n, scanBufSize)))
-		if len(b) == 0 {
-			return ^sum
-		}
-		sum = crc32.Update(sum, table, b)
-		off, n = off+int64(len(b)), n-int64(len(b))
-	}
-	return sum
-}
-
-// nextFrame returns where the next frame header with a good checksum begins, at from or later; the file's size when there is none.
-func (r *reader) nextFrame(from int64) int64 {
-	magic := binary.BigEndian.AppendUint32(nil, frameMagic)
-	for from < r.total {
-		b := r.at(from, scanBufSize)
-		if len(b) < frameLen {
-			break
-		}
-		i := bytes.Index(b, magic)
-		if i < 0 {
-			from += int64(len(b) - len(magic) + 1)
-			continue
-		}
-		from += int64(i)
-		if _, ok := parseFrame(r.at(from, frameLen)); ok {
-			return from
-		}
-		from++
-	}
-	return r.total
+	return Batch{Seq: f.seq, Tier: f.tier, Boot: unpackBoot(f.boot), Lines: f.lines, Payload: buf[frameLen:]}, true, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"time"
 
 	"github.com/smartvillage/nabz/telemetry"
@@ -16,11 +17,6 @@ const (
 	stateTemp  = "state.tmp"
 	stateLimit = 4 << 10
 	maxExtra   = 2 << 10
-	// sessionStep is how many sessions one write of "state" reserves: a link that drops every minute must not wear the flash.
-	sessionStep = 16
-	// lostStep is added to every counter when "state" is damaged, because its number is then not known. Two to the power of 40
-	// batches are more than any agent seals.
-	lostStep = 1 << 40
 )
 
 // Mark says how far this agent is known to have been alive, for the span written after a restart.
@@ -67,17 +63,19 @@ func parseState(b []byte) (st state, ok bool, err error) {
 	if !found {
 		return state{}, false, nil
 	}
-	var version int
-	var sum uint32
-	if n, _ := fmt.Sscanf(string(head), "nabz-spool %d %08x", &version, &sum); n != 2 {
+	head, found = bytes.CutPrefix(head, []byte("nabz-spool "))
+	number, hex, spaced := bytes.Cut(head, []byte(" "))
+	version, err1 := strconv.ParseUint(string(number), 10, 31)
+	sum, err2 := strconv.ParseUint(string(hex), 16, 32)
+	if !found || !spaced || err1 != nil || err2 != nil {
 		return state{}, false, nil
 	}
 	body, found = bytes.CutSuffix(body, []byte("\n"))
-	if !found || stateSum(version, body) != sum {
+	if !found || stateSum(int(version), body) != uint32(sum) {
 		return state{}, false, nil
 	}
 	if version > segVersion {
-		return state{}, false, newerVersion(version)
+		return state{}, false, newerError(version)
 	}
 	if json.Unmarshal(body, &st) != nil || st.Seq > maxSeq || st.Session > maxSeq {
 		return state{}, false, nil
@@ -85,40 +83,52 @@ func parseState(b []byte) (st state, ok bool, err error) {
 	return st, true, nil
 }
 
-// readState returns the state; lost is true when there is one that cannot be read.
-func readState(dir folder) (st state, lost bool, err error) {
+// readState returns the state; found is false when there is none, ok when it cannot be used. The error is a newer version, or the
+// device's.
+func readState(dir folder) (st state, found, ok bool, err error) {
 	f, err := dir.open(stateName, false)
 	if errors.Is(err, fs.ErrNotExist) {
-		return state{}, false, nil
+		return state{}, false, false, nil
 	}
 	if err != nil {
-		return state{}, false, err
+		return state{}, true, false, err
 	}
 	defer f.Close()
 	size, err := f.size()
 	if err != nil {
-		return state{}, false, err
+		return state{}, true, false, err
 	}
 	b := make([]byte, min(size, stateLimit))
 	if n, err := f.ReadAt(b, 0); n < len(b) {
-		return state{}, false, err
+		return state{}, true, false, err
 	}
-	st, ok, err := parseState(b)
-	if err != nil {
-		return state{}, false, fmt.Errorf("%s: %w", stateName, err)
-	}
-	return st, !ok, nil
+	st, ok, err = parseState(b)
+	return st, true, ok, err
 }
 
-// writeState replaces "state" and, when that is on disk, the copy in RAM.
-func (s *Spool) writeState(st state) error {
-	if err := s.replaceState(st); err != nil {
-		return fmt.Errorf("write spool state: %w; free space on the file system and check that the folder is writable", err)
+// saveState replaces "state" and, when that is on disk, the copy in RAM. With OrRAM the copy is replaced in any case, and the error
+// is ErrRAMOnly.
+func (s *Spool) saveState(st state) error {
+	if s.dir == nil {
+		s.state = st
+		return nil
 	}
-	s.state = st
-	return nil
+	err := s.replaceState(st)
+	if err == nil {
+		s.state, s.unsaved = st, false
+		s.works()
+		return nil
+	}
+	s.fault(err)
+	err = fmt.Errorf("write spool state: %w; %s", err, s.faulty.advice())
+	if s.o.OrRAM {
+		s.state, s.unsaved = st, true
+		err = fmt.Errorf("%w: %w", ErrRAMOnly, err)
+	}
+	return err
 }
 
+// replaceState writes "state" anew, beside the old one and then in its place.
 func (s *Spool) replaceState(st state) error {
 	b, err := st.append(nil)
 	if err != nil {
@@ -142,53 +152,4 @@ func (s *Spool) replaceState(st state) error {
 	}
 	s.stats.Syncs++
 	return s.dir.sync()
-}
-
-// Mark returns the last mark set; false when none was, or when it was damaged.
-func (s *Spool) Mark() (Mark, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state.Mark == nil {
-		return Mark{}, false
-	}
-	return *s.state.Mark, true
-}
-
-// SetMark replaces the mark and returns when it is on disk; an unchanged mark writes nothing. Each call costs about 300 bytes and a
-// renamed file, so set it when something has changed that the newest batch does not tell.
-func (s *Spool) SetMark(m Mark) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return ErrClosed
-	}
-	if len(m.Extra) > maxExtra {
-		return fmt.Errorf("set mark: %d bytes of extra do not fit, at most %d do; hold less beside the open span", len(m.Extra), maxExtra)
-	}
-	if s.state.Mark != nil && s.state.Mark.equal(m) {
-		return nil
-	}
-	m.Extra = bytes.Clone(m.Extra)
-	st := s.state
-	st.Mark = &m
-	return s.writeState(st)
-}
-
-// NextSession returns a number higher than any it has returned before, in this run or an earlier one. Numbers are reserved by
-// the dozen, so a restart leaves a gap.
-func (s *Spool) NextSession() (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return 0, ErrClosed
-	}
-	if s.issued == s.state.Session {
-		st := s.state
-		st.Session += sessionStep
-		if err := s.writeState(st); err != nil {
-			return 0, err
-		}
-	}
-	s.issued++
-	return s.issued, nil
 }
