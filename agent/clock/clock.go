@@ -25,8 +25,10 @@ func Floor() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // Reading is what the machine's clocks say at one moment.
 type Reading struct {
-	Wall time.Time     // the system's wall clock
-	Mono time.Duration // since boot; it never steps
+	Wall   time.Time     // the system's wall clock
+	Mono   time.Duration // since boot, sleep included; it never steps
+	Awake  time.Duration // the same without the time that the machine slept; 0: not known
+	Synced bool          // the system says that a time service of its own keeps Wall right
 }
 
 // Source says who moved the clock.
@@ -36,6 +38,7 @@ type Source string
 const (
 	System    Source = "system"
 	Collector Source = "collector"
+	SNTP      Source = "sntp"
 )
 
 // Step is one step of a clock.
@@ -44,6 +47,7 @@ type Step struct {
 	By       time.Duration // > 0: forwards
 	Source   Source
 	Followed bool // false: the collector's word stands against it
+	Free     bool // nothing had been stamped yet, so that a step backwards needed no catching up
 }
 
 // String is the detail of an event line of kind "clock_step".
@@ -52,7 +56,7 @@ func (s Step) String() string {
 	switch {
 	case !s.Followed:
 		how = "not followed: the collector's clock says otherwise"
-	case s.By < 0:
+	case s.By < 0 && !s.Free:
 		how = "caught up at half speed"
 	}
 	return fmt.Sprintf("%s clock stepped by %.1f s, %s", s.Source, s.By.Seconds(), how)
@@ -66,25 +70,101 @@ type Clock struct {
 	prev   Reading
 	offset time.Duration // what to add to the system's wall clock
 	high   time.Time     // the latest time handed out
-	agreed bool          // with the collector
+	agreed bool          // with the collector, or with a time server
+	known  bool          // somebody who knows it has told the time
+	heard  bool          // the collector has
+	bound  bool          // something was stamped: never back
+	slept  time.Duration // in all, as of prev
 	steps  []Step
+	doubt  chan struct{} // the time is to be asked for
+	unsure bool          // it is not known, or what was heard does not fit
 }
 
 // New starts a clock. It never says a time before notBefore, the last moment known from the boot before; zero when none is. When the
 // system's clock is behind that, or before Floor, time begins there, estimated, and runs on from it.
 func New(read func() Reading, notBefore time.Time) *Clock {
 	r := read()
-	c := &Clock{read: read, prev: r, high: r.Wall}
+	c := &Clock{read: read, prev: r, high: r.Wall, doubt: make(chan struct{}, 1), unsure: true}
 	if floor := Floor(); notBefore.Before(floor) {
 		notBefore = floor
 	}
 	if r.Wall.Before(notBefore) {
 		c.offset, c.high = notBefore.Sub(r.Wall), notBefore
 	}
+	c.believe(r)
 	return c
 }
 
-// Now is the wall time, in UTC. It never runs backwards.
+// Continue tells a moment of this same boot at which the time was known: at, when the time since boot was mono. So an agent that is
+// started again need not ask anybody. A mono of 0, or one that is still to come, says nothing.
+func (c *Clock) Continue(at time.Time, mono time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advance()
+	if mono <= 0 || mono > c.prev.Mono || at.Before(Floor()) || c.known {
+		return
+	}
+	now := at.Add(c.prev.Mono - mono)
+	if c.offset = now.Sub(c.prev.Wall); c.offset.Abs() <= agreeWithin {
+		c.offset = 0
+	}
+	c.high, c.known, c.unsure = c.prev.Wall.Add(c.offset), true, false
+}
+
+// Believe takes the system's clock for right though nobody confirms it, where that is at least Floor: for a machine that is known to
+// have a good battery clock and never meets a time server.
+func (c *Clock) Believe() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advance()
+	c.believe(Reading{Wall: c.prev.Wall, Synced: true})
+}
+
+// believe takes the system's word where it says that it knows.
+func (c *Clock) believe(r Reading) {
+	if c.known || !r.Synced || r.Wall.Before(Floor()) {
+		return
+	}
+	if !c.bound {
+		c.offset, c.high = 0, r.Wall
+	}
+	c.known, c.unsure = true, false
+}
+
+// Known tells whether somebody who knows the time has told it in this boot: the collector, a time server, the system's own time
+// service, or this agent's run before. Until then what was measured must not be stamped.
+func (c *Clock) Known() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advance()
+	return c.known
+}
+
+// Bind says that from now on times are stamped for good, so that time must not run backwards any more. Before that a step back is
+// taken at once.
+func (c *Clock) Bind() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bound = true
+}
+
+// Mono is the time since boot, sleep included.
+func (c *Clock) Mono() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advance()
+	return c.prev.Mono
+}
+
+// Slept is how long the machine has slept since New; 0 also where that cannot be told.
+func (c *Clock) Slept() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advance()
+	return c.slept
+}
+
+// Now is the wall time, in UTC. After Bind it never runs backwards.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,13 +178,17 @@ func (c *Clock) advance() {
 	ran := max(0, r.Mono-c.prev.Mono)
 	known, expect := len(c.steps), c.high.Add(ran)
 	if by := r.Wall.Sub(c.prev.Wall) - ran; by > stepMin || by < -stepMin {
-		c.systemStepped(r.Wall, by)
+		c.systemStepped(r, by)
 	}
-	c.prev = Reading{Wall: r.Wall, Mono: max(r.Mono, c.prev.Mono)}
+	if r.Awake > 0 && c.prev.Awake > 0 {
+		c.slept += max(0, ran-max(0, r.Awake-c.prev.Awake))
+	}
+	c.prev = Reading{Wall: r.Wall, Mono: max(r.Mono, c.prev.Mono), Awake: max(r.Awake, c.prev.Awake)}
 	slow := c.high.Add(ran / 2)
-	if c.high = r.Wall.Add(c.offset); c.high.Before(slow) {
+	if c.high = r.Wall.Add(c.offset); c.bound && c.high.Before(slow) {
 		c.high = slow
 	}
+	c.believe(r)
 	for i := known; i < len(c.steps); i++ {
 		if c.steps[i].At = expect; expect.After(c.high) {
 			c.steps[i].At = c.high
@@ -113,11 +197,15 @@ func (c *Clock) advance() {
 }
 
 // systemStepped decides whether to go along with a step of the system's clock.
-func (c *Clock) systemStepped(wall time.Time, by time.Duration) {
+func (c *Clock) systemStepped(r Reading, by time.Duration) {
 	before := c.offset
 	c.offset -= by // stay where we are
-	if rest := c.offset.Abs(); wall.Before(Floor()) || c.agreed && rest > agreeWithin {
+	stands := c.known && (c.agreed || !r.Synced) // what was heard
+	if rest := c.offset.Abs(); r.Wall.Before(Floor()) || stands && rest > agreeWithin {
 		c.note(Step{By: by, Source: System})
+		if c.known {
+			c.ask()
+		}
 		return
 	}
 	c.offset = 0 // the system's clock is the best there is, or agrees with the collector by now
@@ -127,33 +215,65 @@ func (c *Clock) systemStepped(wall time.Time, by time.Duration) {
 }
 
 // Acked hears the collector's clock from an acknowledgement that came just now. rtt is the time since its batch was first sent:
-// the collector's clock was read within it. Where ours is within 5 s of that stretch, the clock counts as synced, provided
-// that rtt is at most 10 s; where not, ours steps to its middle.
-func (c *Clock) Acked(collector time.Time, rtt time.Duration) {
-	if collector.Before(Floor()) || rtt < 0 {
-		return // the collector's own clock is not set
+// the collector's clock was read within it.
+func (c *Clock) Acked(collector time.Time, rtt time.Duration) { c.Heard(collector, rtt, Collector) }
+
+// Heard takes the word of somebody who knows the time: told was read from his clock within the last rtt. Where ours is within 5 s of
+// that stretch, the clock counts as synced, provided that rtt is at most 10 s; where not, ours steps to its middle. A long rtt, as of
+// an acknowledgement that was let wait, moves a clock that is known only as far as it must, and has it asked for. Once the
+// collector has spoken, a time server that says otherwise is not followed: the collector's clock is the one that all agents share.
+func (c *Clock) Heard(told time.Time, rtt time.Duration, from Source) {
+	if told.Before(Floor()) || rtt < 0 {
+		return // that clock is not set itself
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.advance()
-	ours := c.prev.Wall.Add(c.offset)
+	ours, latest := c.prev.Wall.Add(c.offset), told.Add(rtt)
 	tight := rtt <= tightRtt
-	if ours.Before(collector.Add(-agreeWithin)) || ours.After(collector.Add(rtt+agreeWithin)) {
-		by := collector.Add(rtt / 2).Sub(ours)
-		c.note(Step{At: c.high, By: by, Source: Collector, Followed: true})
-		c.offset += by
-		c.agreed = tight
-		if target := c.prev.Wall.Add(c.offset); target.After(c.high) {
-			c.high = target
+	agree := !ours.Before(told.Add(-agreeWithin)) && !ours.After(latest.Add(agreeWithin))
+	if from != Collector && c.heard && c.agreed {
+		c.unsure = false // it was asked, and that is all it was asked for
+		if !agree {
+			c.note(Step{At: c.high, By: told.Add(rtt / 2).Sub(ours), Source: from})
 		}
 		return
 	}
-	if tight {
-		c.agreed = true
+	c.heard = c.heard || from == Collector
+	if agree {
+		c.agreed = c.agreed || tight
+		c.known = true
+		c.unsure = c.unsure && !tight
+		return
+	}
+	by := told.Add(rtt / 2).Sub(ours)
+	if c.known && !tight {
+		if by = latest.Sub(ours); ours.Before(told) {
+			by = told.Sub(ours)
+		}
+	}
+	c.note(Step{At: c.high, By: by, Source: from, Followed: true, Free: !c.bound})
+	c.offset += by
+	c.agreed, c.known, c.unsure = tight, true, false
+	if !tight {
+		c.ask()
+	}
+	if target := c.prev.Wall.Add(c.offset); target.After(c.high) || !c.bound {
+		c.high = target
 	}
 }
 
-// Status is synced once an acknowledgement has agreed within 5 s, or the clock was stepped to agree and has caught up with that.
+// ask has the time asked for.
+func (c *Clock) ask() {
+	c.unsure = true
+	select {
+	case c.doubt <- struct{}{}:
+	default:
+	}
+}
+
+// Status is synced once the collector or a time server has agreed within 5 s, or the clock was stepped to agree and has caught up
+// with that.
 func (c *Clock) Status() telemetry.Clock {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -56,6 +56,7 @@ const (
 func TestARouterThatBootsIn1970ContinuesFromTheLastMomentKnown(t *testing.T) {
 	m := &machine{Reading{Wall: at("1970-01-01 00:00:20"), Mono: 20 * time.Second}}
 	c := New(m.read, at("2026-11-23 10:00:00"))
+	c.Bind()
 	m.want(t, c, "2026-11-23 10:00:00", estimated)
 	m.run(10 * time.Minute)
 	m.want(t, c, "2026-11-23 10:10:00", estimated)
@@ -72,6 +73,7 @@ func TestARouterThatBootsIn1970ContinuesFromTheLastMomentKnown(t *testing.T) {
 func TestWithoutAMarkAnUnsetClockBeginsAtTheFloor(t *testing.T) {
 	m := &machine{Reading{Wall: at("1970-01-01 00:00:20")}}
 	c := New(m.read, time.Time{})
+	c.Bind()
 	m.want(t, c, "2026-01-01 00:00:00", estimated)
 	m.r.Wall = at("2026-11-23 12:02:00") // SNTP
 	m.run(time.Second)
@@ -81,6 +83,7 @@ func TestWithoutAMarkAnUnsetClockBeginsAtTheFloor(t *testing.T) {
 func TestAClockSetFromABuildDateDoesNotGoBeforeTheMark(t *testing.T) {
 	m := &machine{Reading{Wall: at("2026-03-01 00:00:00")}}
 	c := New(m.read, at("2026-11-23 10:00:00"))
+	c.Bind()
 	m.run(time.Minute)
 	m.want(t, c, "2026-11-23 10:01:00", estimated)
 }
@@ -88,6 +91,7 @@ func TestAClockSetFromABuildDateDoesNotGoBeforeTheMark(t *testing.T) {
 func TestAStepBackwardsIsCaughtUpAtHalfSpeed(t *testing.T) {
 	m := &machine{Reading{Wall: at("2026-11-23 10:00:00")}}
 	c := New(m.read, time.Time{})
+	c.Bind()
 	m.run(time.Minute)
 	m.step(-2 * time.Minute)
 	m.want(t, c, "2026-11-23 10:00:30", estimated, "2026-11-23 10:00:30 system clock stepped by -120.0 s, caught up at half speed")
@@ -120,6 +124,7 @@ func TestOnlyATightAcknowledgementMakesTheClockSynced(t *testing.T) {
 	for _, r := range rows {
 		m := &machine{Reading{Wall: now}}
 		c := New(m.read, time.Time{})
+		c.Bind()
 		c.Acked(r.collector, r.rtt)
 		if got := c.Status(); got != r.want {
 			t.Errorf("%s: %s, want %s", r.name, got, r.want)
@@ -133,6 +138,7 @@ func TestOnlyATightAcknowledgementMakesTheClockSynced(t *testing.T) {
 func TestAStepAgainstTheCollectorsWordIsToldAndNotFollowed(t *testing.T) {
 	m := &machine{Reading{Wall: at("2026-11-23 10:00:00")}}
 	c := New(m.read, time.Time{})
+	c.Bind()
 	c.Acked(at("2026-11-23 10:00:00"), time.Second)
 	m.run(time.Minute)
 	m.step(time.Hour)
@@ -144,6 +150,7 @@ func TestAStepAgainstTheCollectorsWordIsToldAndNotFollowed(t *testing.T) {
 func TestStepsAreBounded(t *testing.T) {
 	m := &machine{Reading{Wall: at("2026-11-23 10:00:00")}}
 	c := New(m.read, time.Time{})
+	c.Bind()
 	for range 100 {
 		m.step(time.Minute)
 		c.Now()
@@ -168,6 +175,7 @@ func TestTimeNeverRunsBackwards(t *testing.T) {
 			mark = at("2026-11-20 00:00:00")
 		}
 		c := New(m.read, mark)
+		c.Bind()
 		open := c.Now() // start of the open span
 		if open.Before(mark) || open.Before(Floor()) {
 			t.Fatalf("began at %v, before the mark %v or the floor", open, mark)
@@ -217,6 +225,7 @@ func TestClocksMeetAgain(t *testing.T) {
 		truth := at("2026-11-23 10:00:00")
 		m := &machine{Reading{Wall: truth.Add(off)}}
 		c := New(m.read, time.Time{})
+		c.Bind()
 		for range 7 * 24 {
 			m.run(time.Hour)
 			truth = truth.Add(time.Hour)

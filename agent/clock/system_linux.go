@@ -6,11 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SystemReading reads this machine's clocks. Mono counts from boot, sleep included.
+// SystemReading reads this machine's clocks. Mono counts from boot, sleep included. Synced is what the kernel's clock discipline says,
+// which every usual time service feeds; the kernel itself takes it back after hours without one.
 func SystemReading() Reading {
-	var ts unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil { // before Linux 2.6.39
-		_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // every Linux has it
+	var boot, awake unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &awake)       // every Linux has it
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil { // before Linux 2.6.39
+		boot = awake
 	}
-	return Reading{Wall: time.Now().Round(0), Mono: time.Duration(ts.Nano())}
+	var x unix.Timex
+	state, err := unix.Adjtimex(&x)
+	return Reading{Wall: time.Now().Round(0), Mono: time.Duration(boot.Nano()), Awake: time.Duration(awake.Nano()), Synced: err == nil && state != unix.TIME_ERROR}
 }
