@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -217,17 +216,6 @@ func checkBroker(text string) error {
 		return errors.New("holds a user; the agent's name and its secret file are what it signs in with")
 	}
 	return nil
-}
-
-// onLoopback tells whether a broker is on this machine, so that reaching it proves nothing about the link.
-func onLoopback(broker string) bool {
-	u, err := url.Parse(broker)
-	if err != nil {
-		return false
-	}
-	host := u.Hostname()
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // Secret reads the first line of the secret file.

@@ -27,6 +27,9 @@ func (a *agent) note(v probe.Verdict) {
 	if v.Pending || v.State == s.state && v.Cause == s.cause {
 		return
 	}
+	if s.state == telemetry.StateDown {
+		a.uplink.Reconnect()
+	}
 	s.state, s.cause, s.since = v.State, v.Cause, v.At
 	a.seen.Store(&s)
 }
@@ -60,9 +63,9 @@ func (a *agent) status() Status {
 	s := Status{
 		Version: a.c.Version, Site: a.c.Site, Agent: a.c.Agent, Profile: a.c.Profile, Boot: a.boot,
 		RunningS: *ago(a.started), RSSBytes: residentBytes(), Now: a.clock.Now(), Clock: clockUnknown,
-		Link: LinkStatus{State: string(last.state), Cause: string(last.cause), EvidenceS: ago(a.evidence.last()),
+		Link: LinkStatus{State: string(last.state), Cause: string(last.cause), EvidenceS: ago(a.proof()),
 			Interface: way.Interface, Carrier: way.Up, AsksBy: a.method},
-		Broker: BrokerStatus{URL: up.Broker, Connected: up.Connected, LastAckS: ago(up.LastAck), KeepaliveS: int64(a.c.Uplink.Keepalive.Std().Seconds()),
+		Broker: BrokerStatus{URL: up.Broker, Connected: up.Connected, LastAckS: ago(up.LastAck), KeepaliveS: int64(up.Keepalive.Seconds()),
 			Sent: up.Sent, Retries: up.Retries, Acked: up.Acked, Rejected: up.Rejected},
 		Spool: SpoolStatus{Batches: waits.Batches, Lines: waits.Lines, Bytes: waits.Bytes, MaxBytes: a.c.SpoolMaxBytes,
 			DroppedBatches: waits.DroppedBatches, CorruptRecords: waits.CorruptRecords},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -111,12 +112,13 @@ type agent struct {
 	seen     atomic.Pointer[seen] // what the recorder's goroutine last saw
 	proofs   chan chan (<-chan telemetry.Ack)
 	proving  proving
+	doubt    chan struct{}
 	unsaved  fault // of the month's bytes
 }
 
 func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{c: c, log: log, verdicts: make(chan probe.Verdict), first: make(chan telemetry.Ack, 1), started: time.Now(),
-		proofs: make(chan chan (<-chan telemetry.Ack))}
+		proofs: make(chan chan (<-chan telemetry.Ack)), doubt: make(chan struct{}, 1)}
 	a.seen.Store(&seen{})
 	secret, err := c.Secret()
 	if err != nil {
@@ -143,11 +145,8 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	if a.codec, err = telemetry.NewCodec(); err != nil {
 		return nil, err
 	}
-	if a.spool, err = spool.Open(c.DataDir, spool.Options{MaxBytes: c.SpoolMaxBytes, Log: log}); err != nil {
+	if a.spool, err = openSpool(c, a.fresh, log); err != nil {
 		a.codec.Close()
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOTDIR) {
-			err = fmt.Errorf("%w; set data_dir to a folder that the agent may write to", err)
-		}
 		return nil, err
 	}
 	mark, marked := a.spool.Mark()
@@ -161,13 +160,14 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	a.uplink = uplink.New(uplink.Config{
 		Brokers: c.Brokers, Address: c.Address(), Secret: secret, TLS: trust,
 		Keepalive: c.Uplink.Keepalive.Std(), AckTimeout: c.Uplink.AckTimeout.Std(), MaxBackoff: c.Uplink.MaxBackoff.Std(), Window: c.Uplink.Window,
-		Session: a.spool.NextSession, OnAck: a.acked, Log: log,
+		AckWithin: c.Uplink.AckWithin.Std(), BacklogKbps: c.Uplink.BacklogMaxKbps,
+		Session: a.spool.NextSession, OnAck: a.acked, Doubt: a.inDoubt, Log: log,
 	}, a.spool)
 	a.prober = probe.New(probe.Config{
 		Every: c.Probe.Every.Std(), SampleEvery: c.Probe.SampleEvery.Std(), Count: c.Probe.Count, Confirm: c.Probe.Confirm,
 		Anchors: targets, DNSName: c.Probe.DNSName, DNSTimeout: c.Probe.DNSTimeout.Std(), DNSEvery: c.Probe.DNSEvery,
 		Limits: ledger.Limits{LossPct: c.Probe.LossPct, MedianRTT: c.Probe.MedianRTT.Std()},
-		Route:  c.Probe.Way, Evidence: a.evidence.last, Log: log,
+		Route:  c.Probe.Way, Evidence: a.proof, Log: log,
 	}, network)
 	rc := RecorderConfig{Boot: a.boot, Clock: a.clock, Known: a.known, Queue: a.spool, Codec: a.codec, MarkEvery: c.MarkEvery.Std(),
 		WireBytes: func() int64 { return a.uplink.Stats().WireBytes }, Wake: a.uplink.Wake, Log: log}
@@ -176,6 +176,15 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	}
 	a.recorder = NewRecorder(rc)
 	return a, nil
+}
+
+// openSpool opens the data folder. A wrong one is an error for a person to mend; a disk that is full, read-only or broken is not waited
+// for: the agent works from RAM then, and says so.
+func openSpool(c Config, fresh func() uint64, log *slog.Logger) (*spool.Spool, error) {
+	if err := os.MkdirAll(c.DataDir, 0o700); errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, fmt.Errorf("open data_dir: %w; set data_dir to a folder that the agent may write to", err)
+	}
+	return spool.Open(c.DataDir, spool.Options{MaxBytes: c.SpoolMaxBytes, FlushEvery: c.SpoolFlushEvery.Std(), OrRAM: true, Fresh: fresh, Log: log})
 }
 
 func (a *agent) close() error {
@@ -187,6 +196,34 @@ func (a *agent) close() error {
 func (a *agent) notify(state ...string) {
 	if a.c.Notify != nil {
 		a.c.Notify(state...)
+	}
+}
+
+// fresh is a number above those of runs that this folder does not tell of; 0 while the time is not known.
+func (a *agent) fresh() uint64 {
+	if a.clock != nil && a.known() {
+		return spool.Seed(a.clock.Now())
+	}
+	if wall := clock.SystemReading().Wall; !wall.Before(clock.Floor()) {
+		return spool.Seed(wall)
+	}
+	return 0
+}
+
+// proof is when the internet was last known to work: bytes that the broker has received, or the WAN counter that moved.
+func (a *agent) proof() time.Time {
+	wan, mqtt := a.evidence.last(), a.uplink.Evidence()
+	if mqtt.After(wan) {
+		return mqtt
+	}
+	return wan
+}
+
+// inDoubt has the prober ask now.
+func (a *agent) inDoubt() {
+	select {
+	case a.doubt <- struct{}{}:
+	default:
 	}
 }
 
@@ -203,9 +240,6 @@ func (a *agent) acked(k telemetry.Ack, _ int) {
 	a.clock.Acked(k.Now, s.Rtt)
 	if !k.Now.Before(clock.Floor()) {
 		a.heard.Store(true)
-	}
-	if !onLoopback(s.Broker) {
-		a.evidence.seen(time.Now())
 	}
 	a.proving.heard(k)
 	if k.Boot == a.boot && !a.settled {
@@ -277,6 +311,9 @@ func (a *agent) read(ctx context.Context, ifaces *sampler.Interfaces) {
 // tick hands over what was sampled since the last one.
 func (a *agent) tick(ctx context.Context, ifaces *sampler.Interfaces, machine *sampler.Host) {
 	a.read(ctx, ifaces)
+	for _, f := range a.spool.Findings() {
+		a.recorder.Event(string(f.Kind), f.Detail)
+	}
 	for _, s := range a.clock.Steps() {
 		a.recorder.Event("clock_step", s.String())
 	}

@@ -110,7 +110,6 @@ func (s *Spool) load() error {
 		s.state.Session = max(s.state.Session, s.fresh()) + lostStep
 		s.log.Warn("spool counters are lost; they jump, so that no number is used twice", "next_seq", s.next, "session", s.state.Session)
 	}
-	s.unsure = s.next == 1
 	s.issued = s.state.Session
 	return nil
 }
