@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -20,8 +21,15 @@ type sums struct {
 	rtt                        []int64 // by edge, not cumulative; the last counts those above all edges
 	sent, lost                 int64
 	rx, tx, rxPeak, txPeak     int64
+	clients                    int64
 	probed, metered, peakKnown bool
+	clientsKnown               bool
 }
+
+func newSums() *sums { return &sums{rtt: make([]int64, len(telemetry.HistogramEdgesMs())+1)} }
+
+// hourMs is an hour in milliseconds.
+const hourMs = 3600_000
 
 // Begin covers time from at on.
 func (h *Hours) Begin(at time.Time) {
@@ -42,20 +50,21 @@ func (h *Hours) at(t time.Time) *sums {
 	hour := t.Truncate(time.Hour)
 	s := h.sums[hour]
 	if s == nil {
-		s = &sums{rtt: make([]int64, len(telemetry.HistogramEdgesMs())+1)}
+		s = newSums()
 		h.sums[hour] = s
 	}
 	return s
 }
 
-// Probed adds a scheduled round of probes to the internet.
+// Probed adds a sample of quality: a scheduled round of probes to the internet, or what traffic that flows anyway has told. It counts
+// what agrees with itself: each round trip is one of those sent and not lost.
 func (h *Hours) Probed(at time.Time, q Quality) {
 	if h.sums == nil {
 		return
 	}
 	s, edges := h.at(at), telemetry.HistogramEdgesMs()
 	s.probed = true
-	s.sent += int64(q.Sent)
+	s.sent += int64(max(q.Sent, q.Lost+len(q.RTTs)))
 	s.lost += int64(q.Lost)
 	for _, d := range q.RTTs {
 		i := slices.IndexFunc(edges, func(ms int64) bool { return d <= time.Duration(ms)*time.Millisecond })
@@ -100,6 +109,20 @@ func (h *Hours) Peak(at time.Time, rx, tx int64) {
 	s := h.at(at)
 	s.peakKnown = true
 	s.rxPeak, s.txPeak = max(s.rxPeak, rx), max(s.txPeak, tx)
+}
+
+// Clients notes how many clients were seen at once.
+func (h *Hours) Clients(at time.Time, n int) {
+	if h.sums == nil {
+		return
+	}
+	s := h.at(at)
+	s.clientsKnown, s.clients = true, max(s.clients, int64(n))
+}
+
+// running are the hours that hold sums, in order.
+func (h *Hours) running() []time.Time {
+	return slices.SortedFunc(maps.Keys(h.sums), time.Time.Compare)
 }
 
 // Cover says that time is covered until at and returns the lines of the hours that have ended.
@@ -149,6 +172,7 @@ func (s *sums) take(o *sums) {
 	}
 	s.sent, s.lost, s.rx, s.tx = s.sent+o.sent, s.lost+o.lost, s.rx+o.rx, s.tx+o.tx
 	s.rxPeak, s.txPeak = max(s.rxPeak, o.rxPeak), max(s.txPeak, o.txPeak)
+	s.clients, s.clientsKnown = max(s.clients, o.clients), s.clientsKnown || o.clientsKnown
 	s.probed, s.metered, s.peakKnown = s.probed || o.probed, s.metered || o.metered, s.peakKnown || o.peakKnown
 }
 
@@ -168,6 +192,9 @@ func (h *Hours) close(end time.Time) *telemetry.Line {
 	}
 	if s.peakKnown {
 		l.Int("rx_peak_bps", s.rxPeak).Int("tx_peak_bps", s.txPeak)
+	}
+	if s.clientsKnown {
+		l.Int("clients_max", s.clients)
 	}
 	delete(h.sums, h.from.Truncate(time.Hour))
 	h.from, h.floor = end, end

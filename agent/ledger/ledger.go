@@ -59,7 +59,7 @@ func (l *Ledger) Advance(at time.Time) []telemetry.Span {
 func (l *Ledger) cut(end time.Time) (spans []telemetry.Span) {
 	for hour := nextHour(l.start); !hour.After(end); hour = nextHour(l.start) {
 		spans = l.emit(spans, hour, l.err)
-		l.start, l.err = hour, 0
+		l.start, l.err = hour, max(0, l.err-hour.Sub(l.start)) // an hour may be nearer to the change than that is known
 	}
 	return spans
 }
@@ -125,8 +125,20 @@ func (l *Ledger) Step(d time.Duration) {
 // nextHour is the first UTC hour after t.
 func nextHour(t time.Time) time.Time { return t.Truncate(time.Hour).Add(time.Hour) }
 
-// Cut splits a span at the UTC hours. Only the outer ends keep the uncertainty.
-func Cut(s telemetry.Span) []telemetry.Span {
-	l := Ledger{state: s.State, cause: s.Cause, start: s.Start, until: s.Start, err: s.Err}
-	return l.Close(s.End(), s.Err)
+// Cut splits a span at the UTC hours. The uncertainty stays with the pieces that the ends may lie in.
+func Cut(s telemetry.Span) (out []telemetry.Span) {
+	end := s.End()
+	for at := s.Start; at.Before(end); {
+		to := nextHour(at)
+		if to.After(end) {
+			to = end
+		}
+		err := s.Err
+		if at.Sub(s.Start) >= err && end.Sub(to) >= err && at.After(s.Start) && to.Before(end) {
+			err = 0
+		}
+		out = append(out, telemetry.Span{Start: at, Length: to.Sub(at), State: s.State, Cause: s.Cause, Err: err})
+		at = to
+	}
+	return out
 }

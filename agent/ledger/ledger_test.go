@@ -110,7 +110,8 @@ func TestResumeTellsWhyTheAgentWasAway(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.r.Slack = time.Minute
 			var l Ledger
-			expect(t, l.Resume(tt.r), tt.want...)
+			spans, _ := l.Resume(tt.r)
+			expect(t, spans, tt.want...)
 			if tt.name == "clock behind the mark" {
 				expect(t, l.Observe(at(11), telemetry.StateUp, "", 0))
 				expect(t, l.Close(at(26), 0), "12:25:00 +1m0s up  err 0s")
@@ -224,7 +225,8 @@ func TestSpansTileTheTruthThroughChangesAndRestarts(t *testing.T) {
 				last := mark
 				l = Ledger{}
 				tell(now.Add(pass(200*time.Minute)), telemetry.StateOff, cause)
-				spans = append(spans, l.Resume(Return{Mark: &last, Boot: fmt.Sprintf("%08x", boot), Start: now, Slack: time.Minute})...)
+				before, _ := l.Resume(Return{Mark: &last, Boot: fmt.Sprintf("%08x", boot), Start: now, Slack: time.Minute})
+				spans = append(spans, before...)
 				change()
 			},
 		})
@@ -276,7 +278,8 @@ func TestNoClockStepMakesSpansNegativeOverlappingOrDoubled(t *testing.T) {
 				l = Ledger{}
 				d := ms(0, 90*time.Minute)
 				now, lived = now.Add(d), lived+d
-				spans = append(spans, l.Resume(Return{Mark: &last, Boot: "aaaaaaaa", Start: now})...)
+				before, _ := l.Resume(Return{Mark: &last, Boot: "aaaaaaaa", Start: now})
+				spans = append(spans, before...)
 				spans = append(spans, l.Observe(now, telemetry.StateUp, "", 0)...)
 			},
 		})

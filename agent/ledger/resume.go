@@ -10,9 +10,14 @@ import (
 // time stays unknown.
 const MaxOff = 366 * 24 * time.Hour
 
+// longBoot is how long a machine may take from its boot to the start of the agent. When it has been up for longer and nothing on its
+// disk tells of an earlier run in this boot, what happened since the boot is not known.
+const longBoot = 10 * time.Minute
+
 // Last is the last moment at which this machine knows itself to have been alive.
 type Last struct {
 	At    time.Time
+	Mono  time.Duration      // the same since boot; 0: not known
 	Open  telemetry.OpenSpan // as it stood at At
 	Boot  string             // the boot id of then
 	Clean bool               // the agent had stopped in good order
@@ -20,11 +25,14 @@ type Last struct {
 
 // Return is what is known when an agent starts. Mark and Batch are nil where nothing is known.
 type Return struct {
-	Mark  *Last                // from this machine's own disk
-	Batch *telemetry.LastBatch // from the collector, which tells it after a boot only
-	Boot  string               // the boot id of now
-	Start time.Time            // when this agent started
-	Slack time.Duration        // how much longer it may have lived after the mark or the batch
+	Mark       *Last                // from this machine's own disk
+	Batch      *telemetry.LastBatch // from the collector, which tells it of other boots only. Open is off when the agent stopped in good order
+	Boot       string               // the boot id of now
+	Start      time.Time            // when this agent started
+	Up         time.Duration        // since boot, at Start; 0: not known
+	Slack      time.Duration        // how much longer it may have lived after the mark
+	BatchSlack time.Duration        // the same after the batch; 0: like Slack
+	Lives      []Life               // runs after the mark that never knew the time, oldest first
 }
 
 // Resume writes down the time before this start, and must be called before the first Observe. It closes the span
@@ -34,56 +42,204 @@ type Return struct {
 //   - cause shutdown when the machine booted after the agent had stopped in good order,
 //   - cause power when it booted without that.
 //
-// When the last moment lies after Start, because a clock was wrong, no span is off and later spans begin there.
-func (l *Ledger) Resume(r Return) (spans []telemetry.Span) {
-	last, ok := r.last()
+// Runs that never knew the time are placed in between. Those of this boot, or of the mark's, have their place by the time since boot.
+// Others lie somewhere: they are spread evenly, and the uncertainty covers all the room that they have. Where they do not fit,
+// that time stays unknown; estimated is true when any was placed.
+//
+// When the last moment lies after Start, because a clock was wrong, no span is off and later spans begin there. The collector's
+// word is not taken for the last moment when it lies after Start, or when the mark is of this very boot, so that the batch is
+// from an earlier one with a wrong clock.
+func (l *Ledger) Resume(r Return) (spans []telemetry.Span, estimated bool) {
+	r.Start = r.Start.Truncate(time.Millisecond)
+	last, slack, ok := r.last(&spans)
+	p := placer{r: r, spans: spans}
 	if !ok {
-		return nil
+		l.floor = time.Time{}
+		p.right(r.Start)
+		l.floor = p.floor
+		return p.spans, false
 	}
-	start := r.Start.Truncate(time.Millisecond)
-	slack := min(max(start.Sub(last.At), 0), r.Slack)
+	slack = min(max(r.Start.Sub(last.At), 0), slack)
 	if last.Clean {
 		slack = 0
 	}
-	if last.Open.State != "" {
-		s := telemetry.Span{Start: openStart(last.At, last.Open), State: last.Open.State, Cause: last.Open.Cause, Err: slack}
-		if s.Length = last.At.Sub(s.Start); s.Length > 0 {
-			spans = append(spans, s)
-		}
+	if s := closed(last.At, last.Open, slack); s.Length > 0 {
+		p.spans = append(p.spans, s)
 	}
-	l.floor = last.At
-	if gone := start.Sub(last.At); gone > 0 && gone <= MaxOff {
-		off := telemetry.Span{Start: last.At, Length: gone, State: telemetry.StateOff, Cause: r.cause(last), Err: slack}
-		spans = append(spans, Cut(off)...)
-		l.floor = start
+	p.at, p.boot, p.clean, p.err, p.mono = last.At, last.Boot, last.Clean, slack, last.Mono
+	p.floor = last.At
+	if b := r.Batch; b != nil && b.At.After(p.floor) && told(b.Open) {
+		p.floor = b.At // that clock was ahead, and told so far
 	}
-	return spans
+	switch gone := r.Start.Sub(last.At); {
+	case gone > 0 && gone <= MaxOff:
+		estimated = p.between()
+	default:
+		p.right(r.Start)
+	}
+	l.floor = p.floor
+	return p.spans, estimated
 }
 
-// last is the later of the mark and the collector's word.
-func (r Return) last() (Last, bool) {
+// told: a header with an open span is of a run that stamps and tells.
+func told(o telemetry.OpenSpan) bool { return o.State != "" && o.State != telemetry.StateOff }
+
+// closed is the span that was open at at.
+func closed(at time.Time, o telemetry.OpenSpan, err time.Duration) telemetry.Span {
+	if !told(o) {
+		return telemetry.Span{}
+	}
+	start := openStart(at, o)
+	return telemetry.Span{Start: start, Length: at.Sub(start), State: o.State, Cause: o.Cause, Err: err}
+}
+
+// last is the later of the mark and the collector's word. Where that is the collector's, the mark's open span was never told, so it
+// is closed where the batch's begins.
+func (r Return) last(spans *[]telemetry.Span) (last Last, slack time.Duration, ok bool) {
+	if r.BatchSlack == 0 {
+		r.BatchSlack = r.Slack
+	}
 	switch {
 	case r.Mark == nil && r.Batch == nil:
-		return Last{}, false
+		return Last{}, 0, false
 	case r.Mark == nil:
-		return Last{At: r.Batch.At, Open: r.Batch.Open}, true
+		return Last{At: r.Batch.At, Open: r.Batch.Open, Clean: r.Batch.Open.State == telemetry.StateOff}, r.BatchSlack, true
 	}
-	last := *r.Mark
+	last = *r.Mark
 	last.At = last.At.Truncate(time.Millisecond)
-	if r.Batch != nil && r.Batch.At.After(last.At) {
-		last = Last{At: r.Batch.At, Open: r.Batch.Open, Boot: last.Boot}
+	b := r.Batch
+	if b == nil || !b.At.After(last.At) || last.Boot == r.Boot || b.At.After(r.Start) {
+		return last, r.Slack, true
 	}
-	return last, true
+	if s := closed(last.At, last.Open, 0); s.Length > 0 && told(b.Open) {
+		s.Length = min(s.Length, openStart(b.At, b.Open).Sub(s.Start))
+		if s.Length > 0 {
+			*spans = append(*spans, s)
+		}
+	}
+	return Last{At: b.At, Open: b.Open, Boot: last.Boot, Clean: b.Open.State == telemetry.StateOff}, r.BatchSlack, true
 }
 
-func (r Return) cause(last Last) telemetry.Cause {
-	switch {
-	case last.Boot == r.Boot:
-		return telemetry.CauseAgent
-	case last.Clean:
-		return telemetry.CauseShutdown
+// placer goes from the last moment known alive to the start, and tells what was in between.
+type placer struct {
+	r     Return
+	spans []telemetry.Span
+	floor time.Time // no span may begin before it
+
+	at    time.Time     // told up to here
+	mono  time.Duration // the same since boot, in that boot; 0: not known
+	boot  string        // of then
+	clean bool
+	err   time.Duration // uncertainty of at
+}
+
+// between places the lives, with the off times before and behind them.
+func (p *placer) between() (estimated bool) {
+	lives := p.r.Lives
+	for len(lives) > 0 && p.mono > 0 && lives[0].Boot == p.boot && lives[0].Boot != p.r.Boot { // the mark's own boot
+		p.put(lives[0], p.at.Add(lives[0].From-p.mono), p.err)
+		lives = lives[1:]
 	}
-	return telemetry.CausePower
+	edge, n := p.r.Start, len(lives)
+	for n > 0 && lives[n-1].Boot == p.r.Boot && p.r.Up > 0 {
+		n--
+		edge = p.exact(lives[n])
+	}
+	room := edge.Sub(p.at)
+	for _, l := range lives[:n] {
+		room -= l.Length()
+	}
+	switch {
+	case n > 0 && room < 0: // a clock was wrong
+		p.at, p.boot = edge, ""
+	case n > 0:
+		estimated = true
+		part := room / time.Duration(n+1)
+		for i, l := range lives[:n] {
+			before := part * time.Duration(i+1)
+			p.put(l, p.at.Add(part), max(before, room-before))
+		}
+	}
+	p.right(p.r.Start)
+	return estimated
+}
+
+func (p *placer) exact(l Life) time.Time { return p.r.Start.Add(l.From - p.r.Up) }
+
+// right places the lives of this very boot, and tells the off time up to start.
+func (p *placer) right(start time.Time) {
+	for _, l := range p.r.Lives {
+		if l.Boot == p.r.Boot && p.r.Up > 0 {
+			p.put(l, p.exact(l), 0)
+		}
+	}
+	switch {
+	case p.at.IsZero() || p.boot == "" && p.r.Mark != nil:
+		p.at = start // what was before is not known
+	case p.boot == "" && p.r.Up > longBoot:
+		p.off(start.Add(-p.r.Up), p.r.Boot, 0)
+		p.at = start
+	default:
+		p.off(start, p.r.Boot, 0)
+	}
+}
+
+// off tells the time from where we are up to to, when the boot with this id began to tell.
+func (p *placer) off(to time.Time, boot string, err time.Duration) {
+	gone := to.Sub(p.at)
+	if gone > 0 && gone <= MaxOff {
+		cause := telemetry.CausePower
+		switch {
+		case p.boot == boot:
+			cause = telemetry.CauseAgent
+		case p.clean:
+			cause = telemetry.CauseShutdown
+		}
+		p.tell(telemetry.Span{Start: p.at, Length: gone, State: telemetry.StateOff, Cause: cause, Err: max(p.err, err)})
+	}
+	if gone > 0 {
+		p.at = to
+	}
+}
+
+// put tells a life that began at start, within err.
+func (p *placer) put(l Life, start time.Time, err time.Duration) {
+	start = start.Truncate(time.Millisecond)
+	if !p.at.IsZero() && (p.boot != "" || p.r.Mark == nil) {
+		p.off(start, l.Boot, err)
+	}
+	at := start
+	for i, s := range l.Stretches {
+		e := s.Err
+		if i+1 < len(l.Stretches) {
+			e = max(e, l.Stretches[i+1].Err)
+		} else if !l.Clean {
+			e = max(e, l.Slack)
+		}
+		if s.State != "" {
+			p.tell(telemetry.Span{Start: at, Length: s.Length, State: s.State, Cause: s.Cause, Err: err + e})
+		}
+		at = at.Add(s.Length)
+	}
+	p.at, p.boot, p.clean, p.mono, p.err = at, l.Boot, l.Clean, l.End(), err
+	if !l.Clean {
+		p.err += l.Slack
+	}
+}
+
+// tell adds a span, from the floor on, cut at the hours.
+func (p *placer) tell(s telemetry.Span) {
+	if p.floor.Sub(s.End()) > MaxAhead {
+		p.floor = s.Start // that came from a wrong clock
+	}
+	if late := p.floor.Sub(s.Start); late > 0 {
+		s.Start, s.Length = p.floor, s.Length-late
+	}
+	if s.Length <= 0 {
+		return
+	}
+	p.spans = append(p.spans, Cut(s)...)
+	p.floor = s.End()
 }
 
 // openStart is where a span began that was open at at. It never crosses a UTC hour.
