@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -23,12 +24,15 @@ type box struct {
 	sealed []byte
 	lastAt time.Time // time of the last header: they rise strictly
 	disk   fault     // of the spool
+	news   []event   // that it began or ended
 }
 
 // part is what fits in one batch.
 type part struct {
-	text  []byte
-	lines int
+	text      []byte
+	lines     int
+	estimated bool // its times were not known, only placed
+	full      bool // takes no more
 }
 
 // add takes a line. One that the schema refuses is a mistake in this program: it is left out and told.
@@ -39,7 +43,7 @@ func (b *box) add(l *telemetry.Line) {
 		return
 	}
 	parts := b.tiers[tier]
-	if n := len(parts); n == 0 || parts[n-1].lines >= boxLines || len(parts[n-1].text) >= boxBytes {
+	if n := len(parts); n == 0 || parts[n-1].full || parts[n-1].lines >= boxLines || len(parts[n-1].text) >= boxBytes {
 		if n >= boxRoom/boxBytes { // the disk is at fault, and it has been told
 			parts = parts[1:]
 		}
@@ -54,6 +58,20 @@ func (b *box) add(l *telemetry.Line) {
 	b.tiers[tier] = parts
 }
 
+// apart says that the times of what waits of a tier were not known, only placed: it goes in batches of its own, which say so.
+func (b *box) apart(t telemetry.Tier) {
+	for i := range b.tiers[t] {
+		b.tiers[t][i].estimated, b.tiers[t][i].full = true, true
+	}
+}
+
+// takeNews is what the disk did since the last call, to be told in events.
+func (b *box) takeNews() []event {
+	out := b.news
+	b.news = nil
+	return out
+}
+
 func (b *box) waiting(t telemetry.Tier) bool { return len(b.tiers[t]) > 0 }
 
 // next is the time for the next header: now, or later than the header before.
@@ -66,19 +84,25 @@ func (b *box) next(now time.Time) time.Time {
 }
 
 // seal puts what waits of a tier into the spool; with nothing waiting, a header alone. What the disk does not
-// take waits for the next time.
-func (b *box) seal(t telemetry.Tier, now time.Time, open telemetry.OpenSpan) {
+// take waits for the next time. Soon: an acknowledgement is wanted at once.
+func (b *box) seal(t telemetry.Tier, now time.Time, open telemetry.OpenSpan, soon bool) {
 	if len(b.tiers[t]) == 0 {
 		b.tiers[t] = []part{{}}
 	}
 	for len(b.tiers[t]) > 0 {
 		p := b.tiers[t][0]
-		if err := b.put(t, p, now, open); err != nil {
+		if err := b.put(t, p, now, open, soon); err != nil {
+			if b.disk == 0 {
+				b.news = append(b.news, event{"disk_fault", "the disk takes nothing: " + err.Error()})
+			}
 			b.disk.tell(b.log, err, "the disk takes nothing; lines wait in RAM", "the disk works again")
 			if p.lines == 0 {
 				b.tiers[t] = b.tiers[t][1:]
 			}
 			return
+		}
+		if b.disk > 0 {
+			b.news = append(b.news, event{"disk_works", fmt.Sprintf("the disk works again after %d faults; what was measured meanwhile waited in RAM", b.disk)})
 		}
 		b.disk.tell(b.log, nil, "", "the disk works again")
 		b.tiers[t] = b.tiers[t][1:]
@@ -87,23 +111,40 @@ func (b *box) seal(t telemetry.Tier, now time.Time, open telemetry.OpenSpan) {
 	b.c.Wake()
 }
 
-func (b *box) put(t telemetry.Tier, p part, now time.Time, open telemetry.OpenSpan) error {
+func (b *box) put(t telemetry.Tier, p part, now time.Time, open telemetry.OpenSpan, soon bool) error {
 	stats := b.c.Queue.Stats()
-	h := telemetry.Header{At: b.next(now), Boot: b.c.Boot, Seq: b.c.Queue.NextSeq(), Open: open,
+	h := telemetry.Header{At: b.next(now), Boot: b.c.Boot, Seq: b.c.Queue.NextSeq(), Open: open, Next: b.c.ReportEvery,
 		SpoolBytes: stats.Bytes, SpoolLines: stats.Lines, WireBytes: b.c.WireBytes(), Clock: b.c.Clock.Status()}
+	if p.estimated {
+		h.Clock = telemetry.ClockEstimated
+	}
+	if t == telemetry.Detail && !soon && h.Clock == telemetry.ClockSynced {
+		h.AckWithin = b.patience(stats.Batches)
+	}
 	text, err := h.Line().Append(nil)
 	if err != nil {
 		return err
 	}
-	if b.sealed, err = b.c.Codec.Seal(b.sealed[:0], append(text, p.text...), telemetry.Zstd); err != nil {
-		return err
-	}
+	b.sealed = b.c.Sealer.Seal(b.sealed[:0], append(text, p.text...))
 	batch := spool.Batch{Seq: h.Seq, Tier: t, Boot: b.c.Boot, Lines: p.lines + 1, Payload: b.sealed}
 	if err := b.c.Queue.Put(batch); err != nil && !errors.Is(err, spool.ErrFull) { // full: dropped and counted there
 		return err
 	}
 	b.lastAt = h.At
 	return nil
+}
+
+// patience is how late the acknowledgement of a detail batch may be. While more batches wait than patience explains, there is
+// none: what waits should leave.
+func (b *box) patience(waiting int64) time.Duration {
+	if b.c.Patience == nil {
+		return 0
+	}
+	p := b.c.Patience()
+	if every := b.c.ReportEvery; every > 0 && waiting > int64(p/every)+2 {
+		return 0
+	}
+	return p
 }
 
 // fault counts how often in a row something went wrong.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smartvillage/nabz/agent/clock"
+	"github.com/smartvillage/nabz/agent/ledger"
 	"github.com/smartvillage/nabz/agent/probe"
 	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/telemetry"
@@ -39,12 +41,20 @@ type Config struct {
 	MarkEvery       conf.Duration `toml:"mark_every"`
 	ResumeWait      conf.Duration `toml:"resume_wait"`
 	LogLevel        string        `toml:"log_level"`
+	Time            TimeConfig    `toml:"time"`
 	Uplink          UplinkConfig  `toml:"uplink"`
 	Probe           ProbeConfig   `toml:"probe"`
 	Sampler         SamplerConfig `toml:"sampler"`
 
 	Version string                // of the program, for the boot event
 	Notify  func(state ...string) // tells the service manager; nil tells nobody
+	Clock   func() clock.Reading  // nil: this machine's
+}
+
+// TimeConfig is whom to ask for the time.
+type TimeConfig struct {
+	Servers []string `toml:"servers"`
+	Trust   bool     `toml:"trust_system"`
 }
 
 // UplinkConfig is how batches travel.
@@ -94,12 +104,17 @@ func Defaults() Config {
 	return Config{
 		Agent: "main", Profile: Standard, Brokers: []string{"mqtt://127.0.0.1:1883"}, SecretFile: "/etc/nabz/secret", DataDir: "/var/lib/nabz-agent",
 		SpoolMaxBytes: 4 << 20, DetailEvery: d(time.Minute), ReportEvery: d(time.Minute), MonthlyMB: 15, MarkEvery: d(time.Minute), ResumeWait: d(2 * time.Minute), LogLevel: "info",
+		Time:   TimeConfig{Servers: []string{"time.cloudflare.com", "time.google.com"}},
 		Uplink: UplinkConfig{Keepalive: d(time.Minute), AckWithin: d(10 * time.Minute), AckTimeout: d(30 * time.Second), MaxBackoff: d(time.Minute), Window: 8, BacklogMaxKbps: 128},
 		Probe: ProbeConfig{Every: d(time.Minute), SampleEvery: d(time.Minute), Method: "auto", Count: 2, Confirm: 8, Timeout: d(2 * time.Second), TCPPort: 53,
 			Anchors: []string{"1.1.1.1", "8.8.8.8", "9.9.9.9"}, DNSName: "example.com", DNSTimeout: d(3 * time.Second), DNSEvery: 5,
 			LossPct: 20, MedianRTT: d(400 * time.Millisecond), WANEvidence: "auto"},
 		Sampler: SamplerConfig{Interfaces: []string{}},
 	}
+}
+
+func (c *ProbeConfig) limits() ledger.Limits {
+	return ledger.Limits{LossPct: c.LossPct, MedianRTT: c.MedianRTT.Std()}
 }
 
 // DefaultsOf is the configuration where only the profile is told. An unknown one is taken for standard; Validate refuses it.
@@ -170,6 +185,11 @@ func (c *Config) Validate(d *conf.Doc) error {
 	v.Within("mark_every", c.MarkEvery, time.Second, time.Hour)
 	v.Within("resume_wait", c.ResumeWait, time.Second, time.Hour)
 	v.OneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	for i, server := range c.Time.Servers {
+		if server == "" || strings.ContainsAny(server, "/ ") {
+			v.Add(fmt.Sprintf("time.servers[%d]", i), "%q is not a host; write a name or an address, such as \"pool.ntp.org\"", server)
+		}
+	}
 	v.Within("uplink.keepalive", c.Uplink.Keepalive, 10*time.Second, time.Hour)
 	v.Within("uplink.ack_timeout", c.Uplink.AckTimeout, time.Second, time.Hour)
 	v.Within("uplink.max_backoff", c.Uplink.MaxBackoff, time.Second, time.Hour)

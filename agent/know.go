@@ -37,7 +37,7 @@ func (a *agent) note(v probe.Verdict) {
 // account adds up the bytes of the month.
 func (a *agent) account(last bool) {
 	var now time.Time
-	if a.known() {
+	if a.clock.Known() {
 		now = a.clock.Now()
 	}
 	total := a.wireBytes()
@@ -80,7 +80,7 @@ func (a *agent) status() Status {
 	if !up.Since.IsZero() {
 		s.Broker.ForS = *ago(up.Since)
 	}
-	if a.known() {
+	if a.clock.Known() {
 		s.Clock = string(a.clock.Status())
 	}
 	return s

@@ -97,7 +97,7 @@ func (e *evidence) last() time.Time {
 // configChanged compares the configuration with that of the run before and keeps it for the next one. The first run has
 // none to compare with.
 func configChanged(c Config) (bool, error) {
-	c.Version, c.Notify = "", nil
+	c.Version, c.Notify, c.Clock = "", nil, nil
 	now := fmt.Sprintf("%08x\n", crc32.ChecksumIEEE(fmt.Appendf(nil, "%+v", c)))
 	file := filepath.Join(c.DataDir, "configuration.crc")
 	before, err := os.ReadFile(file)

@@ -82,11 +82,11 @@ func Prove(ctx context.Context, c Config, log *slog.Logger) (Proof, error) {
 
 // proveAlone seals a test line without a recorder.
 func (a *agent) proveAlone(ctx context.Context) (Proof, error) {
-	b := box{c: RecorderConfig{Boot: a.boot, Clock: a.clock, Queue: a.spool, Codec: a.codec, WireBytes: func() int64 { return 0 }, Wake: a.uplink.Wake, Log: a.log}, log: a.log}
+	b := box{c: RecorderConfig{Boot: a.boot, Clock: a.clock, Queue: a.spool, Sealer: a.sealer, WireBytes: func() int64 { return 0 }, Wake: a.uplink.Wake, Log: a.log}, log: a.log}
 	now := a.clock.Now()
 	b.add(telemetry.NewLine("event", now).Tag("kind", "check").Str("detail", "test line of nabz-agent check"))
 	got := a.proving.expect(a.spool.NextSeq())
-	b.seal(telemetry.Ledger, now, telemetry.OpenSpan{})
+	b.seal(telemetry.Ledger, now, telemetry.OpenSpan{}, true)
 	return a.await(ctx, got, time.Now(), false)
 }
 

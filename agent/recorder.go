@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/agent/ledger"
 	"github.com/smartvillage/nabz/agent/probe"
 	"github.com/smartvillage/nabz/agent/sampler"
@@ -12,30 +13,36 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// maxHeld bounds what waits in RAM for the clock: about ten hours, some hundred bytes each.
-const maxHeld = 2000
-
-// jumpMin is how far the clock must move against elapsed time to be taken for a step.
-const jumpMin = 2 * time.Second
-
 // wallClock is what the recorder needs of the clock.
 type wallClock interface {
 	Now() time.Time
 	Status() telemetry.Clock
+	Mono() time.Duration  // since boot, sleep included
+	Slept() time.Duration // how long the machine has slept
+	Bind()                // from now on times are stamped for good
 }
 
 // RecorderConfig is what a recorder is made of.
 type RecorderConfig struct {
-	Boot      string
-	Clock     wallClock
-	Known     func() bool // whether the clock can be believed; until then lines are held and not stamped
-	Queue     queue
-	Codec     *telemetry.Codec
-	Mark      *spool.Mark   // of the run before; nil when there was none
-	MarkEvery time.Duration // how often the mark is renewed while nothing changes
+	Boot        string
+	Clock       wallClock
+	Known       func() bool // whether the clock can be believed; until then lines are held and not stamped
+	Queue       queue
+	Sealer      *telemetry.Sealer
+	Mark        *spool.Mark          // of the run before; nil when there was none
+	MarkEvery   time.Duration        // how often the mark is renewed while nothing changes
+	ReportEvery time.Duration        // between two batches while nothing changes; 0: each Tick is sealed
+	DetailEvery time.Duration        // between two Ticks; several go in one batch
+	Patience    func() time.Duration // how late an acknowledgement of detail may be, as of now; nil: at once
+	// Path is what the connection to the broker has told of the link since it was last asked: segments sent and lost, round trips. nil:
+	// nothing.
+	Path      func() (sent, lost int, rtts []time.Duration)
+	Limits    ledger.Limits // of a link that is up but degraded, for what Path tells
 	WireBytes func() int64
 	Wake      func() // tells the uplink that there is something new
 	Log       *slog.Logger
+
+	elapsed func() time.Time // time.Now, but for tests
 }
 
 // queue is what the recorder needs of the spool.
@@ -48,7 +55,8 @@ type queue interface {
 
 // Recorder turns what was measured into lines, seals them into batches and puts these into the spool. One goroutine
 // uses it. Until the clock is known, and it is settled what became of the time before this start, everything is held in
-// RAM and nothing is stamped: what is sent can never be changed.
+// RAM and nothing is stamped: what is sent can never be changed. A short history of that time is kept in the mark, for the next run
+// should this one end before.
 type Recorder struct {
 	c      RecorderConfig
 	log    *slog.Logger
@@ -56,26 +64,50 @@ type Recorder struct {
 	hours  ledger.Hours
 	box    box
 	links  map[string]*probe.Sample
+	path   path
 
 	start    time.Time // of this agent
 	released bool
 	settled  bool                 // the collector has told what it knows, or will not
 	last     *telemetry.LastBatch // what it told
 	held     []input
-	lost     int // inputs that were dropped from held
+	lost     int           // inputs that were dropped from held
+	before   ledger.Memory // what the mark held of the runs before
+	life     ledger.Life   // this run, as long as it does not know the time
+	kept     time.Time     // when the life was last kept
 
-	begun      bool      // a first verdict has come
-	good       time.Time // the last proof of a working link before the suspicion
-	suspicious bool      // a round has failed and none confirmed it yet: nothing is sealed now
-	due        bool      // seal both tiers
-	urgent     bool      // seal what tells the change of state
+	begun      bool            // a first verdict has come
+	told       telemetry.State // what the prober last said
+	good       time.Time       // the last proof of a working link before the suspicion
+	suspicious bool            // a round has failed and none confirmed it yet: nothing is sealed now
+	due        bool            // seal both tiers
+	urgent     bool            // seal what tells the change of state
+	ticked     time.Time       // when the last Tick was, by elapsed time
+	sealed     time.Time       // when detail was last sealed
+	came       time.Time       // when the last input came
 
 	wall, mono time.Time // the same moment, by the clock and by elapsed time
+	slept      time.Duration
+	naps       []nap
 	marked     time.Time // when the mark was set last
 	unmarked   fault     // of the mark
 	eventAt    map[string]int64
-	told       spool.Stats // losses that an event has told already
-	toldAt     time.Time
+	losses     spool.Stats // losses that an event has told already
+	lossesAt   time.Time
+}
+
+// Tick is one set of what was sampled since the one before.
+type Tick struct {
+	Traffic      []sampler.Traffic
+	Host         sampler.State
+	More         []Liner // power, clients and whatever else has a line
+	Clients      int     // clients seen at once, for the hour's highest
+	ClientsKnown bool
+}
+
+// Liner makes its line; nil when there is nothing to tell.
+type Liner interface {
+	Line(at time.Time) *telemetry.Line
 }
 
 // input is one thing that happened, by elapsed time.
@@ -84,42 +116,68 @@ type input struct {
 	verdict *probe.Verdict
 	tick    *tick
 	event   *event
+	lines   func(time.Time) []*telemetry.Line
 }
 
+// tick is a Tick with what the path told meanwhile.
 type tick struct {
-	traffic []sampler.Traffic
-	host    sampler.State
+	Tick
+	path ledger.Quality
+	from time.Time
 }
 
 type event struct{ kind, detail string }
 
 // NewRecorder begins a run. Time before it is told by Release.
 func NewRecorder(c RecorderConfig) *Recorder {
-	r := &Recorder{c: c, log: c.Log, start: time.Now(), links: map[string]*probe.Sample{}, eventAt: map[string]int64{}}
-	r.box = box{c: c, log: c.Log}
-	if c.Mark != nil {
-		r.box.lastAt = c.Mark.At
+	if c.elapsed == nil {
+		c.elapsed = time.Now
 	}
+	r := &Recorder{c: c, log: c.Log, start: c.elapsed(), links: map[string]*probe.Sample{}, eventAt: map[string]int64{}}
+	r.mono, r.ticked, r.came, r.slept = r.start, r.start, r.start, c.Clock.Slept()
+	r.life = ledger.Life{Boot: c.Boot, From: c.Clock.Mono()}
+	r.box = box{c: c, log: c.Log}
+	r.recall()
 	return r
 }
 
 // Hello seals a batch without lines, so that the collector tells what it knows of the time before.
 func (r *Recorder) Hello() {
-	r.look()
-	r.box.seal(telemetry.Detail, r.wall, telemetry.OpenSpan{})
+	at := r.c.Clock.Now()
+	if !r.c.Known() { // behind all that was sent, and never in the future, however wrong the system's clock is
+		at = clock.Floor()
+		if m := r.c.Mark; m != nil {
+			at = m.At
+		}
+		at = at.Add(r.c.Clock.Mono())
+	}
+	r.box.seal(telemetry.Detail, at, telemetry.OpenSpan{}, true)
 }
 
 // Verdict takes the result of a round of probes.
 func (r *Recorder) Verdict(v probe.Verdict) { r.take(input{at: v.Until, verdict: &v}) }
 
-// Tick takes what was sampled since the last Tick, and seals it.
-func (r *Recorder) Tick(t []sampler.Traffic, h sampler.State) {
-	r.take(input{at: time.Now(), tick: &tick{t, h}})
+// Tick takes what was sampled since the last Tick. It is sealed once ReportEvery has passed since the last batch.
+func (r *Recorder) Tick(t Tick) { r.take(r.tickOf(t)) }
+
+func (r *Recorder) tickOf(t Tick) input {
+	in := input{at: r.c.elapsed(), tick: &tick{Tick: t, from: r.ticked}}
+	if r.c.Path != nil {
+		in.tick.path = quality(r.c.Path())
+	}
+	r.ticked = in.at
+	return in
 }
 
 // Event notes something that a person may want to know later. It is sent with the next ledger batch.
 func (r *Recorder) Event(kind, detail string) {
-	r.take(input{at: time.Now(), event: &event{kind, detail}})
+	r.take(input{at: r.c.elapsed(), event: &event{kind, detail}})
+}
+
+// Lines takes lines of another room, such as hour_service or speedtest. make gets the wall time of at, which has its reading of elapsed
+// time, once that is known; what it returns goes with the next batch of its tier, a ledger line at the next mark.
+func (r *Recorder) Lines(at time.Time, make func(at time.Time) []*telemetry.Line) {
+	r.take(input{at: at, lines: make})
 }
 
 // Acked hears an acknowledgement. The first one of this boot says what the collector knows of the time before.
@@ -137,27 +195,32 @@ func (r *Recorder) Settle() {
 	r.seal()
 }
 
-// Close takes what was sampled since the last Tick, seals all there is and notes that the agent stopped in good order.
-func (r *Recorder) Close(t []sampler.Traffic, h sampler.State) {
+// Close takes what was sampled since the last Tick, seals all there is and notes that the agent stopped in good order. When the time
+// was never known, that is kept in the mark for the next run to tell.
+func (r *Recorder) Close(t Tick) {
 	r.settled = true
+	in := r.tickOf(t)
 	if !r.c.Known() {
-		r.log.Warn("the clock was never known; what was measured cannot be told", "held", len(r.held))
+		r.log.Warn("the clock was never known; the next run will tell what the states were, the rest is lost", "held", len(r.held))
+		r.life.Clean = true
+		r.keep()
 		return
 	}
 	r.release()
 	r.look()
-	r.toldAt = time.Time{} // what was lost since it was told last is not known to the next run
-	r.tick(r.wall, tick{t, h})
+	r.lossesAt = time.Time{} // what was lost since it was told last is not known to the next run
+	r.apply(in)
 	end := r.wall
 	if r.suspicious {
 		end = r.at(r.good) // what came after will stay unknown
 	}
 	r.spans(r.ledger.Close(end, 0))
 	r.lines(r.hours.Close(r.wall))
+	gone := telemetry.OpenSpan{State: telemetry.StateOff, Cause: telemetry.CauseShutdown} // so that the collector's word tells it from a power cut
 	if r.mark(true) {
-		r.box.seal(telemetry.Ledger, r.wall, telemetry.OpenSpan{})
+		r.box.seal(telemetry.Ledger, r.wall, gone, true)
 	}
-	r.box.seal(telemetry.Detail, r.wall, telemetry.OpenSpan{})
+	r.box.seal(telemetry.Detail, r.wall, gone, true)
 }
 
 func (r *Recorder) take(in input) {
@@ -168,65 +231,8 @@ func (r *Recorder) take(in input) {
 	r.look()
 	r.apply(in)
 	r.seal()
+	r.came = r.mono
 }
-
-// hold keeps what happened in RAM. Of the quick rounds of an outage that all say the same, the last is enough.
-func (r *Recorder) hold(in input) {
-	if n := len(r.held); n > 0 && in.quick() && r.held[n-1].quick() {
-		if last, v := r.held[n-1].verdict, in.verdict; v.State == last.State && v.Cause == last.Cause {
-			last.Until = v.Until
-			return
-		}
-	}
-	if len(r.held) == maxHeld {
-		r.held = append(r.held[:0], r.held[1:]...)
-		r.lost++
-	}
-	r.held = append(r.held, in)
-}
-
-// quick tells a verdict that says nothing but the state.
-func (in input) quick() bool {
-	v := in.verdict
-	return v != nil && !v.Pending && v.Gateway.Sent+v.Internet.Sent+v.DNS.Sent == 0
-}
-
-// release begins to stamp, once it can, with the time before this start and then all that was held.
-func (r *Recorder) release() bool {
-	if r.released || !r.settled || !r.c.Known() {
-		return r.released
-	}
-	r.released = true
-	r.look()
-	start := r.at(r.start)
-	back := ledger.Return{Batch: r.last, Boot: r.c.Boot, Start: start, Slack: r.c.MarkEvery}
-	if m := r.c.Mark; m != nil {
-		back.Mark = &ledger.Last{At: m.At, Open: m.Open, Boot: m.Boot, Clean: m.Clean}
-	}
-	r.spans(r.ledger.Resume(back))
-	r.hours.Begin(start)
-	if r.lost > 0 {
-		r.apply(input{at: time.Now(), event: &event{"spool_overflow", fmt.Sprintf("%d measurements dropped while the clock was not known", r.lost)}})
-	}
-	for _, in := range r.held {
-		r.apply(in)
-	}
-	r.held, r.due = nil, true
-	return true
-}
-
-// look reads the clock, and moves what is open when it was stepped forward. It never runs backwards.
-func (r *Recorder) look() {
-	wall, mono := r.c.Clock.Now(), time.Now()
-	if expected := r.wall.Add(mono.Sub(r.mono)); !r.mono.IsZero() && wall.Sub(expected) > jumpMin {
-		r.ledger.Step(wall.Sub(expected))
-		r.lines(r.hours.Step(expected, wall))
-	}
-	r.wall, r.mono = wall, mono
-}
-
-// at is the wall time of a moment of elapsed time.
-func (r *Recorder) at(t time.Time) time.Time { return r.wall.Add(t.Sub(r.mono)) }
 
 func (r *Recorder) apply(in input) {
 	switch {
@@ -236,6 +242,8 @@ func (r *Recorder) apply(in input) {
 		r.tick(r.at(in.at), *in.tick)
 	case in.event != nil:
 		r.event(r.at(in.at), *in.event)
+	case in.lines != nil:
+		r.lines(in.lines(r.at(in.at)))
 	}
 }
 
@@ -257,6 +265,8 @@ func (r *Recorder) verdict(v probe.Verdict) {
 		r.good = v.Until
 		return
 	}
+	r.told = v.State
+	v.State = r.path.overrule(v.State)
 	state, cause := r.ledger.State()
 	if state == "" && !r.begun && r.lost == 0 { // the first verdict speaks for the moments before it too, unless others were lost
 		v.Err += v.At.Sub(r.start)
@@ -273,7 +283,12 @@ func (r *Recorder) verdict(v probe.Verdict) {
 
 func (r *Recorder) tick(at time.Time, t tick) {
 	r.flushLinks(at)
-	for _, x := range t.traffic {
+	if q := t.path; q.Sent > 0 {
+		r.box.add(probe.Sample{Quality: q}.Line("collector", at))
+		r.hours.Probed(at, q)
+	}
+	r.judgePath(t)
+	for _, x := range t.Traffic {
 		r.box.add(x.Line(at))
 		if x.WAN {
 			r.hours.Traffic(r.at(x.From), r.at(x.To), x.RxBytes, x.TxBytes)
@@ -282,12 +297,37 @@ func (r *Recorder) tick(at time.Time, t tick) {
 			}
 		}
 	}
-	if l := t.host.Line(at); l != nil {
-		r.box.add(l)
+	for _, m := range append([]Liner{t.Host}, t.More...) {
+		if l := m.Line(at); l != nil {
+			r.box.add(l)
+		}
+	}
+	if t.ClientsKnown {
+		r.hours.Clients(at, t.Clients)
 	}
 	r.tellLosses(at)
 	r.lines(r.hours.Cover(at))
-	r.due = true
+	r.due = r.due || r.mono.Sub(r.sealed) >= r.c.ReportEvery-r.c.DetailEvery/2
+}
+
+// judgePath takes what traffic of our own has told of the link into account, while the prober says that it is up.
+func (r *Recorder) judgePath(t tick) {
+	state, _ := r.ledger.State()
+	slow, judged := r.path.judge(t.path, t.from, r.c.Limits)
+	if !judged || r.suspicious || state != telemetry.StateUp && state != telemetry.StateDegraded {
+		return
+	}
+	next := r.told
+	if slow {
+		next = telemetry.StateDegraded
+	}
+	if next == state || next != telemetry.StateUp && next != telemetry.StateDegraded {
+		return
+	}
+	since, err := r.at(r.path.from), r.mono.Sub(r.path.from)
+	r.spans(r.ledger.Observe(since, next, telemetry.CauseNone, err))
+	r.urgent = true
+	r.log.Info("the connection to the broker tells of another quality", "state", string(next), "was", string(state), "since", since, "uncertain_by", err.String())
 }
 
 func (r *Recorder) flushLinks(at time.Time) {
@@ -308,19 +348,22 @@ func (r *Recorder) event(at time.Time, e event) {
 
 // tellLosses tells what the spool has dropped or found damaged, at once and then once an hour while it goes on.
 func (r *Recorder) tellLosses(at time.Time) {
+	for _, e := range r.box.takeNews() {
+		r.event(at, e)
+	}
 	s := r.c.Queue.Stats()
-	if !r.toldAt.IsZero() && at.Sub(r.toldAt) < time.Hour {
+	if !r.lossesAt.IsZero() && at.Sub(r.lossesAt) < time.Hour {
 		return
 	}
-	if n := s.DroppedBatches - r.told.DroppedBatches; n > 0 {
-		r.event(at, event{"spool_overflow", fmt.Sprintf("%d batches with %d lines dropped because the spool was full", n, s.DroppedLines-r.told.DroppedLines)})
-		r.toldAt = at
+	if n := s.DroppedBatches - r.losses.DroppedBatches; n > 0 {
+		r.event(at, event{"spool_overflow", fmt.Sprintf("%d batches with %d lines dropped because the spool was full", n, s.DroppedLines-r.losses.DroppedLines)})
+		r.lossesAt = at
 	}
-	if c, t := s.CorruptRecords-r.told.CorruptRecords, s.TornBytes-r.told.TornBytes; c > 0 || t > 0 {
+	if c, t := s.CorruptRecords-r.losses.CorruptRecords, s.TornBytes-r.losses.TornBytes; c > 0 || t > 0 {
 		r.event(at, event{"spool_corrupt", fmt.Sprintf("%d damaged records skipped, %d torn bytes cut off", c, t)})
-		r.toldAt = at
+		r.lossesAt = at
 	}
-	r.told = s
+	r.losses = s
 }
 
 func (r *Recorder) spans(spans []telemetry.Span) {
@@ -333,45 +376,4 @@ func (r *Recorder) lines(lines []*telemetry.Line) {
 	for _, l := range lines {
 		r.box.add(l)
 	}
-}
-
-// seal puts into the spool what is due. While a suspicion is open it waits, for seconds: a header must not tell a span as lasting
-// that may have ended.
-func (r *Recorder) seal() {
-	every := r.c.MarkEvery
-	if r.due {
-		every -= every / 10 // a tick that comes a moment early must not double the time between two marks
-	}
-	stale := r.wall.Sub(r.marked) >= every
-	if !r.released || r.suspicious || !r.due && !r.urgent && !stale {
-		return
-	}
-	r.spans(r.ledger.Advance(r.wall))
-	ledgerToo := r.box.waiting(telemetry.Ledger)
-	if ledgerToo || r.urgent || stale {
-		ledgerToo = r.mark(false) && ledgerToo
-	}
-	if ledgerToo {
-		r.box.seal(telemetry.Ledger, r.wall, r.open())
-	}
-	if r.due || r.urgent && !ledgerToo {
-		r.box.seal(telemetry.Detail, r.wall, r.open())
-	}
-	r.due, r.urgent = false, false
-}
-
-func (r *Recorder) open() telemetry.OpenSpan { return r.ledger.Open(r.wall) }
-
-// mark notes on disk how far the ledger has come. It comes before the batch that holds the spans closed so far: a power cut between
-// the two leaves their time unknown, the other way round would tell it twice. So where it cannot be written (false), no ledger batch
-// may go: the next start would close the span of the mark before once more, with another length.
-func (r *Recorder) mark(clean bool) bool {
-	at := r.box.next(r.wall)
-	if clean { // later than the last headers, or the collector's word on these would be taken for news
-		at = at.Add(time.Duration(len(r.box.tiers[telemetry.Ledger])+len(r.box.tiers[telemetry.Detail])+2) * time.Millisecond)
-	}
-	err := r.c.Queue.SetMark(spool.Mark{Boot: r.c.Boot, At: at, Clock: r.c.Clock.Status(), Open: r.ledger.Open(at), Clean: clean})
-	r.unmarked.tell(r.log, err, "the disk does not take the mark of the moment last known alive; spans and hours wait in RAM", "the mark is on disk again")
-	r.marked = r.wall
-	return err == nil
 }

@@ -23,7 +23,15 @@ import (
 type fakeClock struct {
 	offset time.Duration
 	known  bool
+	slept  time.Duration
+	bound  bool
 }
+
+func (c *fakeClock) Mono() time.Duration {
+	return time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) + 34*time.Second + c.slept
+}
+func (c *fakeClock) Slept() time.Duration { return c.slept }
+func (c *fakeClock) Bind()                { c.bound = true }
 
 func (c *fakeClock) Now() time.Time { return time.Now().Add(c.offset).UTC() }
 func (c *fakeClock) Status() telemetry.Clock {
@@ -68,6 +76,7 @@ type rig struct {
 	q     *fakeQueue
 	clock *fakeClock
 	codec *telemetry.Codec
+	path  ledger.Quality
 	seen  int
 }
 
@@ -77,9 +86,14 @@ func newRig(t *testing.T, mark *spool.Mark) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(codec.Close)
+	sealer, err := telemetry.NewSealer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sealer.Close)
 	// The bubble's time begins in 2000; the agent's is the autumn of 2026, at 12:00:00 UTC.
 	g := &rig{q: &fakeQueue{}, clock: &fakeClock{offset: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Sub(time.Now()), known: true}, codec: codec}
-	g.Recorder = NewRecorder(RecorderConfig{Boot: boot, Clock: g.clock, Known: func() bool { return g.clock.known }, Queue: g.q, Codec: codec, Mark: mark,
+	g.Recorder = NewRecorder(RecorderConfig{Boot: boot, Clock: g.clock, Known: func() bool { return g.clock.known }, Queue: g.q, Sealer: sealer, Mark: mark,
 		MarkEvery: time.Minute, WireBytes: func() int64 { return 7 }, Wake: func() {}, Log: slog.New(slog.DiscardHandler)})
 	return g
 }
@@ -140,7 +154,7 @@ func TestAChangeOfStateIsSealedAtOnceWithTheMarkBeforeIt(t *testing.T) {
 		time.Sleep(90 * time.Second)
 		g.q.order = nil
 		g.Verdict(probe.Verdict{State: telemetry.StateUp, At: time.Now(), Until: time.Now(), Pending: true})
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		if len(g.q.order) != 0 {
 			t.Errorf("sealed %v while an outage was suspected", g.q.order)
 		}
@@ -171,16 +185,16 @@ func TestTheMinuteIsToldInItsTiers(t *testing.T) {
 		h := nothing()
 		h.Load1 = 0.5
 		g.Event("boot", "hello")
-		g.Tick([]sampler.Traffic{{Interface: "wan", WAN: true, From: from, To: time.Now(), RxBytes: 1000, TxBytes: 10, RxPeak: 800, TxPeak: 8, PeakKnown: true}, {Interface: "lan", From: from, To: time.Now()}}, h)
+		g.Tick(Tick{Traffic: []sampler.Traffic{{Interface: "wan", WAN: true, From: from, To: time.Now(), RxBytes: 1000, TxBytes: 10, RxPeak: 800, TxPeak: 8, PeakKnown: true}, {Interface: "lan", From: from, To: time.Now()}}, Host: h})
 		lacks(t, g.news(t), "link,target=internet sent=4i,lost=2i,rtt_min_ms=30,rtt_avg_ms=30,rtt_max_ms=30,jitter_ms=0 1795435260000\n",
 			"link,target=gateway sent=2i,lost=1i", "traffic,iface=wan rx_bytes=1000i,tx_bytes=10i,rx_peak_bps=800i,tx_peak_bps=8i,errs=0i,drops=0i 1795435260000\n",
 			"traffic,iface=lan rx_bytes=0i,tx_bytes=0i,errs=0i,drops=0i", "host load1=0.5 1795435260000\n", `event,kind=boot detail="hello" 1795435260000`)
 		time.Sleep(time.Hour)
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		lacks(t, g.news(t), "hour ms=3600000i,rtt_le_25=0i,rtt_le_50=2i,rtt_le_100=2i,rtt_le_150=2i,rtt_le_300=2i,rtt_le_600=2i,rtt_le_1200=2i,rtt_le_inf=2i,sent=4i,lost=2i,rx_bytes=1000i,tx_bytes=10i,rx_peak_bps=800i,tx_peak_bps=8i 1795435200000\n",
 			"span,state=up ms=3600000i,err_ms=0i 1795435200000\n")
 		time.Sleep(time.Minute)
-		g.Close(nil, nothing())
+		g.Close(Tick{Host: nothing()})
 		lacks(t, g.news(t), "span,state=up ms=120000i,err_ms=0i 1795438800000\n", "hour ms=120000i 1795438800000\n")
 		last := g.q.marks[len(g.q.marks)-1]
 		if !last.Clean || last.Open.State != "" || !last.At.After(g.box.lastAt) {
@@ -200,7 +214,7 @@ func TestNothingIsStampedUntilTheClockIsKnown(t *testing.T) {
 		up(g)
 		for range 3 {
 			time.Sleep(time.Minute)
-			g.Tick([]sampler.Traffic{{Interface: "wan", From: time.Now().Add(-time.Minute), To: time.Now(), RxBytes: 5}}, nothing())
+			g.Tick(Tick{Traffic: []sampler.Traffic{{Interface: "wan", From: time.Now().Add(-time.Minute), To: time.Now(), RxBytes: 5}}, Host: nothing()})
 		}
 		if n := len(g.q.batches); n != 1 {
 			t.Fatalf("%d batches were sealed, want the hello alone", n)
@@ -209,7 +223,7 @@ func TestNothingIsStampedUntilTheClockIsKnown(t *testing.T) {
 		time.Sleep(time.Second)
 		up(g)
 		lacks(t, g.news(t), "traffic,iface=wan rx_bytes=5i,tx_bytes=0i,errs=0i,drops=0i 1795435260000\n", "1795435320000\n", "1795435380000\n")
-		g.Close(nil, nothing())
+		g.Close(Tick{Host: nothing()})
 		lacks(t, g.news(t), "span,state=up ms=181000i,err_ms=0i 1795435200000\n")
 	})
 }
@@ -220,10 +234,10 @@ func TestWhatWaitsForTheClockIsBounded(t *testing.T) {
 		g.clock.known = false
 		g.Settle()
 		for range maxHeld + 5 {
-			g.Tick(nil, nothing())
+			g.Tick(Tick{Host: nothing()})
 		}
 		g.clock.known = true
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		lacks(t, g.news(t), `event,kind=spool_overflow detail="5 measurements dropped while the clock was not known"`)
 	})
 }
@@ -238,12 +252,12 @@ func TestAnOutageOfTenHoursWithoutAClockIsToldWhole(t *testing.T) {
 			v := probe.Verdict{State: telemetry.StateDown, Cause: telemetry.CauseLocal, At: time.Now(), Until: time.Now()}
 			if i%12 == 11 {
 				v.Gateway.Sent, v.Gateway.Lost = 2, 2
-				g.Tick(nil, nothing())
+				g.Tick(Tick{Host: nothing()})
 			}
 			g.Verdict(v)
 		}
 		g.clock.known = true
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		got := g.news(t)
 		if n := strings.Count(got, "span,cause=local,state=down ms=3600000i"); n != 10 {
 			t.Errorf("%d hours of ten are told", n)
@@ -262,12 +276,12 @@ func TestWhatWasDroppedWhileTheClockWasNotKnownStaysUnknown(t *testing.T) {
 		up(g)
 		for range maxHeld {
 			time.Sleep(time.Second)
-			g.Tick(nil, nothing())
+			g.Tick(Tick{Host: nothing()})
 		}
 		g.Verdict(probe.Verdict{State: telemetry.StateDown, Cause: telemetry.CauseLocal, At: time.Now(), Until: time.Now()})
 		time.Sleep(time.Minute)
 		g.clock.known = true
-		g.Close(nil, nothing())
+		g.Close(Tick{Host: nothing()})
 		got := g.news(t)
 		lacks(t, got, "span,cause=local,state=down ms=60000i,err_ms=0i 1795437200000\n")
 		if n := strings.Count(got, "span,"); n != 1 {
@@ -282,12 +296,12 @@ func TestAStepForwardLeavesAGapAndDoublesNothing(t *testing.T) {
 		g.Settle()
 		up(g)
 		time.Sleep(10 * time.Minute)
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		g.clock.offset += 2 * time.Hour
 		time.Sleep(time.Minute)
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		time.Sleep(time.Minute)
-		g.Close(nil, nothing())
+		g.Close(Tick{Host: nothing()})
 		got := g.news(t)
 		lacks(t, got, "span,state=up ms=720000i,err_ms=0i 1795442400000\n", "hour ms=660000i 1795435200000\n", "hour ms=60000i 1795443060000\n")
 		if n := strings.Count(got, "span,"); n != 1 {
@@ -325,7 +339,7 @@ func TestTheTimeBeforeTheStartIsToldOnceTheCollectorHasSpoken(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				up(g)
-				g.Tick(nil, nothing())
+				g.Tick(Tick{Host: nothing()})
 				if got := g.news(t); got != "" {
 					t.Errorf("told before the collector has spoken: %s", got)
 				}
@@ -351,24 +365,24 @@ func TestLossesOfTheSpoolAreTold(t *testing.T) {
 		g := newRig(t, nil)
 		g.Settle()
 		g.q.stats = spool.Stats{CorruptRecords: 1, TornBytes: 12}
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		lacks(t, g.news(t), `event,kind=spool_corrupt detail="1 damaged records skipped, 12 torn bytes cut off"`)
 		for range 30 {
 			g.q.stats.DroppedBatches++
 			g.q.stats.DroppedLines += 8
 			time.Sleep(time.Minute)
-			g.Tick(nil, nothing())
+			g.Tick(Tick{Host: nothing()})
 		}
 		if got := g.news(t); strings.Contains(got, "event") {
 			t.Errorf("told again within the hour:\n%s", got)
 		}
 		time.Sleep(time.Hour)
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		lacks(t, g.news(t), `event,kind=spool_overflow detail="30 batches with 240 lines dropped because the spool was full"`)
 		g.q.stats.DroppedBatches++
 		g.q.stats.DroppedLines += 8
 		time.Sleep(time.Minute)
-		g.Close(nil, nothing())
+		g.Close(Tick{Host: nothing()})
 		lacks(t, g.news(t), `event,kind=spool_overflow detail="1 batches with 8 lines dropped because the spool was full"`)
 	})
 }
@@ -378,10 +392,10 @@ func TestWhatAFullSpoolHasDroppedIsNotOfferedAgain(t *testing.T) {
 		g := newRig(t, nil)
 		g.Settle()
 		g.q.full = fmt.Errorf("put batch 1: %w", spool.ErrFull)
-		g.Tick([]sampler.Traffic{{Interface: "wan", From: time.Now(), To: time.Now(), RxBytes: 5}}, nothing())
+		g.Tick(Tick{Traffic: []sampler.Traffic{{Interface: "wan", From: time.Now(), To: time.Now(), RxBytes: 5}}, Host: nothing()})
 		g.q.full = nil
 		time.Sleep(time.Minute)
-		g.Tick([]sampler.Traffic{{Interface: "wan", From: time.Now(), To: time.Now(), RxBytes: 7}}, nothing())
+		g.Tick(Tick{Traffic: []sampler.Traffic{{Interface: "wan", From: time.Now(), To: time.Now(), RxBytes: 7}}, Host: nothing()})
 		if got := g.news(t); strings.Contains(got, "rx_bytes=5i") || !strings.Contains(got, "rx_bytes=7i") {
 			t.Errorf("got\n%s", got)
 		}
@@ -396,11 +410,11 @@ func TestADiskThatTakesNothingCostsNoLine(t *testing.T) {
 		g.q.full = errors.New("no space left on device")
 		for range 3 {
 			time.Sleep(time.Minute)
-			g.Tick([]sampler.Traffic{{Interface: "wan", From: time.Now(), To: time.Now(), RxBytes: 5}}, nothing())
+			g.Tick(Tick{Traffic: []sampler.Traffic{{Interface: "wan", From: time.Now(), To: time.Now(), RxBytes: 5}}, Host: nothing()})
 		}
 		g.q.full = nil
 		time.Sleep(time.Minute)
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		if got := g.news(t); strings.Count(got, "traffic") != 3 {
 			t.Errorf("got\n%s", got)
 		}
@@ -413,7 +427,7 @@ func TestWithoutAMarkNoSpanIsSentSoThatNoneIsToldTwice(t *testing.T) {
 		g.Settle()
 		up(g)
 		time.Sleep(time.Minute)
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		g.news(t)
 		g.q.unmark = errors.New("no space left on device") // for a new file; a batch still fits in the old one
 		time.Sleep(time.Minute)
@@ -431,13 +445,13 @@ func TestWithoutAMarkNoSpanIsSentSoThatNoneIsToldTwice(t *testing.T) {
 		next.Settle()
 		lacks(t, next.news(t), "span,state=up ms=60000i,err_ms=60000i 1795435200000\n")
 
-		g.Close(nil, nothing())
+		g.Close(Tick{Host: nothing()})
 		if got := g.news(t); strings.Contains(got, "span") {
 			t.Errorf("sent at the end without a mark:\n%s", got)
 		}
 		g.q.unmark = nil
 		time.Sleep(time.Minute)
-		g.Tick(nil, nothing())
+		g.Tick(Tick{Host: nothing()})
 		lacks(t, g.news(t), "span,state=up ms=120000i,err_ms=0i 1795435200000\n")
 	})
 }
@@ -462,7 +476,7 @@ func TestTheMarkIsRenewedAsOftenAsConfigured(t *testing.T) {
 					up(g)
 					if time.Since(ticked) >= tt.report {
 						ticked = time.Now()
-						g.Tick(nil, nothing())
+						g.Tick(Tick{Host: nothing()})
 					}
 					if gap := time.Since(last); gap > time.Minute {
 						t.Fatalf("%v without a mark at %v", gap, g.wall)

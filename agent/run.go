@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/smartvillage/nabz/agent/clock"
-	"github.com/smartvillage/nabz/agent/ledger"
 	"github.com/smartvillage/nabz/agent/probe"
 	"github.com/smartvillage/nabz/agent/sampler"
 	"github.com/smartvillage/nabz/agent/spool"
@@ -67,6 +66,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 		})
 	})
 	g.Go(func() error { return a.record(gctx) })
+	g.Go(func() error { return a.clock.Keep(gctx, c.Time.Servers, log) })
 	g.Go(func() error {
 		select {
 		case err := <-uplinkDone:
@@ -93,7 +93,7 @@ type agent struct {
 	log      *slog.Logger
 	boot     string
 	spool    *spool.Spool
-	codec    *telemetry.Codec
+	sealer   *telemetry.Sealer
 	clock    *clock.Clock
 	uplink   *uplink.Uplink
 	prober   *probe.Prober
@@ -101,9 +101,7 @@ type agent struct {
 	evidence evidence
 	wan      bool // a WAN counter that moves is evidence
 	method   string
-	changed  bool        // the configuration, since the run before
-	before   time.Time   // last moment known alive in the run before; zero: none
-	heard    atomic.Bool // the collector has told the time
+	changed  bool // the configuration, since the run before
 	verdicts chan probe.Verdict
 	first    chan telemetry.Ack // the first acknowledgement of this boot
 	settled  bool               // it has come; used by the uplink's goroutine alone
@@ -142,16 +140,25 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 		return nil, err
 	}
 	a.method = method
-	if a.codec, err = telemetry.NewCodec(); err != nil {
+	if a.sealer, err = telemetry.NewSealer(); err != nil {
 		return nil, err
 	}
 	if a.spool, err = openSpool(c, a.fresh, log); err != nil {
-		a.codec.Close()
+		a.sealer.Close()
 		return nil, err
 	}
 	mark, marked := a.spool.Mark()
-	a.before = mark.At
-	a.clock = clock.New(clock.SystemReading, mark.At)
+	read := c.Clock
+	if read == nil {
+		read = clock.SystemReading
+	}
+	a.clock = clock.New(read, mark.At)
+	if marked && mark.Boot == a.boot && mark.Clock == telemetry.ClockSynced {
+		a.clock.Continue(mark.At, mark.Mono)
+	}
+	if c.Time.Trust {
+		a.clock.Believe()
+	}
 	a.usage = openUsage(c.DataDir, c.MonthlyMB)
 	a.wan = c.Probe.wanProves()
 	if a.changed, err = configChanged(c); err != nil {
@@ -166,11 +173,13 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	a.prober = probe.New(probe.Config{
 		Every: c.Probe.Every.Std(), SampleEvery: c.Probe.SampleEvery.Std(), Count: c.Probe.Count, Confirm: c.Probe.Confirm,
 		Anchors: targets, DNSName: c.Probe.DNSName, DNSTimeout: c.Probe.DNSTimeout.Std(), DNSEvery: c.Probe.DNSEvery,
-		Limits: ledger.Limits{LossPct: c.Probe.LossPct, MedianRTT: c.Probe.MedianRTT.Std()},
+		Limits: c.Probe.limits(),
 		Route:  c.Probe.Way, Evidence: a.proof, Log: log,
 	}, network)
-	rc := RecorderConfig{Boot: a.boot, Clock: a.clock, Known: a.known, Queue: a.spool, Codec: a.codec, MarkEvery: c.MarkEvery.Std(),
-		WireBytes: func() int64 { return a.uplink.Stats().WireBytes }, Wake: a.uplink.Wake, Log: log}
+	rc := RecorderConfig{Boot: a.boot, Clock: a.clock, Known: a.clock.Known, Queue: a.spool, Sealer: a.sealer,
+		ReportEvery: c.ReportEvery.Std(), DetailEvery: c.DetailEvery.Std(), MarkEvery: c.MarkEvery.Std(),
+		Patience: func() time.Duration { return c.Uplink.AckWithin.Std() }, Path: a.uplink.TakeQuality, Limits: c.Probe.limits(),
+		WireBytes: a.wireBytes, Wake: a.uplink.Wake, Log: log}
 	if marked {
 		rc.Mark = &mark
 	}
@@ -189,7 +198,7 @@ func openSpool(c Config, fresh func() uint64, log *slog.Logger) (*spool.Spool, e
 
 func (a *agent) close() error {
 	err := a.spool.Close()
-	a.codec.Close()
+	a.sealer.Close()
 	return err
 }
 
@@ -201,7 +210,7 @@ func (a *agent) notify(state ...string) {
 
 // fresh is a number above those of runs that this folder does not tell of; 0 while the time is not known.
 func (a *agent) fresh() uint64 {
-	if a.clock != nil && a.known() {
+	if a.clock != nil && a.clock.Known() {
 		return spool.Seed(a.clock.Now())
 	}
 	if wall := clock.SystemReading().Wall; !wall.Before(clock.Floor()) {
@@ -227,20 +236,10 @@ func (a *agent) inDoubt() {
 	}
 }
 
-// known tells whether the time can be believed: the collector has told it, or the system's clock is set. One that is behind the
-// last moment this machine was alive is not: without a battery it begins at the firmware's date or that of some file, not in 1970.
-func (a *agent) known() bool {
-	wall := clock.SystemReading().Wall
-	return a.heard.Load() || !wall.Before(clock.Floor()) && !wall.Before(a.before)
-}
-
 // acked is called by the uplink for each batch that the collector has taken.
 func (a *agent) acked(k telemetry.Ack, _ int) {
 	s := a.uplink.Stats()
 	a.clock.Acked(k.Now, s.Rtt)
-	if !k.Now.Before(clock.Floor()) {
-		a.heard.Store(true)
-	}
 	a.proving.heard(k)
 	if k.Boot == a.boot && !a.settled {
 		a.settled = true
@@ -265,9 +264,9 @@ func (a *agent) record(ctx context.Context) error {
 		"asks_by", a.method, "wan_counter_is_evidence", a.wan, "waiting_batches", a.spool.Stats().Batches)
 	a.notify(notifyReady)
 
-	read, report := time.NewTicker(min(readEvery, a.c.ReportEvery.Std())), time.NewTicker(a.c.ReportEvery.Std())
+	read, detail := time.NewTicker(min(readEvery, a.c.DetailEvery.Std())), time.NewTicker(a.c.DetailEvery.Std())
 	defer read.Stop()
-	defer report.Stop()
+	defer detail.Stop()
 	enough := time.NewTimer(a.c.ResumeWait.Std())
 	defer enough.Stop()
 	for {
@@ -276,7 +275,7 @@ func (a *agent) record(ctx context.Context) error {
 			last := context.WithoutCancel(ctx)
 			a.read(last, ifaces)
 			a.account(true)
-			a.recorder.Close(ifaces.Take(), machine.Read(last))
+			a.recorder.Close(Tick{Traffic: ifaces.Take(), Host: machine.Read(last)})
 			return nil
 		case v := <-a.verdicts:
 			a.recorder.Verdict(v)
@@ -290,7 +289,7 @@ func (a *agent) record(ctx context.Context) error {
 		case <-read.C:
 			a.read(ctx, ifaces)
 			a.notify(notifyAlive)
-		case <-report.C:
+		case <-detail.C:
 			a.tick(ctx, ifaces, machine)
 		}
 	}
@@ -317,7 +316,7 @@ func (a *agent) tick(ctx context.Context, ifaces *sampler.Interfaces, machine *s
 	for _, s := range a.clock.Steps() {
 		a.recorder.Event("clock_step", s.String())
 	}
-	a.recorder.Tick(ifaces.Take(), machine.Read(ctx))
+	a.recorder.Tick(Tick{Traffic: ifaces.Take(), Host: machine.Read(ctx)})
 	a.account(false)
 }
 

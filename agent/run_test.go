@@ -22,9 +22,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"go.uber.org/goleak"
 
-	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/agent/spool"
-	"github.com/smartvillage/nabz/agent/uplink"
 	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -257,6 +255,7 @@ func config(t *testing.T, broker string) Config {
 	c.Probe.Every, c.Probe.SampleEvery, c.Probe.Method = conf.Duration(200*time.Millisecond), conf.Duration(200*time.Millisecond), "tcp"
 	c.Probe.Anchors, c.Probe.Gateway, c.Probe.DNSName, c.Probe.Count = []string{anchor.Addr().String()}, "127.0.0.1", "", 1
 	c.Sampler.Interfaces = []string{"lo"}
+	c.Time = TimeConfig{Trust: true} // there is nobody to ask
 	return c
 }
 
@@ -395,7 +394,7 @@ func TestAKilledAgentLeavesNoOverlap(t *testing.T) {
 	cfg := config(t, c.url)
 	file := filepath.Join(t.TempDir(), "agent.toml")
 	text := fmt.Sprintf("site = %q\nagent = %q\nbrokers = [%q]\nsecret_file = %q\ndata_dir = %q\ndetail_every = \"1s\"\nreport_every = \"1s\"\nmark_every = \"1s\"\nresume_wait = \"1s\"\n"+
-		"[probe]\nevery = \"10s\"\nsample_every = \"10s\"\nmethod = \"tcp\"\nanchors = [%q]\ngateway = \"127.0.0.1\"\ndns_name = \"\"\n[sampler]\ninterfaces = [\"lo\"]\n",
+		"[probe]\nevery = \"10s\"\nsample_every = \"10s\"\nmethod = \"tcp\"\nanchors = [%q]\ngateway = \"127.0.0.1\"\ndns_name = \"\"\n[sampler]\ninterfaces = [\"lo\"]\n[time]\nservers = []\ntrust_system = true\n",
 		cfg.Site, cfg.Agent, c.url, cfg.SecretFile, cfg.DataDir, cfg.Probe.Anchors[0])
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -439,31 +438,6 @@ func TestAKilledAgentLeavesNoOverlap(t *testing.T) {
 	}
 	if off < 4 { // five where a UTC hour falls into one of them
 		t.Errorf("%d off spans for 4 kills", off)
-	}
-}
-
-func TestAClockBehindTheRunBeforeIsBelievedOnceTheCollectorHasSpoken(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		mark  time.Time
-		heard time.Time // the collector's clock; zero: nothing was heard
-		want  bool
-	}{
-		{"first start", time.Time{}, time.Time{}, true},
-		{"goes on after the mark", time.Now().Add(-time.Hour), time.Time{}, true},
-		{"begins at the date of the firmware", time.Now().Add(time.Hour), time.Time{}, false},
-		{"the collector has not set its clock", time.Now().Add(time.Hour), time.Unix(0, 0), false},
-		{"the collector speaks", time.Now().Add(time.Hour), time.Now(), true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			a := &agent{boot: "4f2a9c1b", before: tt.mark, clock: clock.New(clock.SystemReading, tt.mark), uplink: uplink.New(uplink.Config{}, nil)}
-			if !tt.heard.IsZero() {
-				a.acked(telemetry.Ack{Now: tt.heard}, 0)
-			}
-			if got := a.known(); got != tt.want {
-				t.Errorf("known is %v, want %v", got, tt.want)
-			}
-		})
 	}
 }
 

@@ -199,7 +199,7 @@ func (c *Clock) advance() {
 // systemStepped decides whether to go along with a step of the system's clock.
 func (c *Clock) systemStepped(r Reading, by time.Duration) {
 	before := c.offset
-	c.offset -= by // stay where we are
+	c.offset -= by                               // stay where we are
 	stands := c.known && (c.agreed || !r.Synced) // what was heard
 	if rest := c.offset.Abs(); r.Wall.Before(Floor()) || stands && rest > agreeWithin {
 		c.note(Step{By: by, Source: System})

@@ -40,6 +40,9 @@ detail_every = "1s"
 report_every = "1s"
 mark_every = "1s"
 resume_wait = "1s"
+[time]
+servers = []
+trust_system = true
 [uplink]
 keepalive = "10s"
 ack_timeout = "2s"

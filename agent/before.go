@@ -1,0 +1,190 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/smartvillage/nabz/agent/ledger"
+	"github.com/smartvillage/nabz/agent/spool"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// maxHeld bounds what waits in RAM for the clock: about ten hours, some hundred bytes each.
+const maxHeld = 2000
+
+// jumpMin is how far the clock must move against elapsed time to be taken for a step.
+const jumpMin = 2 * time.Second
+
+// keepBytes is how much of a history may be written at each MarkEvery; a longer one is kept more rarely, to spare the flash.
+const keepBytes = 300
+
+// nap is a time that the machine slept, which elapsed time does not count.
+type nap struct {
+	at   time.Time // when it was noticed, by elapsed time
+	long time.Duration
+}
+
+// maxNaps bounds the naps that are remembered.
+const maxNaps = 64
+
+// recall reads what the mark holds of the runs before.
+func (r *Recorder) recall() {
+	m := r.c.Mark
+	if m == nil {
+		return
+	}
+	if len(m.Extra) > 0 {
+		var err error
+		if r.before, err = ledger.ParseMemory(m.Extra); err != nil {
+			r.log.Warn("the sums of the hour that ran when the agent ended are lost", "err", err)
+		}
+	}
+	if m.At.IsZero() { // no run before has ever known the time
+		r.c.Mark = nil
+		return
+	}
+	r.box.lastAt = m.At
+}
+
+// hold keeps what happened in RAM. Of the quick rounds of an outage that all say the same, the last is enough.
+func (r *Recorder) hold(in input) {
+	r.doze()
+	if v := in.verdict; v != nil && !v.Pending {
+		r.life.Observe(r.sinceBoot(v.At), v.State, v.Cause, v.Err)
+		r.life.Advance(r.sinceBoot(v.Until))
+	}
+	if !r.c.Known() || r.released || r.c.elapsed().Sub(r.start) >= r.c.MarkEvery {
+		r.keepSometimes()
+	}
+	if n := len(r.held); n > 0 && in.quick() && r.held[n-1].quick() {
+		if last, v := r.held[n-1].verdict, in.verdict; v.State == last.State && v.Cause == last.Cause {
+			last.Until = v.Until
+			return
+		}
+	}
+	if len(r.held) == maxHeld {
+		r.held = append(r.held[:0], r.held[1:]...)
+		r.lost++
+	}
+	r.held = append(r.held, in)
+}
+
+// quick tells a verdict that says nothing but the state.
+func (in input) quick() bool {
+	v := in.verdict
+	return v != nil && !v.Pending && v.Gateway.Sent+v.Internet.Sent+v.DNS.Sent == 0
+}
+
+// keepSometimes keeps the history of a run that does not know the time yet, at once when it begins and then as often as the mark.
+func (r *Recorder) keepSometimes() {
+	if len(r.life.Stretches) == 0 {
+		return
+	}
+	now := r.c.elapsed()
+	size := len(ledger.Memory{Lives: append(r.before.Lives[:len(r.before.Lives):len(r.before.Lives)], r.life)}.Append(nil))
+	every := r.c.MarkEvery * time.Duration(1+size/keepBytes)
+	if r.kept.IsZero() || now.Sub(r.kept) >= every-every/10 {
+		r.life.Slack = every + every/10
+		r.keep()
+		r.kept = now
+	}
+}
+
+// keep writes the history of this run beside the mark of the last one that knew the time.
+func (r *Recorder) keep() {
+	var m spool.Mark
+	if r.c.Mark != nil {
+		m = *r.c.Mark
+	}
+	memory := r.before
+	if len(r.life.Stretches) > 0 {
+		memory.Lives = append(memory.Lives[:len(memory.Lives):len(memory.Lives)], r.life)
+	}
+	m.Extra = memory.Append(nil)
+	r.unmarked.tell(r.log, r.c.Queue.SetMark(m), "the disk does not take the history of this run, which does not know the time yet", "the mark is on disk again")
+}
+
+// sinceBoot is the time since boot of a moment of elapsed time.
+func (r *Recorder) sinceBoot(t time.Time) time.Duration {
+	now := r.c.elapsed()
+	return r.c.Clock.Mono() - now.Sub(t) - r.napsAfter(t)
+}
+
+// release begins to stamp, once it can, with the time before this start and then all that was held.
+func (r *Recorder) release() bool {
+	if r.released || !r.settled || !r.c.Known() {
+		return r.released
+	}
+	r.released = true
+	r.c.Clock.Bind()
+	r.doze()
+	r.wall, r.mono = r.c.Clock.Now(), r.c.elapsed()
+	start := r.at(r.start)
+	back := ledger.Return{Batch: r.last, Boot: r.c.Boot, Start: start, Up: r.life.From, Slack: r.c.MarkEvery, BatchSlack: max(r.c.MarkEvery, r.c.ReportEvery+r.c.DetailEvery), Lives: r.before.Lives}
+	if m := r.c.Mark; m != nil {
+		back.Mark = &ledger.Last{At: m.At, Mono: m.Mono, Open: m.Open, Boot: m.Boot, Clean: m.Clean}
+		r.lines(r.before.Hours.Close(m.At))
+	}
+	spans, estimated := r.ledger.Resume(back)
+	r.spans(spans)
+	if r.before = (ledger.Memory{}); estimated {
+		r.box.apart(telemetry.Ledger)
+	}
+	r.hours.Begin(start)
+	if r.lost > 0 {
+		r.apply(input{at: r.mono, event: &event{"spool_overflow", fmt.Sprintf("%d measurements dropped while the clock was not known", r.lost)}})
+	}
+	for _, in := range r.held {
+		r.apply(in)
+	}
+	r.held, r.due = nil, true
+	return true
+}
+
+// look reads the clock, and moves what is open when it was stepped forward. It never runs backwards.
+func (r *Recorder) look() {
+	before, mono := r.wall, r.mono
+	napped := r.doze()
+	r.wall, r.mono = r.c.Clock.Now(), r.c.elapsed()
+	expected := before.Add(r.mono.Sub(mono))
+	if napped > jumpMin { // somewhere between the last look and this one
+		r.spans(r.ledger.Close(before, r.mono.Sub(mono)))
+		r.lines(r.hours.Step(before, expected.Add(napped)))
+		expected = expected.Add(napped)
+	}
+	if r.wall.Sub(expected) > jumpMin {
+		r.ledger.Step(r.wall.Sub(expected))
+		r.lines(r.hours.Step(expected, r.wall))
+	}
+}
+
+// doze notes how long the machine has slept since the last call.
+func (r *Recorder) doze() time.Duration {
+	slept := r.c.Clock.Slept()
+	napped := slept - r.slept
+	if napped <= jumpMin {
+		return 0
+	}
+	r.slept = slept
+	if len(r.naps) == maxNaps {
+		r.naps = append(r.naps[:0], r.naps[1:]...)
+	}
+	r.naps = append(r.naps, nap{r.c.elapsed(), napped})
+	if !r.released {
+		r.life.Lapse(r.c.Clock.Mono())
+	}
+	return napped
+}
+
+// napsAfter is how long the machine has slept since a moment of elapsed time.
+func (r *Recorder) napsAfter(t time.Time) (sum time.Duration) {
+	for _, n := range r.naps {
+		if n.at.After(t) {
+			sum += n.long
+		}
+	}
+	return sum
+}
+
+// at is the wall time of a moment of elapsed time.
+func (r *Recorder) at(t time.Time) time.Time { return r.wall.Add(t.Sub(r.mono) - r.napsAfter(t)) }
