@@ -3,6 +3,7 @@ package sampler
 import (
 	"context"
 	"math"
+	"runtime"
 	"time"
 
 	"github.com/shirou/gopsutil/v3/cpu"
@@ -39,8 +40,8 @@ func (s State) Line(at time.Time) *telemetry.Line {
 
 // Host reads the machine. One goroutine uses it.
 type Host struct {
-	disk        string // a path on the file system to watch
-	busy, total float64
+	disk       string // a path on the file system to watch
+	busy, idle float64
 }
 
 // NewHost watches the file system that holds path.
@@ -48,23 +49,41 @@ func NewHost(path string) *Host { return &Host{disk: path} }
 
 // Read takes the state of the machine.
 func (h *Host) Read(ctx context.Context) State {
-	s := State{CPUPct: h.cpu(ctx), MemPct: math.NaN(), DiskPct: math.NaN(), Load1: math.NaN(), TempC: temperature(ctx), UptimeSec: -1}
-	if m, err := mem.VirtualMemoryWithContext(ctx); err == nil && m.Total > 0 {
-		s.MemPct = percent(float64(m.Total-min(m.Available, m.Total)), float64(m.Total))
-	}
-	if d, err := disk.UsageWithContext(ctx, h.disk); err == nil && d.Total > 0 {
-		s.DiskPct = percent(d.UsedPercent, 100)
-	}
-	if a, err := load.AvgWithContext(ctx); err == nil {
-		s.Load1 = a.Load1
-	}
-	if up, err := host.UptimeWithContext(ctx); err == nil && up > 0 {
-		s.UptimeSec = int64(up)
+	s := State{CPUPct: math.NaN(), MemPct: math.NaN(), DiskPct: math.NaN(), Load1: math.NaN(), TempC: math.NaN(), UptimeSec: -1}
+	for _, read := range []func(){
+		func() { s.CPUPct = h.cpu(ctx) },
+		func() {
+			if m, err := mem.VirtualMemoryWithContext(ctx); err == nil && m.Total > 0 {
+				s.MemPct = percent(float64(m.Total-min(m.Available, m.Total)), float64(m.Total))
+			}
+		},
+		func() {
+			if d, err := disk.UsageWithContext(ctx, h.disk); err == nil && d.Total > 0 {
+				s.DiskPct = percent(d.UsedPercent, 100)
+			}
+		},
+		func() {
+			if runtime.GOOS == "windows" { // has no load: the library would begin to estimate one, from zero
+				return
+			}
+			if a, err := load.AvgWithContext(ctx); err == nil {
+				s.Load1 = a.Load1
+			}
+		},
+		func() { s.TempC = temperature(ctx) },
+		func() {
+			if up, err := host.UptimeWithContext(ctx); err == nil && up > 0 {
+				s.UptimeSec = int64(up)
+			}
+		},
+	} {
+		_ = guard(read) // what cannot be read is left out
 	}
 	return s
 }
 
-// cpu is the busy share since the reading before; the first reading has none to compare with.
+// cpu is the busy share since the reading before; the first reading has none to compare with, nor has one whose counters
+// run backwards, as they may in a container that moves between processors.
 func (h *Host) cpu(ctx context.Context) float64 {
 	times, err := cpu.TimesWithContext(ctx, false)
 	if err != nil || len(times) == 0 {
@@ -73,13 +92,12 @@ func (h *Host) cpu(ctx context.Context) float64 {
 	t := times[0]
 	idle := t.Idle + t.Iowait
 	busy := t.User + t.System + t.Nice + t.Irq + t.Softirq + t.Steal // guest time is in user time already
-	first := h.total == 0
-	b, d := busy-h.busy, busy+idle-h.total
-	h.busy, h.total = busy, busy+idle
-	if first || d <= 0 {
+	b, i, first := busy-h.busy, idle-h.idle, h.busy+h.idle == 0
+	h.busy, h.idle = busy, idle
+	if first || b < 0 || i < 0 || b+i <= 0 {
 		return math.NaN()
 	}
-	return percent(b, d)
+	return percent(b, b+i)
 }
 
 func percent(part, whole float64) float64 { return min(max(100*part/whole, 0), 100) }

@@ -2,13 +2,9 @@ package sampler
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/shirou/gopsutil/v3/net"
 
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -16,11 +12,12 @@ import (
 // Traffic is what passed one interface between two moments.
 type Traffic struct {
 	Interface        string
-	WAN              bool // the interface of the default route
+	WAN              bool // it was the interface of the default route, at least for a while
 	From, To         time.Time
 	RxBytes, TxBytes int64
+	WANRx, WANTx     int64 // the part of these bytes that passed while it was
 	Errs, Drops      int64
-	RxPeak, TxPeak   int64 // bit/s, the highest mean between two readings; WAN only
+	RxPeak, TxPeak   int64 // bit/s, the highest mean of ten seconds while it was the WAN
 	PeakKnown        bool
 }
 
@@ -41,45 +38,44 @@ type Flow struct {
 	TxBytes            uint64
 }
 
-// iface is one interface that is followed.
+// peakOver is the shortest time whose mean rate counts as a peak: ten seconds, less what a timer may come early. A
+// reading that follows another at once, for a report, would else make a peak of a single packet.
+const peakOver = 9500 * time.Millisecond
+
+// iface is one interface.
 type iface struct {
-	last    counters
-	present bool
-	sum     counters
-	from    time.Time // start of what sum holds; zero: nothing yet
-	rxPeak  int64
-	txPeak  int64
-	peaks   bool
+	device int // the kernel's number of the device, which a rename does not change; 0: not told
+	last   counters
+	here   bool // at the last reading
+
+	from         time.Time // start of what follows
+	sum          counters
+	wan          bool
+	wanRx, wanTx uint64
+
+	window         time.Time // start of the ten seconds that are under way; zero: none
+	windowRx       uint64
+	windowTx       uint64
+	rxPeak, txPeak int64
+	peaks          bool
 }
 
 // Interfaces follows the counters. One goroutine uses it.
 type Interfaces struct {
-	wanted  []string // a configured list, or nil: all that are real
+	wanted  []string
 	wan     func() string
-	sysNet  string // /sys/class/net
 	read    func(context.Context) (map[string]counters, error)
+	device  func(name string) int
 	known   map[string]*iface
-	real    map[string]bool
+	newest  int // the highest device number that was ever seen
 	last    time.Time
 	lastWAN string
 }
 
-// NewInterfaces follows the interfaces in list; with none, all but loopback and virtual ones. Wan tells the
-// interface of the default route, "" when there is none; it is always followed unless there is a list.
+// NewInterfaces follows the interface of the default route, which wan tells ("": there is none), wherever it moves, and
+// those of the list beside it.
 func NewInterfaces(list []string, wan func() string) *Interfaces {
-	return &Interfaces{wanted: list, wan: wan, sysNet: "/sys/class/net", read: readCounters, known: map[string]*iface{}, real: map[string]bool{}}
-}
-
-func readCounters(ctx context.Context) (map[string]counters, error) {
-	all, err := net.IOCountersWithContext(ctx, true)
-	if err != nil {
-		return nil, fmt.Errorf("read interface counters: %w", err)
-	}
-	m := make(map[string]counters, len(all))
-	for _, c := range all {
-		m[c.Name] = counters{c.BytesRecv, c.BytesSent, c.PacketsRecv, c.PacketsSent, c.Errin + c.Errout, c.Dropin + c.Dropout}
-	}
-	return m, nil
+	return &Interfaces{wanted: list, wan: wan, read: readCounters, device: deviceNumber, known: map[string]*iface{}}
 }
 
 // Read takes the counters once; call it every ten seconds. The flow is that of the WAN interface since the
@@ -89,39 +85,102 @@ func (s *Interfaces) Read(ctx context.Context) (Flow, error) {
 	if err != nil {
 		return Flow{}, err
 	}
-	now, first := time.Now(), s.last.IsZero()
-	wan := s.wan()
+	now, wan := time.Now(), s.wan()
 	flow := Flow{At: now}
+	before, newest, told := s.devices(), s.newest, map[int]string{}
 	for name, c := range all {
-		i := s.known[name]
-		switch {
-		case i == nil && first:
-			s.known[name] = &iface{last: c, present: true, from: now}
-			continue
-		case i == nil: // it came up since the last reading, so it has counted from zero
-			i = &iface{from: s.last}
-			s.known[name] = i
-		case !i.present:
-			i.last = counters{}
-		}
-		passed := c.since(i.last)
+		i, passed := s.passed(name, c, now, before, newest, told)
 		i.sum.add(passed)
-		i.last, i.present = c, true
-		if name != wan || wan != s.lastWAN {
+		i.last, i.here = c, true
+		if name == wan || name == s.lastWAN { // the default route stood here at one end of this time, or at both
+			i.wan = true
+			i.wanRx += passed.rxBytes
+			i.wanTx += passed.txBytes
+		}
+		if name != wan || wan != s.lastWAN || s.last.IsZero() {
+			i.window, i.windowRx, i.windowTx = time.Time{}, 0, 0
+			if name == wan {
+				i.window = now
+			}
 			continue
 		}
 		if elapsed := now.Sub(s.last); elapsed > 0 {
 			flow = Flow{At: now, Elapsed: elapsed, RxBytes: passed.rxBytes, RxPackets: passed.rxPackets, TxBytes: passed.txBytes}
-			i.rxPeak, i.txPeak, i.peaks = max(i.rxPeak, rate(passed.rxBytes, elapsed)), max(i.txPeak, rate(passed.txBytes, elapsed)), true
 		}
+		i.peak(now, passed)
 	}
 	for name, i := range s.known {
-		if _, there := all[name]; !there {
-			i.present = false
+		if _, here := all[name]; !here {
+			i.here, i.window = false, time.Time{}
+		}
+		if owner, ok := told[i.device]; ok && owner != name {
+			i.device = 0 // it goes by another name now
 		}
 	}
 	s.last, s.lastWAN = now, wan
 	return flow, nil
+}
+
+// devices finds the interfaces of the last reading by their number.
+func (s *Interfaces) devices() map[int]counters {
+	m := make(map[int]counters, len(s.known))
+	for _, i := range s.known {
+		if i.device != 0 {
+			m[i.device] = i.last
+		}
+	}
+	return m
+}
+
+// passed is what an interface has counted since the last reading. Names come and go and are given anew: what tells a
+// device is its number, which the kernel gives in rising order and never twice. Where it is not told, the name has to do.
+func (s *Interfaces) passed(name string, c counters, now time.Time, before map[int]counters, newest int, told map[int]string) (*iface, counters) {
+	i := s.known[name]
+	number := 0
+	if i == nil || !i.here || name == s.lastWAN || slices.Contains(s.wanted, name) {
+		if number = s.device(name); number != 0 {
+			s.newest = max(s.newest, number)
+			told[number] = name
+		}
+	} else {
+		number = i.device
+	}
+	stayed := i != nil && (number == i.device || number == 0 || i.device == 0)
+	if i == nil {
+		i = &iface{from: s.last}
+		if s.last.IsZero() {
+			i.from = now
+		}
+		s.known[name] = i
+	}
+	sameNumber := number != 0 && number == i.device
+	i.device = number
+	if stayed && (i.here || sameNumber) { // or it was away, in another network namespace, and counted on
+		return i, c.since(i.last)
+	}
+	last, renamed := before[number]
+	switch {
+	case s.last.IsZero():
+		return i, counters{}
+	case renamed && number != 0:
+		return i, c.since(last)
+	case number > newest || number == 0: // it came up since the last reading, so it has counted from zero
+		return i, c
+	}
+	return i, counters{} // it was moved here from elsewhere, with counts of its own
+}
+
+func (i *iface) peak(now time.Time, passed counters) {
+	if i.window.IsZero() {
+		i.window = now
+		return
+	}
+	i.windowRx += passed.rxBytes
+	i.windowTx += passed.txBytes
+	if elapsed := now.Sub(i.window); elapsed >= peakOver {
+		i.rxPeak, i.txPeak, i.peaks = max(i.rxPeak, rate(i.windowRx, elapsed)), max(i.txPeak, rate(i.windowTx, elapsed)), true
+		i.window, i.windowRx, i.windowTx = now, 0, 0
+	}
 }
 
 func rate(bytes uint64, d time.Duration) int64 { return int64(float64(bytes) * 8 / d.Seconds()) }
@@ -133,45 +192,17 @@ func (s *Interfaces) Take() (out []Traffic) {
 		if !i.from.Before(s.last) {
 			continue
 		}
-		if s.follow(name) && (i.present || i.sum != counters{}) {
-			out = append(out, Traffic{Interface: name, WAN: name == s.lastWAN, From: i.from, To: s.last,
-				RxBytes: int64(i.sum.rxBytes), TxBytes: int64(i.sum.txBytes), Errs: int64(i.sum.errs), Drops: int64(i.sum.drops),
-				RxPeak: i.rxPeak, TxPeak: i.txPeak, PeakKnown: i.peaks})
+		if (i.wan || slices.Contains(s.wanted, name)) && (i.here || i.sum != counters{}) {
+			out = append(out, Traffic{Interface: name, WAN: i.wan, From: i.from, To: s.last,
+				RxBytes: int64(i.sum.rxBytes), TxBytes: int64(i.sum.txBytes), WANRx: int64(i.wanRx), WANTx: int64(i.wanTx),
+				Errs: int64(i.sum.errs), Drops: int64(i.sum.drops), RxPeak: i.rxPeak, TxPeak: i.txPeak, PeakKnown: i.peaks})
 		}
-		*i = iface{last: i.last, present: i.present, from: s.last}
-		if !i.present {
-			delete(s.known, name) // should it come back, it is new
+		if !i.here {
+			delete(s.known, name) // should it come back, its number tells whether it is new
+			continue
 		}
+		*i = iface{device: i.device, last: i.last, here: true, from: s.last, window: i.window, windowRx: i.windowRx, windowTx: i.windowTx}
 	}
 	slices.SortFunc(out, func(a, b Traffic) int { return strings.Compare(a.Interface, b.Interface) })
 	return out
-}
-
-func (s *Interfaces) follow(name string) bool {
-	if len(s.wanted) > 0 {
-		return slices.Contains(s.wanted, name)
-	}
-	if name == s.lastWAN {
-		return true
-	}
-	is, known := s.real[name]
-	if !known {
-		is = s.isReal(name)
-		s.real[name] = is
-	}
-	return is
-}
-
-// isReal tells interfaces with a device behind them from loopback, bridges, tunnels and containers.
-func (s *Interfaces) isReal(name string) bool {
-	if _, err := os.Stat(s.sysNet); err == nil {
-		_, err := os.Stat(s.sysNet + "/" + name + "/device")
-		return err == nil
-	}
-	for _, virtual := range []string{"lo", "docker", "veth", "br-", "virbr", "tun", "tap", "ifb", "dummy", "utun", "gif", "stf", "bridge"} {
-		if strings.HasPrefix(name, virtual) {
-			return false
-		}
-	}
-	return true
 }
