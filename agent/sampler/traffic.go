@@ -133,11 +133,12 @@ func (s *Interfaces) devices() map[int]counters {
 }
 
 // passed is what an interface has counted since the last reading. Names come and go and are given anew: what tells a
-// device is its number, which the kernel gives in rising order and never twice. Where it is not told, the name has to do.
+// device is its number, which the kernel gives in rising order and never twice. Where it is not told, the name has to do. Of
+// interfaces that nobody asked for it is asked only when they are new or count anew: it costs as much as all counters together.
 func (s *Interfaces) passed(name string, c counters, now time.Time, before map[int]counters, newest int, told map[int]string) (*iface, counters) {
 	i := s.known[name]
 	number := 0
-	if i == nil || !i.here || name == s.lastWAN || slices.Contains(s.wanted, name) {
+	if i == nil || !i.here || name == s.lastWAN || slices.Contains(s.wanted, name) || c.rxBytes < i.last.rxBytes || c.txBytes < i.last.txBytes {
 		if number = s.device(name); number != 0 {
 			s.newest = max(s.newest, number)
 			told[number] = name
