@@ -101,6 +101,12 @@ func (b *Budget) Reserve(now time.Time, known bool, want int64, paced bool) (*Gr
 		return nil, ErrMonth
 	}
 	table, s := touch(b.month, monthOf(now), b.limit)
+	if len(b.month) == 1 && b.month[0].month == "" { // the month that the damage closes is known now
+		if err := b.save(append(table, s)); err != nil {
+			return nil, fmt.Errorf("note that the month is spent: %w; free the disk, or make %s writable", err, budgetName)
+		}
+		return nil, ErrSpent
+	}
 	left := b.limit - s.bytes
 	switch {
 	case left < minGrant:

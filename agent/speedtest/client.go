@@ -143,6 +143,7 @@ func (c *Client) one(ctx context.Context, t *tally, direction, token string, lim
 	}
 	defer m.end(true)
 	defer release()
+	m.pushed = direction == "download"
 	before := t.committed() - m.committed() // what the connections before have cost
 	f := &flow{ws: ws, m: m, start: time.Now(), limit: limit - before}
 	defer context.AfterFunc(ctx, func() { f.stop.Store(true); m.wake() })()
@@ -201,6 +202,7 @@ func (c *Client) dial(ctx context.Context, t *tally, network, address string) (*
 	if err != nil {
 		return nil, err
 	}
+	keepFresh(conn)
 	m := newMeter(conn)
 	t.add(m)
 	return m, nil

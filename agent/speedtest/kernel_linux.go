@@ -7,9 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unknownWindow stands where the kernel does not tell the window.
-const unknownWindow = 1 << 20
-
 // readKernel asks for TCP_INFO. Old kernels tell less, and leave the rest zero.
 func readKernel(c net.Conn) (k kernel, ok bool) {
 	sc, ok := c.(syscall.Conn)
@@ -40,6 +37,17 @@ func readKernel(c net.Conn) (k kernel, ok bool) {
 		k.window = int64(room)
 	}
 	return k, true
+}
+
+// keepFresh bounds what waits in the kernel unsent: more is not faster, and all of it counts as spent until it is thrown away.
+func keepFresh(c net.Conn) {
+	if sc, ok := c.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) {
+				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentMost)
+			}) // one without it only reserves more
+		}
+	}
 }
 
 // room is the most that can come in before somebody reads.

@@ -17,6 +17,10 @@ const (
 	overheadPct = 8
 	// perConn is what nobody counts for us: the name's lookup, and the segments after the close.
 	perConn = 600
+	// unknownWindow stands where the kernel does not tell the window.
+	unknownWindow = 1 << 20
+	// unsentMost is how much may wait in the kernel unsent.
+	unsentMost = 64 << 10
 )
 
 // kernel is what TCP_INFO tells, in bytes and segments.
@@ -33,6 +37,7 @@ type kernel struct {
 type meter struct {
 	net.Conn
 	header        int64
+	pushed        bool // the far end sends without being asked: a download
 	read, written atomic.Int64
 	once          sync.Once
 	done          atomic.Bool
@@ -101,9 +106,11 @@ func (m *meter) sum(k kernel, ok, queued bool) int64 {
 }
 
 // onWay is the most that the far end may still send when we close without a word.
-func (m *meter) onWay() int64 {
-	k, ok := readKernel(m.Conn)
-	if !ok {
+func (m *meter) onWay(k kernel, ok bool) int64 {
+	switch {
+	case !m.pushed:
+		return maxText // a measurement
+	case !ok:
 		return unknownWindow
 	}
 	return k.window
@@ -120,7 +127,7 @@ func (m *meter) end(hard bool) error {
 			if t, ok := m.Conn.(interface{ SetLinger(int) error }); ok {
 				_ = t.SetLinger(0) // where it fails, the close is a soft one, which costs what waits
 			}
-			m.bound.Store(used + m.onWay() + min(k.unsent, 64<<10)*(100+overheadPct)/100)
+			m.bound.Store(used + (m.onWay(k, ok)+min(k.unsent, unsentMost))*(100+overheadPct)/100)
 		} else {
 			m.bound.Store(m.sum(k, ok, true))
 		}

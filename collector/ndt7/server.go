@@ -64,7 +64,7 @@ type Server struct {
 	under  sync.WaitGroup
 
 	mu      sync.Mutex
-	running map[telemetry.Address]struct{}
+	running map[telemetry.Address]chan struct{} // closed when the test has ended
 
 	load    sync.Mutex
 	message map[int]*websocket.PreparedMessage // by size; made once, 2 MiB when all are
@@ -93,7 +93,7 @@ func New(c Config, p Parts) (*Server, error) {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{c: c, p: p, running: map[telemetry.Address]struct{}{}, message: map[int]*websocket.PreparedMessage{}, mux: http.NewServeMux()}
+	s := &Server{c: c, p: p, running: map[telemetry.Address]chan struct{}{}, message: map[int]*websocket.PreparedMessage{}, mux: http.NewServeMux()}
 	_, _ = rand.Read(s.tokens.key[:]) // never fails, by its documentation
 	s.tries.limits = triesAllowed
 	s.m = newMetrics(p.Metrics, s)
@@ -132,26 +132,46 @@ const (
 	whyTwice   = "running"
 )
 
-// enter takes a place for a test of an agent; why is not empty when there is none.
-func (s *Server) enter(a telemetry.Address) (why string) {
+// enter takes a place for a test of an agent; why is not empty when there is none. An agent that has a test under way waits a moment for its end:
+// it may have ended the one before just now, and the server not know yet.
+func (s *Server) enter(ctx context.Context, a telemetry.Address) (why string) {
+	late := time.NewTimer(graceTime)
+	defer late.Stop()
+	for {
+		before, why := s.tryEnter(a)
+		if why != whyTwice {
+			return why
+		}
+		select {
+		case <-before:
+		case <-late.C:
+			return why
+		case <-ctx.Done():
+			return why
+		}
+	}
+}
+
+func (s *Server) tryEnter(a telemetry.Address) (before <-chan struct{}, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
-		return whyClosing
+		return nil, whyClosing
 	}
-	if _, ok := s.running[a]; ok {
-		return whyTwice
+	if before, ok := s.running[a]; ok {
+		return before, whyTwice
 	}
 	if len(s.running) >= s.c.AtOnce {
-		return whyFull
+		return nil, whyFull
 	}
-	s.running[a] = struct{}{}
+	s.running[a] = make(chan struct{})
 	s.under.Add(1)
-	return ""
+	return nil, ""
 }
 
 func (s *Server) leave(a telemetry.Address) {
 	s.mu.Lock()
+	close(s.running[a])
 	delete(s.running, a)
 	s.mu.Unlock()
 	s.under.Done()

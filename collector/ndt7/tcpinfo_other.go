@@ -6,3 +6,6 @@ import "net"
 
 // readTCP is for Linux only.
 func readTCP(net.Conn) *tcpInfo { return nil }
+
+// keepFresh is for Linux only.
+func keepFresh(net.Conn) {}

@@ -40,7 +40,7 @@ func (s *Server) test(w http.ResponseWriter, r *http.Request, d direction) {
 		say(w, http.StatusUnauthorized, "access_token is "+outcome+"; get a new one by POST /api/v1/speedtest/token")
 		return
 	}
-	if why := s.enter(a); why != "" {
+	if why := s.enter(r.Context(), a); why != "" {
 		s.m.refused.WithLabelValues(why).Inc()
 		refuse(w, why, s.c.AtOnce)
 		return
@@ -56,6 +56,7 @@ func (s *Server) test(w http.ResponseWriter, r *http.Request, d direction) {
 		s.m.refused.WithLabelValues("request").Inc()
 		return
 	}
+	keepFresh(ws.NetConn())
 	t := &run{s: s, ws: ws, d: d, start: time.Now()}
 	end, err := t.serve(r.Context())
 	s.m.tests.WithLabelValues(d.String(), end).Inc()
