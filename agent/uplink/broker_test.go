@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,6 +53,7 @@ type broker struct {
 	t      testing.TB
 	addr   string
 	tls    *tls.Config
+	listen net.Listener // nil: one of its own
 	answer func(seq uint64, payload []byte) (ack string)
 
 	mu       sync.Mutex
@@ -59,6 +61,7 @@ type broker struct {
 	secret   string
 	refused  int
 	got      []string // payloads of data messages, in order
+	qos      []byte   // theirs
 	presence []string
 }
 
@@ -78,8 +81,16 @@ func (b *broker) start() *broker {
 	if err := s.AddHook(&gate{b: b}, nil); err != nil {
 		b.t.Fatal(err)
 	}
-	l := listeners.NewTCP(listeners.Config{ID: "t", Address: b.addr, TLSConfig: b.tls})
-	waitFor(b.t, "the broker's port "+b.addr, func() bool { return s.AddListener(l) == nil })
+	var l listeners.Listener
+	if b.listen != nil {
+		l = listeners.NewNet("t", b.listen)
+		if err := s.AddListener(l); err != nil {
+			b.t.Fatal(err)
+		}
+	} else {
+		l = listeners.NewTCP(listeners.Config{ID: "t", Address: b.addr, TLSConfig: b.tls})
+		waitFor(b.t, "the broker's port "+b.addr, func() bool { return s.AddListener(l) == nil })
+	}
 	b.addr = l.Address()
 	if err := s.Serve(); err != nil {
 		b.t.Fatal(err)
@@ -116,10 +127,10 @@ func (b *broker) receive(_ *mochi.Client, _ packets.Subscription, pk packets.Pac
 		b.mu.Unlock()
 		return
 	}
-	b.got = append(b.got, text)
+	b.got, b.qos = append(b.got, text), append(b.qos, pk.FixedHeader.Qos)
 	b.mu.Unlock()
 	if a := b.answer(seqOf(text), pk.Payload); a != "" && s != nil {
-		_ = s.Publish(me.Topic(telemetry.KindAck), []byte(a), false, 1) // a broker that goes down loses it: that is the test
+		_ = s.Publish(me.Topic(telemetry.KindAck), []byte(a), false, 0) // a broker that goes down loses it: that is the test
 	}
 }
 
@@ -204,6 +215,12 @@ type agent struct {
 // newAgent starts an uplink that is impatient, as tests are; change may change that.
 func newAgent(t testing.TB, change func(c *Config), brokers ...string) *agent {
 	t.Helper()
+	return newAgentWith(t, change, func(*Uplink) {}, brokers...)
+}
+
+// newAgentWith lets the test set what is no configuration.
+func newAgentWith(t testing.TB, change func(c *Config), set func(u *Uplink), brokers ...string) *agent {
+	t.Helper()
 	s, err := spool.Open(t.TempDir(), spool.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -215,6 +232,7 @@ func newAgent(t testing.TB, change func(c *Config), brokers ...string) *agent {
 		change(&c)
 	}
 	a.Uplink = New(c, s)
+	set(a.Uplink)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()

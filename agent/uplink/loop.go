@@ -125,12 +125,7 @@ func (s *session) pulse(now time.Time) error {
 		last = heard // nothing but an answer tells that the broker is there
 	} else if !s.look.IsZero() {
 		s.beat = time.Time{} // bytes are waiting already: a ping would wait behind them
-		if m := s.meter(); m.silentAfter() >= s.u.pulse.every/2 {
-			if s.beat = m.pending().Add(2 * s.u.pulse.pong()); !now.Before(s.beat) {
-				return errors.New("connection has died in silence")
-			}
-		}
-		return nil
+		return s.silent(now)
 	}
 	if s.beat = s.u.pulse.due(last, now); now.Before(s.beat) {
 		return nil
@@ -138,6 +133,23 @@ func (s *session) pulse(now time.Time) error {
 	s.ask()
 	s.beat = now.Add(s.u.pulse.pong())
 	return nil
+}
+
+// silent gives up a connection on which nothing was acknowledged since it was quiet for long: something on the way has forgotten it. One
+// that was busy until just now gets the time that TCP gives it, since there it is the link.
+func (s *session) silent(now time.Time) error {
+	m, long := s.meter(), s.u.pulse.every/2
+	if m.silentAfter() < long {
+		return nil
+	}
+	if s.beat = m.pending().Add(2 * s.u.pulse.pong()); now.Before(s.beat) {
+		return nil
+	}
+	if m.look(now); m.silentAfter() < long {
+		s.beat = now
+		return nil
+	}
+	return errors.New("connection has died in silence")
 }
 
 func (s *session) ask() {
