@@ -1,0 +1,378 @@
+package walk
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/internal/influxd"
+	"github.com/smartvillage/nabz/internal/testneed"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// inCentre is set for the child that plays the whole world in namespaces of its own.
+const inCentre = "NABZ_WALK_CENTRE"
+
+// fault is one thing that happens to one village. While it lasts the others go on.
+type fault struct {
+	site   string
+	extra  []string // of the configuration
+	happen func(v *village)
+	worst  time.Duration // no change may be less well known than this; 0: as told
+}
+
+// settle is how long a village is left alone between two changes: longer than it takes to notice one.
+const settle = 14 * time.Second
+
+func faults() []fault {
+	outage := func(cause telemetry.Cause, down, up string) func(v *village) {
+		return func(v *village) {
+			v.inject(telemetry.StateDown, cause, func() { v.atModem(down) })
+			v.hold(settle)
+			v.inject(telemetry.StateUp, "", func() { v.atModem(up) })
+			v.hold(settle)
+		}
+	}
+	blackhole := func(what string) (string, string) {
+		return "ip route add blackhole " + what, "ip route del blackhole " + what
+	}
+	backhaulDown, backhaulUp := blackhole(internet)
+	dnsDown, dnsUp := blackhole(nameServer + "/32")
+	restart := func(cause telemetry.Cause, end func(v *village), boot bool) func(v *village) {
+		return func(v *village) {
+			v.inject(telemetry.StateOff, cause, func() { end(v) })
+			v.hold(6 * time.Second)
+			if boot {
+				v.newBoot()
+			}
+			v.inject(telemetry.StateUp, "", v.start)
+			v.hold(settle)
+		}
+	}
+	return []fault{
+		{site: "cable-cut", worst: time.Second, happen: outage(telemetry.CauseLocal, "ip link set lan down", "ip link set lan up")},
+		{site: "gateway-gone", worst: 5 * time.Second, happen: func(v *village) {
+			v.inject(telemetry.StateDown, telemetry.CauseLocal, func() { v.atModem("ip addr flush dev lan") })
+			v.hold(settle)
+			v.inject(telemetry.StateUp, "", func() { v.atModem(fmt.Sprintf("ip addr add 192.168.%d.1/24 dev lan", v.n)) })
+			v.hold(settle)
+		}},
+		{site: "backhaul-gone", worst: 5 * time.Second, happen: outage(telemetry.CauseBackhaul, backhaulDown, backhaulUp)},
+		{site: "dns-gone", worst: 6 * time.Second, happen: outage(telemetry.CauseDNS, dnsDown, dnsUp)},
+		{site: "one-anchor-gone", happen: func(v *village) {
+			down, up := blackhole(anchorB + "/32")
+			v.atModem(down)
+			v.hold(2 * settle)
+			v.atModem(up)
+		}},
+		{site: "broker-away", happen: func(v *village) { // for this village alone; for all of them see below
+			down, up := blackhole(nocAddress + "/32")
+			v.atModem(down)
+			v.hold(2 * settle)
+			v.atModem(up)
+		}},
+		{site: "power-cut", happen: restart(telemetry.CausePower, (*village).cut, true)},
+		{site: "agent-killed", happen: restart(telemetry.CauseAgent, (*village).cut, false)},
+		{site: "shut-down", happen: restart(telemetry.CauseShutdown, (*village).stop, true)},
+		{site: "disk-full", happen: func(v *village) {
+			file := filepath.Join(v.data(), "ballast")
+			v.onDisk("dd if=/dev/zero of=" + file + " bs=1k") // ends when nothing more goes in
+			v.hold(2 * settle)
+			v.onDisk("rm " + file)
+		}},
+		{site: "flapping", worst: 5 * time.Second, extra: []string{`probe.wan_evidence = "yes"`}, happen: func(v *village) {
+			rng := rand.New(rand.NewPCG(3, 50))
+			defer v.use()()
+			v.hold(12 * time.Second)
+			for range 3 { // closer together than fifty an hour
+				v.inject(telemetry.StateDown, telemetry.CauseBackhaul, func() { v.atModem(backhaulDown) })
+				v.hold(10*time.Second + time.Duration(rng.Int64N(int64(4*time.Second))))
+				v.inject(telemetry.StateUp, "", func() { v.atModem(backhaulUp) })
+				v.hold(11*time.Second + time.Duration(rng.Int64N(int64(4*time.Second))))
+			}
+		}},
+		// The profile "standard" as it is, on a link that villagers use: no probe is paid for, and still the outage is known to 5 s.
+		{site: "standard-in-use", worst: 5 * time.Second, extra: []string{"detail_every = ", "report_every = ", "uplink.keepalive = ", "uplink.ack_within = ",
+			"probe.every = ", "probe.sample_every = ", `probe.wan_evidence = "yes"`},
+			happen: func(v *village) {
+				defer v.use()()
+				v.hold(25 * time.Second)
+				outage(telemetry.CauseBackhaul, backhaulDown, backhaulUp)(v)
+			}},
+	}
+}
+
+// use sends what villagers would fetch, 60 kB/s towards the router, until end is called.
+func (v *village) use() (end func()) {
+	c, err := net.Dial("udp", fmt.Sprintf("192.168.%d.2:9", v.n))
+	if err != nil {
+		v.t.Error(err)
+		return func() {}
+	}
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		packet := make([]byte, 1200)
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+				_, _ = c.Write(packet) // the port is closed: nobody minds
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-ended
+		_ = c.Close()
+	}
+}
+
+// onDisk runs a command where the agent's own file systems are seen; that it fails is its purpose here.
+func (v *village) onDisk(line string) {
+	_ = exec.Command("nsenter", append([]string{"-t", fmt.Sprint(v.agent.Process.Pid), "-m"}, strings.Fields(line)...)...).Run()
+}
+
+func TestWhateverHappensToAVillageTheLedgerTellsTheTruthAndNothingIsLost(t *testing.T) {
+	if os.Getenv(inCentre) != "" {
+		playVillages(t)
+		return
+	}
+	if testing.Short() {
+		t.Skip("two minutes of real outages; run without -short")
+	}
+	if os.Getuid() != 0 {
+		testneed.Missing(t, "network namespaces", "run the test as root")
+	}
+	for _, need := range [][2]string{{"ip", "iproute2"}, {"nsenter", "util-linux"}, {"sysctl", "procps"}} {
+		testneed.Program(t, need[0], "apt-get install "+need[1])
+	}
+	influxd.ChildForTest(t) // is there one at all? The child begins its own
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=8m")
+	cmd.Env = append(os.Environ(), inCentre+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
+		if strings.Contains(fmt.Sprint(err), "operation not permitted") {
+			testneed.Missing(t, "network namespaces", err.Error())
+		}
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+func playVillages(t *testing.T) {
+	shell(t, "mount --make-rprivate /")
+	shell(t, "ip link set lo up")
+	for _, a := range []string{anchorA, anchorB, anchorC, nocAddress, nameServer} {
+		shell(t, "ip addr add "+a+"/32 dev lo")
+	}
+	names, err := net.ListenPacket("udp", nameServer+":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer names.Close()
+	go answerNames(names)
+
+	var villages []*village
+	var agents []telemetry.Address
+	all := faults()
+	for i, f := range all {
+		villages = append(villages, newVillage(t, i+1, f.site))
+		agents = append(agents, villages[i].address)
+	}
+	server := influxd.ChildForTest(t)
+	c := newCentre(t, server.URL, "", "", "nabz", "nabz_ledger", agents...)
+	ca := c.secure(nocAddress)
+	c.start()
+	c.ready()
+	st, err := store.Open(store.Config{URL: server.URL}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+
+	for i, v := range villages {
+		v.install(c.secrets[v.address], ca, all[i].extra...)
+		if all[i].site == "disk-full" {
+			if err := os.Mkdir(v.data(), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			shell(t, "mount -t tmpfs -o size=256k tmpfs "+v.data())
+			t.Cleanup(func() { shell(t, "umount -l "+v.data()) })
+		}
+		v.inject(telemetry.StateUp, "", v.start)
+	}
+	waitFor(t, 60*time.Second, "every village is up on the board", func() bool {
+		_, body := get(t, c.web+"/api/v1/sites")
+		return strings.Count(body, `"state":"up"`)+strings.Count(body, `"state": "up"`) >= len(villages)
+	})
+	hold(settle)
+
+	var g sync.WaitGroup
+	for i, v := range villages {
+		g.Go(func() { all[i].happen(v) })
+	}
+	g.Wait()
+	hold(settle)
+
+	// What the centre itself suffers is no outage of any village.
+	c.kill()
+	hold(settle)
+	c.start()
+	c.ready()
+	hold(settle)
+	if err := c.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	hold(settle)
+	if err := c.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	hold(settle)
+
+	ended := time.Now()
+	for _, v := range villages {
+		g.Go(v.stop)
+	}
+	g.Wait()
+	for i, v := range villages {
+		t.Run(v.address.Site, func(t *testing.T) {
+			seqs := waitForAll(t, st, v.address)
+			t.Logf("%d batches stored", seqs)
+			compareSpans(t, spansOf(t, st, v.address), v.truth, ended, all[i].worst)
+		})
+	}
+}
+
+// waitForAll waits until no batch is missing: the numbers have no hole.
+func waitForAll(t *testing.T, st *store.Store, a telemetry.Address) int {
+	t.Helper()
+	var seqs []int64
+	whole := func() bool {
+		seqs = column(t, st, telemetry.Detail, "batch", "seq", a)
+		slices.Sort(seqs)
+		return len(seqs) > 0 && seqs[0] == 1 && seqs[len(seqs)-1] == int64(len(seqs)) && len(slices.Compact(slices.Clone(seqs))) == len(seqs)
+	}
+	if !whole() {
+		t.Errorf("stored are %d batches, numbered %v", len(seqs), seqs)
+	}
+	return len(seqs)
+}
+
+// spansOf reads the ledger of one agent.
+func spansOf(t *testing.T, st *store.Store, a telemetry.Address) (out []telemetry.Span) {
+	t.Helper()
+	series, err := st.Query(context.Background(), telemetry.Ledger, fmt.Sprintf(`SELECT ms, err_ms FROM span WHERE site='%s' AND agent='%s' GROUP BY state, cause`, a.Site, a.Agent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range series {
+		for _, row := range s.Values {
+			var n [3]int64
+			for i := range n {
+				if n[i], err = row[i].(json.Number).Int64(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out = append(out, telemetry.Span{Start: time.UnixMilli(n[0]), Length: time.Duration(n[1]) * time.Millisecond, Err: time.Duration(n[2]) * time.Millisecond,
+				State: telemetry.State(s.Tags["state"]), Cause: telemetry.Cause(s.Tags["cause"])})
+		}
+	}
+	slices.SortFunc(out, func(a, b telemetry.Span) int { return a.Start.Compare(b.Start) })
+	return out
+}
+
+// jitter is what a busy test machine may add between an injection and its effect.
+const jitter = 250 * time.Millisecond
+
+// compareSpans holds what was told against the truth: the spans follow each other without gap or overlap from the first to the end, and a
+// span says something other than the truth nowhere but within its stated uncertainty of a change.
+func compareSpans(t *testing.T, spans []telemetry.Span, truth []change, ended time.Time, worst time.Duration) {
+	t.Helper()
+	describe := func() string {
+		var b strings.Builder
+		for _, s := range spans {
+			fmt.Fprintf(&b, "\n told  %s +%v %s %s ± %v", s.Start.Format("15:04:05.000"), s.Length, s.State, s.Cause, s.Err)
+		}
+		for _, c := range truth {
+			fmt.Fprintf(&b, "\n truth %s ± %v %s %s", c.at.Format("15:04:05.000"), c.slack, c.state, c.cause)
+		}
+		return b.String()
+	}
+	if len(spans) == 0 {
+		t.Fatal("no span was told")
+	}
+	for i, s := range spans {
+		if worst > 0 && s.Err > worst && s.State != telemetry.StateOff {
+			t.Errorf("a change is known to %v only, want %v%s", s.Err, worst, describe())
+		}
+		if i > 0 {
+			if gap := s.Start.Sub(spans[i-1].End()); gap < 0 || gap > 10*time.Millisecond {
+				t.Errorf("%v between two spans at %s%s", gap, s.Start.Format("15:04:05.000"), describe())
+			}
+		}
+	}
+	if late := spans[0].Start.Sub(truth[0].at); late.Abs() > 3*time.Second {
+		t.Errorf("the ledger begins %v after the agent%s", late, describe())
+	}
+	if early := ended.Sub(spans[len(spans)-1].End()); early > 2*time.Second {
+		t.Errorf("the ledger ends %v before the agent%s", early, describe())
+	}
+	for i, c := range truth {
+		end := ended
+		if i+1 < len(truth) {
+			end = truth[i+1].at
+		}
+		for j, s := range spans {
+			from, to := latest(c.at, s.Start), earliest(end, s.End())
+			if !from.Before(to) || s.State == c.state && s.Cause == c.cause {
+				continue
+			}
+			slack := s.Err + c.slack + jitter
+			for _, k := range []int{j - 1, j + 1} {
+				if k >= 0 && k < len(spans) {
+					slack = max(slack, spans[k].Err+c.slack+jitter)
+				}
+			}
+			if to.Sub(c.at) > slack && end.Sub(from) > slack {
+				t.Errorf("%s %s is told for %s to %s, where the truth is %s %s%s", s.State, s.Cause, from.Format("15:04:05.000"), to.Format("15:04:05.000"), c.state, c.cause, describe())
+			}
+		}
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
