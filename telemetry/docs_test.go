@@ -36,6 +36,9 @@ func TestTheDocumentedSchemaIsTheOneInForce(t *testing.T) {
 			if s.Step > 0 {
 				unit += fmt.Sprintf(", to %v", s.Step)
 			}
+			if s.Digits > 0 {
+				unit += fmt.Sprintf(", to %d digits", s.Digits)
+			}
 			fields = append(fields, name+" "+unit)
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Tier, m.Help, strings.Join(tags, "; "), strings.Join(fields, "; "))

@@ -44,19 +44,18 @@ func (l *Line) Tag(key, value string) *Line {
 	return l
 }
 
-// Int adds an integer field.
+// Int adds an integer field, rounded as the schema says.
 func (l *Line) Int(key string, v int64) *Line {
-	l.Fields = append(l.Fields, Field{key, lineprotocol.IntValue(v)})
+	l.Fields = append(l.Fields, Field{key, lineprotocol.IntValue(spec(l.Measurement, key).roundInt(v))})
 	return l
 }
 
-// Float adds a float field, rounded to the step that the schema names. A value that is not finite was not measured, so it is left out.
+// Float adds a float field, rounded as the schema says. A value that is not finite was not measured, so it is left out.
 func (l *Line) Float(key string, v float64) *Line {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return l
 	}
-	per := math.Round(1 / stepOf(l.Measurement, key)) // steps in one: dividing by a whole number gives the shortest decimal
-	f, _ := lineprotocol.FloatValue(math.Round(v*per) / per)
+	f, _ := lineprotocol.FloatValue(spec(l.Measurement, key).roundFloat(v))
 	l.Fields = append(l.Fields, Field{key, f})
 	return l
 }

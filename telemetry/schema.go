@@ -61,14 +61,16 @@ type TagSpec struct {
 	Optional bool
 }
 
-// FieldSpec is one field; Min and Max are inclusive and hold for numbers. Unit is "" for a count or a text. Step is what an agent
-// rounds a float to, because digits that mean nothing cost villagers bytes; finer values are accepted.
+// FieldSpec is one field; Min and Max are inclusive and hold for numbers. Unit is "" for a count or a text. An agent
+// rounds to a multiple of Step, or to so many significant Digits, because digits that mean nothing cost villagers bytes; finer values
+// are accepted.
 type FieldSpec struct {
 	Key      string
 	Type     Type
 	Unit     string
 	Min, Max float64
 	Step     float64
+	Digits   int
 	Required bool
 }
 
@@ -94,7 +96,9 @@ func Schema() []Measurement {
 	text := func(key string) FieldSpec { return FieldSpec{Key: key, Type: String} }
 	must := func(f FieldSpec) FieldSpec { f.Required = true; return f }
 	upTo := func(f FieldSpec, hi float64) FieldSpec { f.Max = hi; return f }
-	rates := []FieldSpec{unit("rx_peak_bps", "bit/s"), unit("tx_peak_bps", "bit/s")}
+	peak := func(key string) FieldSpec { f := unit(key, "bit/s"); f.Digits = 3; return f }
+	rates := []FieldSpec{peak("rx_peak_bps"), peak("tx_peak_bps")}
+	coarse := func(f FieldSpec, step float64) FieldSpec { f.Step = step; return f }
 	histogram := func() (fs []FieldSpec) {
 		for _, e := range HistogramEdgesMs() {
 			fs = append(fs, count(fmt.Sprintf("rtt_le_%d", e)))
@@ -136,12 +140,12 @@ func Schema() []Measurement {
 			Fields: []FieldSpec{pct("cpu_pct"), pct("mem_pct"), pct("disk_pct"),
 				float("load1", "", 0, 1e6, 0.01), float("temp_c", "°C", -90, 200, 1), unit("uptime_s", "s")}},
 		{Name: "power", Tier: Detail, Help: "battery and mains of a solar kiosk",
-			Fields: []FieldSpec{pct("battery_pct"), {Key: "charging", Type: Bool}, {Key: "mains", Type: Bool}, float("volts", "V", 0, 1000, 0.01)}},
+			Fields: []FieldSpec{pct("battery_pct"), {Key: "charging", Type: Bool}, float("volts", "V", 0, 1000, 0.01), {Key: "mains", Type: Bool}}},
 		{Name: "clients", Tier: Detail, Help: "how many use the link; counts only, never who",
 			Fields: []FieldSpec{count("wifi_stations"), count("dhcp_leases")}},
 		{Name: "batch", Tier: Detail, Help: "first line of every batch: its number, and the span still open",
 			Fields: []FieldSpec{must(count("seq")), must(text("boot")), text("open_state"), text("open_cause"),
-				upTo(unit("open_ms", "ms"), hourMs), unit("spool_bytes", "B"), count("spool_lines"), must(text("clock")), unit("wire_bytes", "B"),
+				upTo(unit("open_ms", "ms"), hourMs), unit("spool_bytes", "B"), count("spool_lines"), must(text("clock")), coarse(unit("wire_bytes", "B"), 1000),
 				upTo(unit("next_s", "s"), dayS), upTo(unit("ack_s", "s"), dayS)}},
 	}
 }
@@ -155,14 +159,36 @@ var index = func() map[string]Measurement {
 	return m
 }()
 
-// stepOf is what a float of this name is rounded to.
-func stepOf(measurement, key string) float64 {
+// spec is what the schema says of a field; nothing when it does not know it.
+func spec(measurement, key string) FieldSpec {
 	for _, f := range index[measurement].Fields {
-		if f.Key == key && f.Step > 0 {
-			return f.Step
+		if f.Key == key {
+			return f
 		}
 	}
-	return 0.001
+	return FieldSpec{}
+}
+
+// roundFloat is v as an agent writes it.
+func (s FieldSpec) roundFloat(v float64) float64 {
+	per := 1000.0
+	if s.Step > 0 {
+		per = math.Round(1 / s.Step) // dividing by a whole number gives the shortest decimal
+	}
+	return math.Round(v*per) / per
+}
+
+// roundInt is v as an agent writes it.
+func (s FieldSpec) roundInt(v int64) int64 {
+	step := int64(s.Step)
+	if s.Digits > 0 {
+		for step = 1; v/step >= int64(math.Pow10(s.Digits)); step *= 10 {
+		}
+	}
+	if step <= 1 || v < 0 {
+		return v
+	}
+	return (v + step/2) / step * step
 }
 
 // maxTagBytes bounds free tag values: an interface, a service, a server.

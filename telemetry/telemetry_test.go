@@ -74,10 +74,21 @@ func TestWhatWasNotMeasuredIsLeftOutNeverZero(t *testing.T) {
 	}
 }
 
-func TestFloatsAreRoundedToTheStepOfTheSchema(t *testing.T) {
+func TestNumbersAreRoundedAsTheSchemaSays(t *testing.T) {
 	l := NewLine("link", noon).Float("rtt_avg_ms", 48.8499).Float("rtt_max_ms", 0.04).Float("jitter_ms", 0.3).Float("unknown", 1.23456)
 	if got, _ := l.Append(nil); string(got) != "link rtt_avg_ms=48.8,rtt_max_ms=0,jitter_ms=0.3,unknown=1.235 1763900000000\n" {
 		t.Errorf("got %s", got)
+	}
+	for in, want := range map[int64]int64{0: 0, 7: 7, 999: 999, 1000: 1000, 4123456: 4120000, 4125000: 4130000, 9996: 10000, 1<<62 - 1: 4610000000000000000} {
+		if got, _ := NewLine("traffic", noon).Int("rx_peak_bps", in).Int("rx_bytes", in).GetInt("rx_peak_bps"); got != want {
+			t.Errorf("a peak of %d is written as %d, want %d", in, got, want)
+		}
+		if got, _ := NewLine("traffic", noon).Int("rx_bytes", in).GetInt("rx_bytes"); got != in {
+			t.Errorf("%d bytes are written as %d", in, got)
+		}
+	}
+	if got, _ := NewLine("batch", noon).Int("wire_bytes", 123456789).GetInt("wire_bytes"); got != 123457000 {
+		t.Errorf("wire_bytes = %d, want thousands", got)
 	}
 	for _, m := range Schema() {
 		for _, f := range m.Fields {
@@ -179,7 +190,7 @@ func TestSpansAndHeadersRoundTrip(t *testing.T) {
 		t.Errorf("span %+v, %v; want %+v", got, err, s)
 	}
 	for _, h := range []Header{
-		{At: noon, Boot: "4f2a9c1b", Seq: 17, Open: OpenSpan{StateDown, CauseDNS, time.Minute}, SpoolBytes: 1, SpoolLines: 2, WireBytes: 3, Clock: ClockSynced},
+		{At: noon, Boot: "4f2a9c1b", Seq: 17, Open: OpenSpan{StateDown, CauseDNS, time.Minute}, SpoolBytes: 1, SpoolLines: 2, WireBytes: 3000, Clock: ClockSynced},
 		{At: noon, Boot: "4f2a9c1b", Seq: 18, Clock: ClockSynced, Next: 15 * time.Minute, AckWithin: 24 * time.Hour},
 		{At: noon, Boot: "00000000", Clock: ClockEstimated},
 	} {
