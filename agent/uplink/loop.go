@@ -36,9 +36,9 @@ func (s *session) loop(ctx context.Context) error {
 	for {
 		now := time.Now()
 		s.take()
-		s.confirm()
 		s.remind(now)
 		err := s.watch(now)
+		s.confirm()
 		if err == nil {
 			err = s.expire(now)
 		}
@@ -240,6 +240,10 @@ func (s *session) send(ctx context.Context, now time.Time) {
 	w := s.u.win
 	s.paced = time.Time{}
 	for ctx.Err() == nil && !s.meter().busy() {
+		if w.room(now) == 0 && w.slow() { // have they arrived meanwhile?
+			s.meter().look(now)
+			s.confirm()
+		}
 		room := s.u.pace.room(w.room(now))
 		if room == 0 {
 			return

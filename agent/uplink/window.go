@@ -72,6 +72,16 @@ func (w *window) room(now time.Time) int {
 	return max(0, min(n, patient))
 }
 
+// slow tells whether batches fill the window that would not if they were known to have arrived.
+func (w *window) slow() bool {
+	for _, f := range w.flights {
+		if f.slow && f.out && !f.taken {
+			return true
+		}
+	}
+	return false
+}
+
 // fresh tells whether a batch that was never tried should go before one whose answer was late: every second time, so that
 // neither starves.
 func (w *window) fresh() bool { return w.silent%2 == 1 }
