@@ -306,7 +306,11 @@ func BenchmarkOnTheWire(b *testing.B) {
 			b.Fatal(err)
 		}
 		a.Wake()
-		defer func() { if b.Failed() { b.Logf("seq %d seen %v stats %+v log %s", seq, br.seen(), a.Stats(), a.log) } }()
+		defer func() {
+			if b.Failed() {
+				b.Logf("seq %d seen %v stats %+v log %s", seq, br.seen(), a.Stats(), a.log)
+			}
+		}()
 		waitFor(b, "the batch", func() bool { return br.seen()[seq] > 0 })
 	}
 	for b.Loop() {

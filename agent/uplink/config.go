@@ -71,7 +71,7 @@ type Stats struct {
 
 const (
 	minBackoff     = time.Second
-	connectTimeout = 30 * time.Second
+	connectTimeout = 30 * time.Second // for each step of signing in
 	stopGrace      = 3 * time.Second  // for the last word, "offline", on a clean stop
 	handOver       = 2 * time.Second  // longest wait for the connection to take a message
 	deadLeast      = 15 * time.Second // what TCP gets at least before a connection is dead

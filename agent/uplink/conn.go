@@ -39,8 +39,6 @@ func secure(conf *tls.Config) *tls.Config {
 
 // dial connects to a broker. The meter sits under TLS, so that it counts what the link carries.
 func dial(ctx context.Context, connect dialer, u *url.URL, conf *tls.Config, limit time.Duration, p *path, total *atomic.Int64) (net.Conn, *meter, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"tcp": "1883", "tls": "8883"}[u.Scheme]

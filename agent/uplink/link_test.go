@@ -20,9 +20,10 @@ import (
 
 // link is a network between agent and broker that can go dead without a word: packets vanish, connections stay open.
 type link struct {
-	l  net.Listener
-	to string
-	wg sync.WaitGroup
+	l     net.Listener
+	to    string
+	delay time.Duration // each way
+	wg    sync.WaitGroup
 
 	mu    sync.Mutex
 	dead  bool
@@ -30,11 +31,16 @@ type link struct {
 }
 
 func newLink(t testing.TB, to string) *link {
+	t.Helper()
+	return newSlowLink(t, to, 0)
+}
+
+func newSlowLink(t testing.TB, to string, delay time.Duration) *link {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &link{l: l, to: to}
+	k := &link{l: l, to: to, delay: delay}
 	k.wg.Go(k.accept)
 	t.Cleanup(func() {
 		if err := l.Close(); err != nil {
@@ -78,6 +84,9 @@ func (k *link) copy(to, from net.Conn) {
 				return // the goodbye is lost as well
 			}
 			continue // the packet is lost
+		}
+		if k.delay > 0 {
+			<-time.After(k.delay)
 		}
 		if err == nil {
 			_, err = to.Write(buf[:n])

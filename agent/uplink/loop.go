@@ -25,6 +25,7 @@ const (
 
 var (
 	errDeaf = errors.New("collector has answered nothing for long")
+	errHung = errors.New("broker has received a ping and does not answer it")
 	errHome = errors.New("the first broker is back")
 	errNew  = errors.New("the link is back, and this connection is not")
 )
@@ -108,8 +109,7 @@ func (s *session) pulse(now time.Time) error {
 		limit, early := pinged.Add(s.u.pulse.pong()), pinged.Add(doubtMost)
 		switch {
 		case !now.Before(limit):
-			s.meter().unanswered()
-			return errors.New("broker does not answer a ping")
+			return s.unanswered(now)
 		case now.Before(early):
 			limit = early
 		case !s.doubted:
@@ -133,6 +133,16 @@ func (s *session) pulse(now time.Time) error {
 	s.ask()
 	s.beat = now.Add(s.u.pulse.pong())
 	return nil
+}
+
+// unanswered tells why a connection on which a ping was not answered is given up: the broker hangs, or the link is gone.
+func (s *session) unanswered(now time.Time) error {
+	m := s.meter()
+	m.unanswered()
+	if m.look(now); m.told() && m.pending().IsZero() {
+		return errHung
+	}
+	return errors.New("broker does not answer a ping")
 }
 
 // silent gives up a connection on which nothing was acknowledged since it was quiet for long: something on the way has forgotten it. One

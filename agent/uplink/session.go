@@ -101,7 +101,7 @@ func (s *session) options(ctx context.Context, broker *url.URL) *mqtt.ClientOpti
 	o.SetAutoReconnect(false) // Run reconnects, with jitter
 	o.SetConnectRetry(false)
 	o.SetKeepAlive(0) // wire pings, and names it in CONNECT
-	o.SetConnectTimeout(connectTimeout)
+	o.SetConnectTimeout(s.u.signIn)
 	o.SetWriteTimeout(handOver)
 	o.SetStore(noStore{})
 	o.SetBinaryWill(c.Address.Topic(telemetry.KindPresence), []byte(telemetry.Presence{Session: s.number}.String()), qos, true)
@@ -217,10 +217,10 @@ func (s *session) enter(ctx context.Context) error {
 	here := s.present(true)
 	topic := s.u.c.Address.Topic(telemetry.KindAck)
 	acks := s.client.Subscribe(topic, 0, s.onAck) // one that is lost costs a retry; one that is confirmed costs that each time
-	if err := s.wait(ctx, here, "publish presence", connectTimeout); err != nil {
+	if err := s.wait(ctx, here, "publish presence", s.u.signIn); err != nil {
 		return err
 	}
-	if err := s.wait(ctx, acks, "subscribe to "+topic, connectTimeout); err != nil {
+	if err := s.wait(ctx, acks, "subscribe to "+topic, s.u.signIn); err != nil {
 		return err
 	}
 	if granted, ok := acks.(*mqtt.SubscribeToken); !ok || granted.Result()[topic] > 2 {

@@ -45,14 +45,14 @@ type Uplink struct {
 	faults  struct{ session, queue, silence, reject, ack fault }
 	brokers map[string]*fault
 
-	homeAfter time.Duration
+	homeAfter, signIn time.Duration
 }
 
 // New makes an uplink; Run checks the configuration.
 func New(c Config, q Queue) *Uplink {
 	c = c.fill()
 	return &Uplink{c: c, q: q, wake: make(chan struct{}, 1), kick: make(chan struct{}, 1), tls: secure(c.TLS), win: newWindow(c, jitter),
-		pulse: newPulse(c.Keepalive), pace: newPace(c.BacklogKbps), deaf: patience(), brokers: map[string]*fault{}, homeAfter: homeAfter,
+		pulse: newPulse(c.Keepalive), pace: newPace(c.BacklogKbps), deaf: patience(), brokers: map[string]*fault{}, homeAfter: homeAfter, signIn: connectTimeout,
 		stats: Stats{Keepalive: c.Keepalive}}
 }
 
@@ -131,7 +131,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		good := u.counts().Acked > acked && !errors.Is(err, errDeaf)
+		good := u.counts().Acked > acked && !errors.Is(err, errDeaf) && !errors.Is(err, errHung)
 		if good || up && time.Since(began) > u.c.Keepalive {
 			failed = 0 // it did some good, or held for a while: the backoff starts anew
 		}
@@ -180,6 +180,8 @@ func (u *Uplink) sleep(ctx context.Context, d time.Duration) (kicked bool) {
 
 // dial connects to a broker.
 func (u *Uplink) dial(ctx context.Context, broker *url.URL) (net.Conn, *meter, error) {
+	ctx, cancel := context.WithTimeout(ctx, u.signIn)
+	defer cancel()
 	// The broker gives a connection up after one and a half keepalives; bytes that wait longer wait for nobody.
 	return dial(ctx, u.c.Dial, broker, u.tls, max(u.c.Keepalive*3/2, deadLeast), &u.path, &u.total)
 }
