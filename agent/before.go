@@ -115,9 +115,9 @@ func (r *Recorder) release() bool {
 	if r.released || !r.settled || !r.c.Known() {
 		return r.released
 	}
+	r.doze()
 	r.released = true
 	r.c.Clock.Bind()
-	r.doze()
 	r.wall, r.mono = r.c.Clock.Now(), r.c.elapsed()
 	start := r.at(r.start)
 	back := ledger.Return{Batch: r.last, Boot: r.c.Boot, Start: start, Up: r.life.From, Slack: r.c.MarkEvery, BatchSlack: max(r.c.MarkEvery, r.c.ReportEvery+r.c.DetailEvery), Lives: r.before.Lives}
@@ -143,14 +143,13 @@ func (r *Recorder) release() bool {
 
 // look reads the clock, and moves what is open when it was stepped forward. It never runs backwards.
 func (r *Recorder) look() {
-	before, mono := r.wall, r.mono
+	expected := r.wall.Add(r.c.elapsed().Sub(r.mono))
+	asleep := input{asleep: r.mono}
 	napped := r.doze()
 	r.wall, r.mono = r.c.Clock.Now(), r.c.elapsed()
-	expected := before.Add(r.mono.Sub(mono))
-	if napped > jumpMin { // somewhere between the last look and this one
-		r.spans(r.ledger.Close(before, r.mono.Sub(mono)))
-		r.lines(r.hours.Step(before, expected.Add(napped)))
-		expected = expected.Add(napped)
+	if expected = expected.Add(napped); napped > 0 {
+		asleep.at = r.mono
+		r.wake(asleep)
 	}
 	if r.wall.Sub(expected) > jumpMin {
 		r.ledger.Step(r.wall.Sub(expected))
@@ -172,8 +171,15 @@ func (r *Recorder) doze() time.Duration {
 	r.naps = append(r.naps, nap{r.c.elapsed(), napped})
 	if !r.released {
 		r.life.Lapse(r.c.Clock.Mono())
+		r.held = append(r.held, input{at: r.c.elapsed(), asleep: r.came})
 	}
 	return napped
+}
+
+// wake ends what was open when the machine fell asleep. What it slept through is not known.
+func (r *Recorder) wake(in input) {
+	r.spans(r.ledger.Close(r.at(in.asleep), in.at.Sub(in.asleep)))
+	r.lines(r.hours.Step(r.at(in.asleep), r.at(in.at)))
 }
 
 // napsAfter is how long the machine has slept since a moment of elapsed time.

@@ -21,7 +21,9 @@ func (r *Recorder) seal() {
 	r.spans(r.ledger.Advance(r.wall))
 	ledgerToo := r.box.waiting(telemetry.Ledger)
 	if ledgerToo || r.urgent || stale {
+		before := r.unmarked
 		ledgerToo = r.mark(false) && ledgerToo
+		r.due = r.due || before == 0 && r.unmarked > 0 // from now on the headers are all that tells how long it lived
 	}
 	if ledgerToo {
 		r.box.seal(telemetry.Ledger, r.wall, r.open(), true)

@@ -83,6 +83,7 @@ type Recorder struct {
 	due        bool            // seal both tiers
 	urgent     bool            // seal what tells the change of state
 	ticked     time.Time       // when the last Tick was, by elapsed time
+	setAt      time.Time       // the wall time of its lines
 	sealed     time.Time       // when detail was last sealed
 	came       time.Time       // when the last input came
 
@@ -117,6 +118,7 @@ type input struct {
 	tick    *tick
 	event   *event
 	lines   func(time.Time) []*telemetry.Line
+	asleep  time.Time // the machine slept somewhere between this moment and at
 }
 
 // tick is a Tick with what the path told meanwhile.
@@ -141,6 +143,10 @@ func NewRecorder(c RecorderConfig) *Recorder {
 	return r
 }
 
+// helloEvery parts the headers of runs that do not know the time: all begin at the same mark, and no two may bear the same time, so
+// the number of the batch is in it.
+const helloEvery = time.Minute
+
 // Hello seals a batch without lines, so that the collector tells what it knows of the time before.
 func (r *Recorder) Hello() {
 	at := r.c.Clock.Now()
@@ -149,7 +155,7 @@ func (r *Recorder) Hello() {
 		if m := r.c.Mark; m != nil {
 			at = m.At
 		}
-		at = at.Add(r.c.Clock.Mono())
+		at = at.Add(r.c.Clock.Mono().Truncate(helloEvery) + time.Duration(r.c.Queue.NextSeq())*time.Millisecond%helloEvery)
 	}
 	r.box.seal(telemetry.Detail, at, telemetry.OpenSpan{}, true)
 }
@@ -226,6 +232,7 @@ func (r *Recorder) Close(t Tick) {
 func (r *Recorder) take(in input) {
 	if !r.release() {
 		r.hold(in)
+		r.came = r.c.elapsed()
 		return
 	}
 	r.look()
@@ -244,6 +251,8 @@ func (r *Recorder) apply(in input) {
 		r.event(r.at(in.at), *in.event)
 	case in.lines != nil:
 		r.lines(in.lines(r.at(in.at)))
+	case !in.asleep.IsZero():
+		r.wake(in)
 	}
 }
 
@@ -282,6 +291,10 @@ func (r *Recorder) verdict(v probe.Verdict) {
 }
 
 func (r *Recorder) tick(at time.Time, t tick) {
+	if at = at.Truncate(time.Millisecond); !at.After(r.setAt) { // a line never has the time of another of its kind
+		at = r.setAt.Add(time.Millisecond)
+	}
+	r.setAt = at
 	r.flushLinks(at)
 	if q := t.path; q.Sent > 0 {
 		r.box.add(probe.Sample{Quality: q}.Line("collector", at))
