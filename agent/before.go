@@ -124,6 +124,7 @@ func (r *Recorder) release() bool {
 	if m := r.c.Mark; m != nil {
 		back.Mark = &ledger.Last{At: m.At, Mono: m.Mono, Open: m.Open, Boot: m.Boot, Clean: m.Clean}
 		r.lines(r.before.Hours.Close(m.At))
+		r.hours.After(m.At)
 	}
 	spans, estimated := r.ledger.Resume(back)
 	r.spans(spans)

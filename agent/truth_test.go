@@ -61,6 +61,9 @@ type stretch struct {
 	from, to time.Time
 	state    telemetry.State
 	cause    telemetry.Cause
+	boot     int
+	deaf     bool // the disk took no marks
+	lone     bool // nor did anybody else hear of it who could tell
 }
 
 // The queue of the recorder.
@@ -100,10 +103,11 @@ func (w *world) state() (telemetry.State, telemetry.Cause) {
 
 func (w *world) move(d time.Duration, s telemetry.State, c telemetry.Cause) {
 	to := w.now.Add(d)
-	if n := len(w.truth); n > 0 && w.truth[n-1].state == s && w.truth[n-1].cause == c {
+	x := stretch{from: w.now, to: to, state: s, cause: c, boot: w.boots, deaf: w.deaf, lone: w.deaf && (w.away || w.link == telemetry.StateDown)}
+	if n := len(w.truth); n > 0 && (x == stretch{x.from, x.to, w.truth[n-1].state, w.truth[n-1].cause, w.truth[n-1].boot, w.truth[n-1].deaf, w.truth[n-1].lone}) {
 		w.truth[n-1].to = to
 	} else {
-		w.truth = append(w.truth, stretch{w.now, to, s, c})
+		w.truth = append(w.truth, x)
 	}
 	w.now = to
 }
@@ -223,6 +227,9 @@ func (w *world) start() {
 			w.clock.Continue(m.At, m.Mono)
 		}
 	}
+	for i, x := range w.truth { // the collector tells of other boots only
+		w.truth[i].lone = x.lone || x.deaf && x.boot == w.boots
+	}
 	w.agent, w.began, w.ticked, w.waiting = NewRecorder(c), w.now, w.now, true
 	w.agent.Hello()
 	w.judge(0)
@@ -295,9 +302,16 @@ const slackOfClock = 6 * time.Second
 func (w *world) checkSpan(s telemetry.Span, all []telemetry.Span) {
 	allowed := s.Err + slackOfClock
 	var lie time.Duration
-	for i, x := range w.truth {
+	for i := 0; i < len(w.truth); i++ {
+		x := w.truth[i]
+		for ; i+1 < len(w.truth) && w.truth[i+1].state == x.state && w.truth[i+1].cause == x.cause && w.truth[i+1].lone == x.lone; i++ {
+			x.to = w.truth[i+1].to
+		}
 		from, to := later(x.from, s.Start), earlier(x.to, s.End())
 		if x.state == s.State && (x.cause == s.Cause || s.State == telemetry.StateOff) || !to.After(from) {
+			continue
+		}
+		if s.State == telemetry.StateOff && x.lone {
 			continue
 		}
 		// The point of this piece that is furthest from a change of the truth.
@@ -449,6 +463,8 @@ func TestWhatIsToldIsTheTruthWithinItsUncertainty(t *testing.T) {
 				w.asleep += d
 				w.move(d, telemetry.StateOff, "")
 				if w.agent != nil { // it wakes, and asks
+					w.move(time.Millisecond, w.link, w.cause)
+					w.awake += time.Millisecond
 					w.judge(0)
 					w.deliver()
 				}

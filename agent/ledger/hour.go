@@ -31,6 +31,9 @@ func newSums() *sums { return &sums{rtt: make([]int64, len(telemetry.HistogramEd
 // hourMs is an hour in milliseconds.
 const hourMs = 3600_000
 
+// After says that the time up to at is told already, by the run before.
+func (h *Hours) After(at time.Time) { h.floor = at.Truncate(time.Millisecond) }
+
 // Begin covers time from at on.
 func (h *Hours) Begin(at time.Time) {
 	at = at.Truncate(time.Millisecond)
