@@ -41,9 +41,10 @@ func (s *Spool) fresh() uint64 {
 	return 0
 }
 
-// ahead is the seq that a write of "state" notes: where batches wait in RAM, seqs are reserved with whatever else is written.
+// ahead reserves seqs with whatever else is written to "state", where batches may come to wait in RAM: so a fault of the disk finds
+// some hundred in reserve.
 func (s *Spool) ahead(st state) state {
-	if s.dir != nil && (s.o.FlushEvery > 0 || s.ramBytes > 0) && st.Seq < s.next+seqStep/2 {
+	if (s.o.FlushEvery > 0 || s.o.OrRAM) && st.Seq < s.next+seqStep/2 {
 		st.Seq = s.next + seqStep
 	}
 	return st
