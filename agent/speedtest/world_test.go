@@ -164,3 +164,18 @@ func (m *middle) carry(ctx context.Context, near net.Conn, to string) {
 	both.Go(func() { pass(near, far, &m.up) })
 	both.Wait()
 }
+
+// until waits for what must come true.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(30 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s has not come true", what)
+		}
+	}
+}
