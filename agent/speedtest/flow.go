@@ -2,8 +2,10 @@ package speedtest
 
 import (
 	"crypto/rand"
+	encoding "encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,6 +118,7 @@ func (f *flow) ended(err error) (End, error) {
 // upload writes until the time is over, or enough is known. It watches from here, while others write and listen.
 func (f *flow) upload(r *Result) (End, error) {
 	var quit atomic.Bool
+	f.ws.SetPingHandler(f.pong)
 	wrote, heard := make(chan error, 1), make(chan error, 1)
 	go func() { wrote <- f.write(&quit) }()
 	go func() { heard <- f.listen() }()
@@ -179,37 +182,53 @@ func (f *flow) broken(heard chan error, err error) (End, error) {
 	return f.ended(err)
 }
 
-// write sends random bytes until quit, or until the cap is near. The messages are framed once for many: to mask each anew would
-// cost a small processor more than to send it.
+// write sends random bytes until quit, or until the cap is near. A message is framed once and sent many times, past the library, which
+// would cut it into parts of its own buffer's size and mask each anew: that costs a small processor more than to send it. What the
+// library sends meanwhile, a pong or a close, goes between two messages, because each is one Write.
 func (f *flow) write(quit *atomic.Bool) error {
-	if err := f.ws.SetWriteDeadline(f.start.Add(testMax)); err != nil {
+	conn := f.ws.NetConn()
+	if err := conn.SetWriteDeadline(f.start.Add(testMax)); err != nil {
 		return err
 	}
-	var message *websocket.PreparedMessage
-	size, sent := 0, int64(0)
+	size, sent := firstMessage, int64(0)
+	message := frame(size)
 	for !quit.Load() {
 		if f.near(false) {
 			return nil
 		}
-		if next := max(size, firstMessage); message == nil || size < lastMessage && int64(2*size) <= sent/16 {
-			if message != nil {
-				next = 2 * size
-			}
-			b := make([]byte, next)
-			_, _ = rand.Read(b) // never fails, by its documentation
-			var err error
-			if message, err = websocket.NewPreparedMessage(websocket.BinaryMessage, b); err != nil {
-				return err
-			}
-			size = next
+		if size < lastMessage && int64(2*size) <= sent/16 {
+			size *= 2
+			message = frame(size)
 		}
-		if err := f.ws.WritePreparedMessage(message); err != nil {
+		if _, err := conn.Write(message); err != nil {
 			return err
 		}
 		sent += int64(size)
 	}
 	text := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	_ = f.ws.WriteControl(websocket.CloseMessage, text, time.Now().Add(goodbye)) // a server that closed first is fine
+	return nil
+}
+
+// frame is a binary message of random bytes as a client sends it (RFC 6455, 5.2). Random bytes under a mask are random bytes, so they are not masked
+// once more.
+func frame(size int) []byte {
+	const final, binary, masked, short, long = 0x80, 0x2, 0x80, 126, 127
+	head := encoding.BigEndian.AppendUint16([]byte{final | binary, masked | short}, uint16(size))
+	if size > math.MaxUint16 {
+		head = encoding.BigEndian.AppendUint64([]byte{final | binary, masked | long}, uint64(size))
+	}
+	b := make([]byte, len(head)+4+size) // 4: the mask
+	copy(b, head)
+	_, _ = rand.Read(b[len(head):]) // never fails, by its documentation
+	return b
+}
+
+// pong answers a ping in an upload. The library would set a deadline of its own, which would hold for the message under way as well.
+func (f *flow) pong(data string) error {
+	const final, pong, masked = 0x80, 0xA, 0x80
+	b := append([]byte{final | pong, masked | byte(len(data)), 0, 0, 0, 0}, data...) // under a mask of zeros
+	_, _ = f.ws.NetConn().Write(b)                                                  // where it fails, the next message does
 	return nil
 }
 
