@@ -14,6 +14,7 @@ TEST_ARGS ?=
 TEST_TIMEOUT ?= 20m
 INSTALL ?= yes
 FUZZ_FOR ?= 10s
+BENCH_FOR ?=
 
 .PHONY: help
 help: ## show this list
@@ -48,6 +49,14 @@ fuzz: ## run every fuzz target for FUZZ_FOR
 .PHONY: bench
 bench: ## run every Go benchmark; docs/performance.md says what the figures mean
 	go test -run '^$$' -bench . $(PKGS)
+
+.PHONY: bench-wire
+bench-wire: build ## bytes a month of both profiles by the interface's counters, by kind; root; BENCH_FOR, else half an hour
+	@go build -o bin/.bench ./internal/tools/bench && bin/.bench wire $(if $(BENCH_FOR),-for $(BENCH_FOR))
+
+.PHONY: bench-agent
+bench-agent: build ## the agent's memory, processor time, flash writes, sizes; root; BENCH_FOR, else a quarter of an hour
+	@go build -o bin/.bench ./internal/tools/bench && bin/.bench agent $(if $(BENCH_FOR),-for $(BENCH_FOR))
 
 .PHONY: third-party
 third-party: ## fetch the pinned browser libraries again, checked by hash

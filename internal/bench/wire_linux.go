@@ -78,7 +78,7 @@ func (w Wire) Run(ctx context.Context) (_ []Figure, err error) {
 			return nil, err
 		}
 	}
-	if err := w.wait(ctx, "warming up", w.Warm, all); err != nil {
+	if err := w.wait(ctx, "bench-wire: warming up", w.Warm, all); err != nil {
 		return nil, err
 	}
 	for _, s := range all {
@@ -86,7 +86,7 @@ func (w Wire) Run(ctx context.Context) (_ []Figure, err error) {
 			return nil, err
 		}
 	}
-	if err := w.wait(ctx, "measuring", w.For, all); err != nil {
+	if err := w.wait(ctx, "bench-wire: measuring", w.For, all); err != nil {
 		return nil, err
 	}
 	var figures []Figure
@@ -122,7 +122,7 @@ func (w Wire) wait(ctx context.Context, what string, length time.Duration, all [
 				}
 			}
 		case now := <-minute.C:
-			line := fmt.Sprintf("bench-wire: %s, %v of %v", what, now.Sub(begin).Round(time.Second), length)
+			line := fmt.Sprintf("%s, %v of %v", what, now.Sub(begin).Round(time.Second), length)
 			for _, s := range all {
 				b := sum(s.village.capture.seen(), begin, now)
 				line += fmt.Sprintf(", %s %d B", s.profile.name, b.Total())

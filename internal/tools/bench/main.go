@@ -24,12 +24,12 @@ func main() { os.Exit(command.Run("bench", run, os.Args[1:], os.Stdout, os.Stder
 
 // settings is what can be told on the command line.
 type settings struct {
-	what      string
-	bin       string
-	length    time.Duration
-	warm      time.Duration
-	buildArgs string
-	influxd   string // set when we are inside
+	what    string
+	bin     string
+	length  time.Duration
+	warm    time.Duration
+	build   string
+	influxd string // set when we are inside
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.StringVar(&s.bin, "bin", "bin", "folder of the built programs")
 	fs.DurationVar(&s.length, "for", 31*time.Minute, "how long to look")
 	fs.DurationVar(&s.warm, "warm", time.Minute, "how long to let things settle before")
-	fs.StringVar(&s.buildArgs, "build", "-trimpath", "arguments of go build for a release, separated by spaces")
+	fs.StringVar(&s.build, "build", "scripts/build-agent", "program that builds a release: TARGET FILE")
 	fs.StringVar(&s.influxd, "inside", "", "for the tool itself: it runs in a namespace of its own, with this influxd")
 	if err := fs.Parse(args); err != nil {
 		return command.Usage(err)
@@ -74,7 +74,7 @@ func (s settings) outside(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, self, s.what, "-bin", s.bin, "-for", s.length.String(), "-warm", s.warm.String(), "-build", s.buildArgs, "-inside", influx)
+	cmd := exec.CommandContext(ctx, self, s.what, "-bin", s.bin, "-for", s.length.String(), "-warm", s.warm.String(), "-build", s.build, "-inside", influx)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	runtime.LockOSThread() // Pdeathsig: the child ends with the thread that started it
 	defer runtime.UnlockOSThread()
@@ -97,6 +97,8 @@ func (s settings) inside(ctx context.Context, stdout, stderr io.Writer) error {
 	switch s.what {
 	case "wire":
 		figures, err = bench.Wire{Programs: programs, For: s.length, Warm: s.warm, Log: stderr}.Run(ctx)
+	case "agent":
+		figures, err = bench.Footprint{Programs: programs, Build: s.build, For: s.length, Warm: s.warm, Log: stderr}.Run(ctx)
 	}
 	if err != nil {
 		return err

@@ -1,0 +1,177 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The budgets of the agent.
+const (
+	limitRSS     = 12 << 20
+	limitCPUPct  = 0.2
+	limitBinary  = 9e6   // mipsle
+	limitPackage = 3.2e6 // mipsle
+	limitFlash   = 1 << 20
+)
+
+// settle is what the agent gets to find out that its link is cut.
+const settle = 2 * time.Minute
+
+// Footprint says what to measure of the agent on its machine.
+type Footprint struct {
+	Programs Programs // Agent is not used: the release is built
+	Build    string   // the script that builds a release for a target into a file
+	For      time.Duration
+	Warm     time.Duration
+	Log      io.Writer
+}
+
+// targets are what is shipped. The first that is this machine's is run.
+func targets() []string { return []string{"amd64", "arm64", "armv7", "mips", "mipsle"} }
+
+// Run builds the releases, runs this machine's one first with its link and then without, and returns the figures. It has to run in an empty
+// network namespace of its own.
+func (f Footprint) Run(ctx context.Context) (figures []Figure, err error) {
+	dir, err := os.MkdirTemp("", "bench-agent-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if f.Programs.Agent, err = f.native(); err != nil {
+		return nil, err
+	}
+	native := f.Programs.Agent
+	for _, target := range targets() {
+		program := filepath.Join(dir, "nabz-agent-"+target)
+		fmt.Fprintf(f.Log, "bench-agent: building for %s\n", target)
+		if _, err := command(ctx, f.Build, target, program); err != nil {
+			return nil, err
+		}
+		if target == native {
+			f.Programs.Agent = program
+		}
+	}
+	if err := unix.Chmod(f.Programs.Agent, 0o755); err != nil {
+		return nil, fmt.Errorf("there is no release for this machine: %w", err)
+	}
+	example, err := command(ctx, f.Programs.Agent, "config")
+	if err != nil {
+		return nil, err
+	}
+	for _, target := range targets() {
+		sizes, err := f.sizes(filepath.Join(dir, "nabz-agent-"+target), target, example)
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, sizes...)
+	}
+	run, err := f.live(ctx, dir)
+	return append(figures, run...), err
+}
+
+func (f Footprint) native() (string, error) {
+	name, ok := map[string]string{"amd64": "amd64", "arm64": "arm64", "arm": "armv7"}[runtime.GOARCH]
+	if !ok {
+		return "", fmt.Errorf("no release runs on a machine of %s", runtime.GOARCH)
+	}
+	return name, nil
+}
+
+func (f Footprint) sizes(program, target, example string) ([]Figure, error) {
+	i, err := os.Stat(program)
+	if err != nil {
+		return nil, err
+	}
+	packed, err := packageSize(program, target, example)
+	if err != nil {
+		return nil, err
+	}
+	b := Figure{Name: "agent_binary_" + target, Value: float64(i.Size()), Unit: "B"}
+	p := Figure{Name: "agent_package_" + target, Value: float64(packed), Unit: "B", Limit: limitPackage}
+	if target == "mipsle" {
+		b.Limit = limitBinary
+	}
+	return []Figure{b, p}, nil
+}
+
+// live runs the agent behind a link, signed in over TLS.
+func (f Footprint) live(ctx context.Context, dir string) (_ []Figure, err error) {
+	const name = "standard"
+	known, err := knowsProfiles(ctx, f.Programs.Agent)
+	if err != nil {
+		return nil, err
+	}
+	c, err := openCentre(ctx, f.Programs, dir, []string{name}, f.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	v, err := openVillage(ctx, c, name, 1, profiles(known)[0].settings)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, v.close()) }()
+	if err := v.connected(ctx); err != nil {
+		return nil, err
+	}
+	w := Wire{For: f.For, Log: f.Log}
+	s := []*survey{{profile: profile{name: name}, village: v}}
+	use := func(what string, length time.Duration) (a, b usage, err error) {
+		if a, err = readUsage(v.agent.pid()); err != nil {
+			return a, b, err
+		}
+		if err = w.wait(ctx, what, length, s); err != nil {
+			return a, b, err
+		}
+		b, err = readUsage(v.agent.pid())
+		return a, b, err
+	}
+	if _, _, err := use("bench-agent: warming up", f.Warm); err != nil {
+		return nil, err
+	}
+	a, b, err := use("bench-agent: link up", f.For)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.cut(ctx); err != nil {
+		return nil, err
+	}
+	if _, _, err := use("bench-agent: the agent finds the link down", settle); err != nil {
+		return nil, err
+	}
+	d, e, err := use("bench-agent: link down", f.For/2)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(f.Log, "bench-agent: after %v: %d KiB in memory, of which %d its own; most ever %d; %d threads\n", f.For, b.rss>>10, b.anon>>10, b.peak>>10, b.threads)
+	rate := func(x, y usage) float64 { return 100 * (y.cpu - x.cpu).Seconds() / y.at.Sub(x.at).Seconds() }
+	figures := []Figure{
+		{Name: "agent_rss", Value: float64(b.rss), Unit: "B", Limit: limitRSS},
+		{Name: "agent_rss_anon", Value: float64(b.anon), Unit: "B"},
+		{Name: "agent_rss_link_down", Value: float64(e.rss), Unit: "B", Limit: limitRSS},
+		{Name: "agent_cpu_link_up", Value: rate(a, b), Unit: "%", Limit: limitCPUPct},
+		{Name: "agent_cpu_link_up_hour", Value: rate(a, b) * 36, Unit: "s"},
+		{Name: "agent_cpu_link_down", Value: rate(d, e), Unit: "%", Limit: limitCPUPct},
+		{Name: "agent_cpu_link_down_hour", Value: rate(d, e) * 36, Unit: "s"},
+	}
+	var on unix.Statfs_t
+	if err := unix.Statfs(dir, &on); err != nil {
+		return nil, err
+	}
+	if int64(on.Type) == unix.TMPFS_MAGIC {
+		fmt.Fprintf(f.Log, "bench-agent: %s is in RAM, so flash writes cannot be counted; set TMPDIR to a folder on a disk\n", dir)
+		return figures, nil
+	}
+	day := float64(b.written-a.written) * float64(24*time.Hour) / float64(b.at.Sub(a.at))
+	return append(figures, Figure{Name: "agent_flash_day", Value: float64(int64(day)), Unit: "B", Limit: limitFlash}), nil
+}
