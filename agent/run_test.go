@@ -39,6 +39,7 @@ type centre struct {
 	codec  *telemetry.Codec
 	mu     sync.Mutex
 	mute   bool
+	cuts   int // how often an agent was killed
 	stored map[uint64]stored // by seq; a batch that comes twice must be the same
 	doubts []string
 	told   []string // presence
@@ -188,7 +189,12 @@ func (c *centre) check(t *testing.T) {
 		t.Error(d)
 	}
 	var last telemetry.Header
+	cuts := c.cuts
 	for i, s := range c.batches() {
+		if i > 0 && s.header.Seq > last.Seq+1 && cuts > 0 { // numbers that were set aside for what would have waited in RAM
+			last.Seq = s.header.Seq - 1
+			cuts--
+		}
 		if i > 0 && (s.header.Seq != last.Seq+1 || !s.header.At.After(last.At)) {
 			t.Errorf("batch %d of %v comes after %d of %v", s.header.Seq, s.header.At, last.Seq, last.At)
 		}
@@ -408,6 +414,7 @@ func TestAKilledAgentLeavesNoOverlap(t *testing.T) {
 		}
 		return cmd
 	}
+	c.cuts = 4
 	for i := range 4 {
 		n := len(c.batches())
 		cmd := run()

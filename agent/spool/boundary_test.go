@@ -31,6 +31,7 @@ type walker struct {
 	r        *rand.Rand
 	facts    map[uint64]*fact
 	largest  int // payload
+	killed   int // in the middle of something, for the first time
 	sessions []walked[uint64]
 	marks    []walked[Mark]
 	refused  error // of the last Put
@@ -42,7 +43,7 @@ type walked[T any] struct {
 }
 
 func newWalker(t testing.TB, o Options, seed uint64) *walker {
-	w := &walker{t: t, f: newTape(), o: o, r: rng(seed), facts: map[uint64]*fact{}, largest: 700}
+	w := &walker{t: t, f: newTape(), o: o, r: rng(seed), facts: map[uint64]*fact{}, largest: 700, killed: never}
 	w.s = open(t, w.f, o)
 	return w
 }
@@ -90,6 +91,8 @@ func (w *walker) kill() {
 		}
 		return max(0, w.r.IntN(2*len(o.data)+1)-len(o.data)), errDead
 	}
+	begun := w.now()
+	w.killed = min(w.killed, begun)
 	for left >= 0 {
 		w.put([]telemetry.Tier{detail, ledger}[w.r.IntN(2)], 1+w.r.IntN(w.largest))
 		if w.r.IntN(2) == 0 {
@@ -101,6 +104,9 @@ func (w *walker) kill() {
 	w.s = open(w.t, w.f, w.o)
 	found := w.read(w.s)
 	for seq, f := range w.facts {
+		if f.acking != never && f.acking >= begun { // the note may not have got down, or it was acknowledged in RAM after a write that failed halfway
+			f.unnoted = true
+		}
 		switch {
 		case found[seq]: // from here on it can be sent, and a later cut must not take it back
 			f.put, f.durable = min(f.put, w.now()), min(f.durable, w.now())
@@ -226,7 +232,7 @@ func (w *walker) after(n int, f *tape, how string) {
 	if err != nil {
 		w.t.Fatalf("%s after %d operations: %v", how, n, err)
 	}
-	if st := s.Stats(); st.CorruptRecords > 0 && how == "killed" {
+	if st := s.Stats(); st.CorruptRecords > 0 && how == "killed" && n <= w.killed {
 		w.t.Fatalf("%d corrupt records after a mere kill behind %d operations", st.CorruptRecords, n)
 	}
 	got := w.read(s)
@@ -310,7 +316,7 @@ func TestACutBehindEveryOperationKeepsWhatWasDurable(t *testing.T) {
 					w.step()
 				}
 				w.whole()
-				if w.now() < 100 {
+				if w.now() < 60 {
 					t.Fatalf("the walk has %d operations only", w.now())
 				}
 				for n := range w.now() + 1 {

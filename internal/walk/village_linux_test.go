@@ -37,6 +37,7 @@ type village struct {
 	agent   *exec.Cmd
 	argv    []string // of the agent
 	boots   int
+	kills   int
 	truth   []change
 }
 
@@ -183,6 +184,7 @@ func (v *village) start() {
 // cut takes the power away: no byte more is written or sent.
 func (v *village) cut() {
 	v.t.Helper()
+	v.kills++
 	_ = v.agent.Process.Kill()
 	_ = v.agent.Wait()
 	v.agent = nil
