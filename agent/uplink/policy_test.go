@@ -252,3 +252,19 @@ func TestACutDoesNotSendAgainWhatHasArrivedAndMayWait(t *testing.T) {
 		t.Errorf("kept back %v, want only 2", skip)
 	}
 }
+
+func FuzzFrames(f *testing.F) {
+	f.Add([]byte("\x20\x02\x00\x00\xd0\x00"), 3)
+	f.Add([]byte("\x30\xff\xff\xff\xff\xff"), 1)
+	f.Fuzz(func(t *testing.T, b []byte, n int) {
+		whole, pieces := []byte{}, []byte{}
+		var one, many frames
+		one.next(b, func(kind byte) { whole = append(whole, kind) })
+		for p := range slices.Chunk(b, max(1, n%len(append(b, 0)))) {
+			many.next(p, func(kind byte) { pieces = append(pieces, kind) })
+		}
+		if !bytes.Equal(whole, pieces) || one != many || one.rest < 0 {
+			t.Errorf("whole %v, in pieces %v; left %+v and %+v", whole, pieces, one, many)
+		}
+	})
+}

@@ -346,6 +346,50 @@ func TestStoppingDoesNotWaitForABrokerThatHangs(t *testing.T) {
 	wg.Wait()
 }
 
+func TestABacklogIsPacedToItsEnd(t *testing.T) {
+	b := newBroker(t).start()
+	a := newAgent(t, func(c *Config) { c.BacklogKbps, c.AckWithin = 400, time.Minute }, b.url())
+	a.put(t, 200)
+	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+	if st := a.Stats(); st.Sent != 200 || st.Acked != 200 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+func TestALateAnswerToARowEmptiesTheQueue(t *testing.T) {
+	b := newBroker(t)
+	b.answer = func(seq uint64, _ []byte) string {
+		switch seq {
+		case 1:
+			return stored(1)
+		case 30:
+			return fmt.Sprintf("stored %s 2-30 1795000000000", boot)
+		}
+		return ""
+	}
+	b.start()
+	var mu sync.Mutex
+	told := map[uint64]int{}
+	a := newAgent(t, func(c *Config) {
+		c.AckWithin = time.Minute
+		c.OnAck = func(a telemetry.Ack, _ int) {
+			mu.Lock()
+			defer mu.Unlock()
+			if a.First == 0 {
+				told[a.Seq]++
+			}
+		}
+	}, b.url())
+	a.put(t, 1)
+	waitFor(t, "the first answer", func() bool { return a.waiting() == 0 })
+	a.put(t, 29)
+	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+	waitFor(t, "thirty calls of OnAck", func() bool { mu.Lock(); defer mu.Unlock(); return len(told) == 30 })
+	if st := a.Stats(); st.Sent != 30 || st.Acked != 30 || st.Strays != 0 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
 func TestRunRefusesWhatCannotWork(t *testing.T) {
 	rows := []struct {
 		name string

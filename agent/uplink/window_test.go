@@ -65,7 +65,7 @@ func TestWindowStaysWithinItsBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.IntRange(1, 8).Draw(t, "window")
 		now := time.Unix(1795000000, 0)
-		w := newWindow(Config{Window: size}.fill(), func(d time.Duration) time.Duration {
+		w := newWindow(Config{Window: size, AckWithin: rapid.SampledFrom([]time.Duration{0, 10 * time.Minute}).Draw(t, "within")}.fill(), func(d time.Duration) time.Duration {
 			return time.Duration(rapid.Int64Range(0, int64(d)).Draw(t, "jitter"))
 		})
 		next := uint64(1)
@@ -88,7 +88,7 @@ func TestWindowStaysWithinItsBounds(t *testing.T) {
 							seq = min(seq, s)
 						}
 					}
-					if f := w.begin(seq, boot, []byte{byte(seq)}, false, now); f.tries > 1 && seq == next {
+					if f := w.begin(seq, boot, []byte{byte(seq)}, seq%3 > 0, now); f.tries > 1 && seq == next {
 						t.Fatalf("batch %d is new but was tried %d times", seq, f.tries)
 					}
 					skip[seq] = true
@@ -105,6 +105,26 @@ func TestWindowStaysWithinItsBounds(t *testing.T) {
 					}
 				}
 			},
+			"row": func(t *rapid.T) {
+				first := rapid.Uint64Range(1, next).Draw(t, "first")
+				last := first + rapid.Uint64Range(0, 20).Draw(t, "more")
+				got := w.answered(telemetry.Ack{Boot: boot, First: first, Seq: last})
+				for i, f := range got {
+					if f.seq < first || f.seq > last || i > 0 && f.seq >= got[i-1].seq {
+						t.Fatalf("batch %d is answered by %d to %d", f.seq, first, last)
+					}
+				}
+				for seq := first; seq <= last; seq++ {
+					if w.flights[seq] != nil {
+						t.Fatalf("batch %d is not answered by %d to %d", seq, first, last)
+					}
+				}
+			},
+			"arrive": func(t *rapid.T) {
+				if all := out(); len(all) > 0 {
+					rapid.SampledFrom(all).Draw(t, "flight").taken = true
+				}
+			},
 			"time": func(t *rapid.T) {
 				now = now.Add(w.wait(now))
 				for _, f := range out() {
@@ -116,10 +136,16 @@ func TestWindowStaysWithinItsBounds(t *testing.T) {
 			"lost":  func(t *rapid.T) { w.lost(now) },
 			"prune": func(t *rapid.T) { w.prune(now) },
 			"": func(t *rapid.T) {
-				if n := len(out()); n > size || w.size < 1 || w.size > size {
-					t.Fatalf("%d out, window %d of %d", n, w.size, size)
+				patient := 0
+				for _, f := range out() {
+					if f.patient() {
+						patient++
+					}
 				}
-				if len(w.flights) > maxTracked+size {
+				if n := len(out()) - patient; n > size || patient > maxPatient+size || w.size < 1 || w.size > size {
+					t.Fatalf("%d out and %d patient, window %d of %d", n, patient, w.size, size)
+				}
+				if len(w.flights) > maxTracked+maxPatient+size {
 					t.Fatalf("%d flights remembered", len(w.flights))
 				}
 				if d := w.pause.Sub(now); d > w.maxBackoff {
