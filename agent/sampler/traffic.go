@@ -2,8 +2,8 @@ package sampler
 
 import (
 	"context"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/telemetry"
@@ -189,7 +189,8 @@ func rate(bytes uint64, d time.Duration) int64 { return int64(float64(bytes) * 8
 // Take returns what has passed each interface since the last Take, up to the last Read, in order of name. Interfaces
 // that were away all the time are left out.
 func (s *Interfaces) Take() (out []Traffic) {
-	for name, i := range s.known {
+	for _, name := range slices.Sorted(maps.Keys(s.known)) {
+		i := s.known[name]
 		if !i.from.Before(s.last) {
 			continue
 		}
@@ -204,6 +205,5 @@ func (s *Interfaces) Take() (out []Traffic) {
 		}
 		*i = iface{device: i.device, last: i.last, here: true, from: s.last, window: i.window, windowRx: i.windowRx, windowTx: i.windowTx}
 	}
-	slices.SortFunc(out, func(a, b Traffic) int { return strings.Compare(a.Interface, b.Interface) })
 	return out
 }

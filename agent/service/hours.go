@@ -3,7 +3,6 @@ package service
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -132,16 +131,23 @@ func clock(text string) (minutes int, ok bool) {
 	return minutes, m[0] < '6' && minutes <= 24*60
 }
 
+// add keeps the parts in order.
 func (w *Week) add(from, to int) {
 	if to > week { // Sunday night
-		w.open = append(w.open, [2]int{0, to - week})
+		w.add(0, to-week)
 		to = week
 	}
-	w.open = append(w.open, [2]int{from, to})
+	i := len(w.open)
+	for i > 0 && w.open[i-1][0] > from {
+		i--
+	}
+	w.open = append(w.open, [2]int{})
+	copy(w.open[i+1:], w.open[i:])
+	w.open[i] = [2]int{from, to}
 }
 
+// merge makes one of those that touch.
 func (w *Week) merge() {
-	slices.SortFunc(w.open, func(a, b [2]int) int { return a[0] - b[0] })
 	all := w.open[:1]
 	for _, o := range w.open[1:] {
 		if last := &all[len(all)-1]; o[0] <= last[1] {
