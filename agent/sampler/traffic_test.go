@@ -259,6 +259,17 @@ func TestWhateverIsPluggedNoByteIsMadeUpAndNoneLost(t *testing.T) {
 	})
 }
 
+// What one report reads beside the counters.
+func BenchmarkReport(b *testing.B) {
+	h := NewHost(b.TempDir())
+	b.ReportAllocs()
+	for b.Loop() {
+		h.Read(b.Context())
+		ReadPower(PowerFolder)
+		Counter{}.Read(time.Now())
+	}
+}
+
 func BenchmarkRead(b *testing.B) {
 	s := NewInterfaces(nil, func() string { return "eth0" })
 	b.ReportAllocs()

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -337,4 +338,31 @@ func TestWhateverTheClockDoesPartsNeverOverlap(t *testing.T) {
 			t.Fatalf("ready for %v of %v", ready, observed)
 		}
 	})
+}
+
+// An hour of a village with three services, measured each minute.
+func BenchmarkHour(b *testing.B) {
+	var f file
+	if _, err := conf.Parse("examples.toml", []byte(Examples), &f); err != nil {
+		b.Fatal(err)
+	}
+	specs, err := Specs(f.Service)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := NewMonitor(specs, Believed{})
+	now := ten
+	m.Begin(now)
+	b.ReportAllocs()
+	for b.Loop() {
+		for n := range 60 {
+			now = now.Add(time.Minute)
+			m.Link(now, n%20 != 0)
+			m.Measured(now, 4, 0, ms(100, 110, 120, 130))
+			if n%30 == 0 {
+				m.Reached(now, "e-health-video", true)
+			}
+			m.Cover(now)
+		}
+	}
 }
