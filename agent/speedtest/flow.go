@@ -89,6 +89,7 @@ func (f *flow) download(r *Result) (End, error) {
 
 // enough ends hard: a close frame for who reads it, and a reset, so that no more is on its way than must be.
 func (f *flow) enough(why End) End {
+	f.m.bps.Store(int64(f.own.now()))
 	text := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	_ = f.ws.WriteControl(websocket.CloseMessage, text, time.Now().Add(10*time.Millisecond)) // the reset says it too
 	_ = f.m.end(true)
@@ -228,7 +229,7 @@ func frame(size int) []byte {
 func (f *flow) pong(data string) error {
 	const final, pong, masked = 0x80, 0xA, 0x80
 	b := append([]byte{final | pong, masked | byte(len(data)), 0, 0, 0, 0}, data...) // under a mask of zeros
-	_, _ = f.ws.NetConn().Write(b)                                                  // where it fails, the next message does
+	_, _ = f.ws.NetConn().Write(b)                                                   // where it fails, the next message does
 	return nil
 }
 

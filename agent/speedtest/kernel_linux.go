@@ -28,7 +28,7 @@ func readKernel(c net.Conn) (k kernel, ok bool) {
 		return k, false
 	}
 	k = kernel{sent: int64(i.Bytes_sent), received: int64(i.Bytes_received), retrans: int64(i.Bytes_retrans), acked: int64(i.Bytes_acked), unsent: int64(i.Notsent_bytes),
-		segsOut: int64(i.Segs_out), segsIn: int64(i.Segs_in), window: int64(i.Rcv_wnd), minRTT: int64(i.Min_rtt),
+		segsOut: int64(i.Segs_out), segsIn: int64(i.Segs_in), window: int64(i.Rcv_wnd), minRTT: int64(i.Min_rtt), rcvRTT: int64(i.Rcv_rtt),
 		hasSent: i.Bytes_sent > 0, hasAcked: i.Bytes_acked > 0, hasSegs: i.Segs_out > 0}
 	if !k.hasSent { // before Linux 4.19
 		k.retrans = int64(i.Total_retrans) * int64(i.Snd_mss)

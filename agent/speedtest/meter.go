@@ -29,7 +29,7 @@ type kernel struct {
 	acked, unsent              int64
 	segsOut, segsIn            int64
 	window                     int64 // bytes that the far end may have on its way to us
-	minRTT                     int64 // microseconds
+	minRTT, rcvRTT             int64 // microseconds; rcvRTT as the receiver sees it, with what queues on the way
 	hasSent, hasAcked, hasSegs bool
 }
 
@@ -37,7 +37,8 @@ type kernel struct {
 type meter struct {
 	net.Conn
 	header        int64
-	pushed        bool // the far end sends without being asked: a download
+	pushed        bool         // the far end sends without being asked: a download
+	bps           atomic.Int64 // at which the far end sends, as far as is known
 	read, written atomic.Int64
 	once          sync.Once
 	done          atomic.Bool
@@ -116,14 +117,15 @@ func (m *meter) onWay(k kernel, ok bool) int64 {
 	return k.window
 }
 
-// end closes. Hard resets the connection: what waits to be sent is thrown away, and the far end is told at once; what it had on its way
-// by then is counted in bound.
+// end closes. Hard resets the connection: what waits to be sent is thrown away, and the far end is told at once. What it had on its way by then
+// is as much as it sends in a round trip, and in bound as much as we have allowed it.
 func (m *meter) end(hard bool) error {
 	m.once.Do(func() {
 		k, ok := readKernel(m.Conn)
 		used := m.sum(k, ok, false)
 		m.final.Store(used)
 		if hard {
+			m.final.Store(used + min(m.onWay(k, ok), m.bps.Load()/8*k.rcvRTT/1e6))
 			if t, ok := m.Conn.(interface{ SetLinger(int) error }); ok {
 				_ = t.SetLinger(0) // where it fails, the close is a soft one, which costs what waits
 			}
