@@ -133,6 +133,9 @@ func (w *walker) put(tier telemetry.Tier, size int) {
 	scratch := bytes.Clone(b.Payload)
 	b.Payload = scratch
 	w.refused = w.s.Put(b)
+	if w.s.ramBytes > w.s.o.RAMBytes {
+		w.t.Fatalf("%d bytes in RAM, bound %d", w.s.ramBytes, w.s.o.RAMBytes)
+	}
 	clear(scratch) // the caller seals the next batch into the same buffer
 	if w.refused == nil {
 		f.put = w.now()
@@ -296,7 +299,7 @@ func (w *walker) checkMark(n int, s *Spool, how string) {
 func walks() map[string]Options {
 	return map[string]Options{
 		"disk":           {MaxBytes: minMaxBytes},
-		"disk, or RAM":   {MaxBytes: minMaxBytes, OrRAM: true},
+		"disk, or RAM":   {MaxBytes: minMaxBytes, OrRAM: true, RAMBytes: 4 << 10},
 		"RAM":            {MaxBytes: minMaxBytes, FlushEvery: time.Hour, RAMBytes: 6 << 10},
 		"RAM, all of it": {MaxBytes: minMaxBytes, FlushEvery: time.Hour, RAMBytes: 6 << 10, LedgerToo: true, OrRAM: true},
 	}

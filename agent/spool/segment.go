@@ -89,13 +89,16 @@ type scanned struct {
 func (g *segment) scan(tier telemetry.Tier, after uint64, buf []byte) (scanned, error) {
 	total, err := g.f.size()
 	if err != nil {
-		return scanned{next: g.base + lostStep, err: err}, nil
+		return scanned{next: g.base + 1, err: err}, nil
 	}
 	r := &reader{f: g.f, total: total, buf: buf}
 	found := scanned{next: g.base}
 	head, ok, err := parseSegHead(r.at(0, segHeadLen))
 	if err != nil {
 		return scanned{next: g.base}, err
+	}
+	if r.err != nil {
+		return scanned{next: g.base + 1, err: r.err}, nil
 	}
 	off := int64(segHeadLen)
 	if ok && head.tier == tier && head.base == g.base {
