@@ -132,6 +132,7 @@ func (r *Recorder) release() bool {
 		r.box.apart(telemetry.Ledger)
 	}
 	r.hours.Begin(start)
+	r.c.Services.Begin(start)
 	if r.lost > 0 {
 		r.apply(input{at: r.mono, event: &event{"spool_overflow", fmt.Sprintf("%d measurements dropped while the clock was not known", r.lost)}})
 	}
@@ -155,6 +156,7 @@ func (r *Recorder) look() {
 	if r.wall.Sub(expected) > jumpMin {
 		r.ledger.Step(r.wall.Sub(expected))
 		r.lines(r.hours.Step(expected, r.wall))
+		r.lines(r.c.Services.Step(expected, r.wall))
 	}
 }
 
@@ -181,6 +183,7 @@ func (r *Recorder) doze() time.Duration {
 func (r *Recorder) wake(in input) {
 	r.spans(r.ledger.Close(r.at(in.asleep), in.at.Sub(in.asleep)))
 	r.lines(r.hours.Step(r.at(in.asleep), r.at(in.at)))
+	r.lines(r.c.Services.Step(r.at(in.asleep), r.at(in.at)))
 }
 
 // napsAfter is how long the machine has slept since a moment of elapsed time.

@@ -15,6 +15,8 @@ import (
 	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/agent/ledger"
 	"github.com/smartvillage/nabz/agent/probe"
+	"github.com/smartvillage/nabz/agent/service"
+	"github.com/smartvillage/nabz/agent/speedtest"
 	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -26,25 +28,29 @@ var Example string
 
 // Config is all that the agent can be told. agent.example.toml says what each key means and takes.
 type Config struct {
-	Site            string        `toml:"site"`
-	Agent           string        `toml:"agent"`
-	Profile         string        `toml:"profile"`
-	Brokers         []string      `toml:"brokers"`
-	SecretFile      string        `toml:"secret_file"`
-	CAFile          string        `toml:"ca_file"`
-	DataDir         string        `toml:"data_dir"`
-	SpoolMaxBytes   int64         `toml:"spool_max_bytes"`
-	SpoolFlushEvery conf.Duration `toml:"spool_flush_every"`
-	DetailEvery     conf.Duration `toml:"detail_every"`
-	ReportEvery     conf.Duration `toml:"report_every"`
-	MonthlyMB       float64       `toml:"monthly_mb"`
-	MarkEvery       conf.Duration `toml:"mark_every"`
-	ResumeWait      conf.Duration `toml:"resume_wait"`
-	LogLevel        string        `toml:"log_level"`
-	Time            TimeConfig    `toml:"time"`
-	Uplink          UplinkConfig  `toml:"uplink"`
-	Probe           ProbeConfig   `toml:"probe"`
-	Sampler         SamplerConfig `toml:"sampler"`
+	Site            string           `toml:"site"`
+	Agent           string           `toml:"agent"`
+	Profile         string           `toml:"profile"`
+	Brokers         []string         `toml:"brokers"`
+	SecretFile      string           `toml:"secret_file"`
+	CAFile          string           `toml:"ca_file"`
+	DataDir         string           `toml:"data_dir"`
+	SpoolMaxBytes   int64            `toml:"spool_max_bytes"`
+	SpoolFlushEvery conf.Duration    `toml:"spool_flush_every"`
+	DetailEvery     conf.Duration    `toml:"detail_every"`
+	ReportEvery     conf.Duration    `toml:"report_every"`
+	MonthlyMB       float64          `toml:"monthly_mb"`
+	MarkEvery       conf.Duration    `toml:"mark_every"`
+	ResumeWait      conf.Duration    `toml:"resume_wait"`
+	TimeZone        string           `toml:"time_zone"`
+	LogLevel        string           `toml:"log_level"`
+	Time            TimeConfig       `toml:"time"`
+	Uplink          UplinkConfig     `toml:"uplink"`
+	Probe           ProbeConfig      `toml:"probe"`
+	Sampler         SamplerConfig    `toml:"sampler"`
+	Speedtest       SpeedConfig      `toml:"speedtest"`
+	ServiceEvery    conf.Duration    `toml:"service_every"`
+	Services        []service.Config `toml:"service"`
 
 	Version string                // of the program, for the boot event
 	Notify  func(state ...string) // tells the service manager; nil tells nobody
@@ -109,7 +115,10 @@ func Defaults() Config {
 		Probe: ProbeConfig{Every: d(time.Minute), SampleEvery: d(time.Minute), Method: "auto", Count: 2, Confirm: 8, Timeout: d(2 * time.Second), TCPPort: 53,
 			Anchors: []string{"1.1.1.1", "8.8.8.8", "9.9.9.9"}, DNSName: "example.com", DNSTimeout: d(3 * time.Second), DNSEvery: 5,
 			LossPct: 20, MedianRTT: d(400 * time.Millisecond), WANEvidence: "auto"},
-		Sampler: SamplerConfig{Interfaces: []string{}},
+		Sampler:      SamplerConfig{Interfaces: []string{}},
+		TimeZone:     "UTC",
+		Speedtest:    SpeedConfig{PerDay: 1, Window: "08:00-20:00", MonthlyMB: 500, TestMB: 30, BusyShare: 0.2},
+		ServiceEvery: d(30 * time.Minute),
 	}
 }
 
@@ -123,7 +132,8 @@ func DefaultsOf(profile string) Config {
 	if c.Profile = profile; profile == Metered {
 		c.DetailEvery, c.ReportEvery, c.MonthlyMB = d(5*time.Minute), d(15*time.Minute), 4
 		c.Uplink.Keepalive, c.Uplink.AckWithin, c.Uplink.BacklogMaxKbps = d(5*time.Minute), 0, 32
-		c.Probe.Every, c.Probe.SampleEvery = d(5*time.Minute), d(time.Hour)
+		c.Probe.Every, c.Probe.SampleEvery, c.ServiceEvery = d(5*time.Minute), d(time.Hour), d(2*time.Hour)
+		c.Speedtest.PerDay, c.Speedtest.MonthlyMB, c.Speedtest.TestMB = 0.1, 50, 15
 	}
 	return c
 }
@@ -197,6 +207,11 @@ func (c *Config) Validate(d *conf.Doc) error {
 	conf.Between(v, "uplink.window", c.Uplink.Window, 1, 100)
 	conf.Between(v, "uplink.backlog_max_kbps", c.Uplink.BacklogMaxKbps, 0, 10_000_000)
 	c.Probe.validate(v)
+	c.Speedtest.validate(v)
+	_, err := service.ParseZone(c.TimeZone)
+	v.Check("time_zone", err)
+	v.Within("service_every", c.ServiceEvery, time.Minute, 24*time.Hour)
+	service.Validate(v, c.Services)
 	for i, name := range c.Sampler.Interfaces {
 		if name == "" || len(name) > 15 || strings.ContainsAny(name, "/ ") {
 			v.Add(fmt.Sprintf("sampler.interfaces[%d]", i), "%q is not the name of an interface", name)
@@ -225,6 +240,19 @@ func (c *ProbeConfig) validate(v *conf.Faults) {
 	conf.Between(v, "probe.loss_pct", c.LossPct, 0, 100)
 	v.Within("probe.median_rtt", c.MedianRTT, time.Millisecond, time.Minute)
 	v.OneOf("probe.wan_evidence", c.WANEvidence, "auto", "yes", "no")
+}
+
+func (c *SpeedConfig) validate(v *conf.Faults) {
+	if c.Server != "" {
+		_, err := speedtest.ParseServer(c.Server, c.Open, false)
+		v.Check("speedtest.server", err)
+	}
+	_, err := speedtest.ParseWindow(c.Window)
+	v.Check("speedtest.window", err)
+	conf.Between(v, "speedtest.per_day", c.PerDay, 0, 100)
+	conf.Between(v, "speedtest.monthly_mb", c.MonthlyMB, 0, 1e6)
+	conf.Between(v, "speedtest.test_mb", c.TestMB, 0, 1e4)
+	conf.Between(v, "speedtest.busy_share", c.BusyShare, 0, 1)
 }
 
 func checkBroker(text string) error {

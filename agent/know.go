@@ -30,6 +30,7 @@ func (a *agent) note(v probe.Verdict) {
 	if s.state == telemetry.StateDown {
 		a.uplink.Reconnect()
 	}
+	defer a.checker.Changed()
 	s.state, s.cause, s.since = v.State, v.Cause, v.At
 	a.seen.Store(&s)
 }
@@ -104,4 +105,4 @@ func residentBytes() int64 {
 }
 
 // wireBytes is what was on the wire since the start, speed tests aside.
-func (a *agent) wireBytes() int64 { return a.uplink.Stats().WireBytes }
+func (a *agent) wireBytes() int64 { return a.uplink.Stats().WireBytes + a.checker.Bytes() }

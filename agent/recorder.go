@@ -9,6 +9,7 @@ import (
 	"github.com/smartvillage/nabz/agent/ledger"
 	"github.com/smartvillage/nabz/agent/probe"
 	"github.com/smartvillage/nabz/agent/sampler"
+	"github.com/smartvillage/nabz/agent/service"
 	"github.com/smartvillage/nabz/agent/spool"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -37,7 +38,8 @@ type RecorderConfig struct {
 	// Path is what the connection to the broker has told of the link since it was last asked: segments sent and lost, round trips. nil:
 	// nothing.
 	Path      func() (sent, lost int, rtts []time.Duration)
-	Limits    ledger.Limits // of a link that is up but degraded, for what Path tells
+	Limits    ledger.Limits    // of a link that is up but degraded, for what Path tells
+	Services  *service.Monitor // nil: none
 	WireBytes func() int64
 	Wake      func() // tells the uplink that there is something new
 	Log       *slog.Logger
@@ -135,6 +137,9 @@ func NewRecorder(c RecorderConfig) *Recorder {
 	if c.elapsed == nil {
 		c.elapsed = time.Now
 	}
+	if c.Services == nil {
+		c.Services = service.NewMonitor(nil, service.Believed{})
+	}
 	r := &Recorder{c: c, log: c.Log, start: c.elapsed(), links: map[string]*probe.Sample{}, eventAt: map[string]int64{}}
 	r.mono, r.ticked, r.came, r.slept = r.start, r.start, r.start, c.Clock.Slept()
 	r.life = ledger.Life{Boot: c.Boot, From: c.Clock.Mono()}
@@ -222,6 +227,7 @@ func (r *Recorder) Close(t Tick) {
 	}
 	r.spans(r.ledger.Close(end, 0))
 	r.lines(r.hours.Close(r.wall))
+	r.lines(r.c.Services.Close(r.wall))
 	gone := telemetry.OpenSpan{State: telemetry.StateOff, Cause: telemetry.CauseShutdown} // so that the collector's word tells it from a power cut
 	if r.mark(true) {
 		r.box.seal(telemetry.Ledger, r.wall, gone, true)
@@ -269,6 +275,7 @@ func (r *Recorder) verdict(v probe.Verdict) {
 	}
 	if v.Internet.Sent > 0 {
 		r.hours.Probed(until, v.Internet.Quality)
+		r.c.Services.Measured(until, v.Internet.Sent, v.Internet.Lost, v.Internet.RTTs)
 	}
 	if r.suspicious = v.Pending; v.Pending {
 		r.good = v.Until
@@ -284,6 +291,7 @@ func (r *Recorder) verdict(v probe.Verdict) {
 	r.begun = true
 	r.spans(r.ledger.Observe(r.at(v.At), v.State, v.Cause, v.Err))
 	r.spans(r.ledger.Advance(until))
+	r.c.Services.Link(r.at(v.At), v.State == telemetry.StateUp || v.State == telemetry.StateDegraded)
 	if v.State != state || v.Cause != cause {
 		r.urgent = true
 		r.log.Info("the link changed its state", "state", string(v.State), "cause", string(v.Cause), "was", string(state), "since", r.at(v.At), "uncertain_by", v.Err.String())
@@ -299,6 +307,7 @@ func (r *Recorder) tick(at time.Time, t tick) {
 	if q := t.path; q.Sent > 0 {
 		r.box.add(probe.Sample{Quality: q}.Line("collector", at))
 		r.hours.Probed(at, q)
+		r.c.Services.Measured(at, q.Sent, q.Lost, q.RTTs)
 	}
 	r.judgePath(t)
 	for _, x := range t.Traffic {
@@ -320,6 +329,7 @@ func (r *Recorder) tick(at time.Time, t tick) {
 	}
 	r.tellLosses(at)
 	r.lines(r.hours.Cover(at))
+	r.lines(r.c.Services.Cover(at))
 	r.due = r.due || r.mono.Sub(r.sealed) >= r.c.ReportEvery-r.c.DetailEvery/2
 }
 

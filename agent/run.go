@@ -17,6 +17,8 @@ import (
 	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/agent/probe"
 	"github.com/smartvillage/nabz/agent/sampler"
+	"github.com/smartvillage/nabz/agent/service"
+	"github.com/smartvillage/nabz/agent/speedtest"
 	"github.com/smartvillage/nabz/agent/spool"
 	"github.com/smartvillage/nabz/agent/uplink"
 	"github.com/smartvillage/nabz/telemetry"
@@ -25,6 +27,8 @@ import (
 const (
 	readEvery = 10 * time.Second // counters of the interfaces, for peaks and evidence
 	lastWords = 5 * time.Second  // for the last batches to be acknowledged at the end
+
+	powerSupplies = "/sys/class/power_supply"
 )
 
 // What the service manager is told.
@@ -66,6 +70,17 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 		})
 	})
 	g.Go(func() error { return a.record(gctx) })
+	g.Go(func() error {
+		return a.checker.Run(gctx, func(c service.Check) {
+			select {
+			case a.checks <- c:
+			case <-gctx.Done():
+			}
+		})
+	})
+	if a.speed != nil {
+		g.Go(func() error { return a.speed.Run(gctx) })
+	}
 	g.Go(func() error { return a.clock.Keep(gctx, c.Time.Servers, log) })
 	g.Go(func() error {
 		select {
@@ -110,13 +125,21 @@ type agent struct {
 	seen     atomic.Pointer[seen] // what the recorder's goroutine last saw
 	proofs   chan chan (<-chan telemetry.Ack)
 	proving  proving
+	services *service.Monitor
+	checker  *service.Checker
+	checks   chan service.Check
+	speed    *speedtest.Runner // nil: none
+	speeds   chan speedtest.Result
+	load     speedtest.Load
+	ended    chan struct{} // nobody takes speeds any more
 	doubt    chan struct{}
 	unsaved  fault // of the month's bytes
 }
 
 func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{c: c, log: log, verdicts: make(chan probe.Verdict), first: make(chan telemetry.Ack, 1), started: time.Now(),
-		proofs: make(chan chan (<-chan telemetry.Ack)), doubt: make(chan struct{}, 1)}
+		proofs: make(chan chan (<-chan telemetry.Ack)), doubt: make(chan struct{}, 1),
+		checks: make(chan service.Check), speeds: make(chan speedtest.Result), ended: make(chan struct{})}
 	a.seen.Store(&seen{})
 	secret, err := c.Secret()
 	if err != nil {
@@ -159,6 +182,9 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	if c.Time.Trust {
 		a.clock.Believe()
 	}
+	if err = errors.Join(a.openServices(), a.openSpeed(secret)); err != nil {
+		return nil, errors.Join(err, a.close())
+	}
 	a.usage = openUsage(c.DataDir, c.MonthlyMB)
 	a.wan = c.Probe.wanProves()
 	if a.changed, err = configChanged(c); err != nil {
@@ -178,7 +204,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	}, network)
 	rc := RecorderConfig{Boot: a.boot, Clock: a.clock, Known: a.clock.Known, Queue: a.spool, Sealer: a.sealer,
 		ReportEvery: c.ReportEvery.Std(), DetailEvery: c.DetailEvery.Std(), MarkEvery: c.MarkEvery.Std(),
-		Patience: func() time.Duration { return c.Uplink.AckWithin.Std() }, Path: a.uplink.TakeQuality, Limits: c.Probe.limits(),
+		Patience: func() time.Duration { return c.Uplink.AckWithin.Std() }, Path: a.uplink.TakeQuality, Limits: c.Probe.limits(), Services: a.services,
 		WireBytes: a.wireBytes, Wake: a.uplink.Wake, Log: log}
 	if marked {
 		rc.Mark = &mark
@@ -249,6 +275,7 @@ func (a *agent) acked(k telemetry.Ack, _ int) {
 
 // record is the one goroutine that uses the recorder, and reads the machine for it.
 func (a *agent) record(ctx context.Context) error {
+	defer close(a.ended)
 	ifaces := sampler.NewInterfaces(a.c.Sampler.Interfaces, func() string { return a.c.Probe.Way().Interface })
 	machine := sampler.NewHost(a.c.DataDir)
 	machine.Read(ctx) // the busy share of the cpu is counted from here
@@ -275,11 +302,15 @@ func (a *agent) record(ctx context.Context) error {
 			last := context.WithoutCancel(ctx)
 			a.read(last, ifaces)
 			a.account(true)
-			a.recorder.Close(Tick{Traffic: ifaces.Take(), Host: machine.Read(last)})
+			a.recorder.Close(a.sample(last, ifaces, machine))
 			return nil
 		case v := <-a.verdicts:
 			a.recorder.Verdict(v)
 			a.note(v)
+		case c := <-a.checks:
+			a.reached(c)
+		case r := <-a.speeds:
+			a.speedLine(r)
 		case p := <-a.proofs:
 			p <- a.sealProof()
 		case k := <-a.first:
@@ -302,6 +333,9 @@ func (a *agent) read(ctx context.Context, ifaces *sampler.Interfaces) {
 		a.log.Debug("interface counters cannot be read", "err", err)
 		return
 	}
+	if s := flow.Elapsed.Seconds(); s > 0 {
+		a.load.Saw(int64(8*float64(flow.RxBytes)/s), int64(8*float64(flow.TxBytes)/s))
+	}
 	if a.wan && probe.Moved(flow.RxBytes, flow.RxPackets, flow.Elapsed) {
 		a.evidence.seen(flow.At)
 	}
@@ -316,8 +350,21 @@ func (a *agent) tick(ctx context.Context, ifaces *sampler.Interfaces, machine *s
 	for _, s := range a.clock.Steps() {
 		a.recorder.Event("clock_step", s.String())
 	}
-	a.recorder.Tick(Tick{Traffic: ifaces.Take(), Host: machine.Read(ctx)})
+	a.recorder.Tick(a.sample(ctx, ifaces, machine))
 	a.account(false)
+}
+
+// sample takes one set of all that the machine tells.
+func (a *agent) sample(ctx context.Context, ifaces *sampler.Interfaces, machine *sampler.Host) Tick {
+	var now time.Time
+	if a.clock.Known() {
+		now = a.clock.Now()
+	}
+	clients := sampler.Counter{}.Read(now)
+	t := Tick{Traffic: ifaces.Take(), Host: machine.Read(ctx), More: []Liner{sampler.ReadPower(powerSupplies), clients}}
+	n, known := clients.Count()
+	t.Clients, t.ClientsKnown = int(n), known
+	return t
 }
 
 // drain gives the collector a moment to take what waits.

@@ -39,7 +39,7 @@ type centre struct {
 	codec  *telemetry.Codec
 	mu     sync.Mutex
 	mute   bool
-	cuts   int // how often an agent was killed
+	cuts   int               // how often an agent was killed
 	stored map[uint64]stored // by seq; a batch that comes twice must be the same
 	doubts []string
 	told   []string // presence
