@@ -62,6 +62,10 @@ bench-agent: build ## the agent's memory, processor time, flash writes, sizes; r
 third-party: ## fetch the pinned browser libraries again, checked by hash
 	go run ./internal/tools/getweb third_party/web
 
+.PHONY: dictionary
+dictionary: ## train one more dictionary for sealing batches; those that were shipped never change
+	go run ./internal/tools/traindict telemetry/dictionary/$$(( $$(ls telemetry/dictionary | wc -l) + 1 )).zdict $$(( $$(ls telemetry/dictionary | wc -l) + 1 ))
+
 .PHONY: screenshots
 screenshots: ## take the pictures of docs/ anew, with the browser test
 	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; NABZ_SCREENSHOTS="$$d" go test -count=1 -run 'Red|Fit' ./collector/web; \

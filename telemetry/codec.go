@@ -42,7 +42,7 @@ func NewCodec() (*Codec, error) {
 		return nil, err
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxExpanded),
-		zstd.WithDecoderMaxWindow(MaxExpanded), zstd.WithDecoderLowmem(true))
+		zstd.WithDecoderMaxWindow(MaxExpanded), zstd.WithDecoderLowmem(true), zstd.WithDecoderDicts(dictionaries()...))
 	if err != nil {
 		return nil, fmt.Errorf("set up zstd decoder: %w", err)
 	}
@@ -119,11 +119,10 @@ func (c *Codec) openZstd(dst, payload []byte) ([]byte, error) {
 	if err := h.Decode(payload); err != nil {
 		return dst, fmt.Errorf("zstd: %w: %w", ErrMalformed, err)
 	}
-	if h.DictionaryID != 0 {
-		return dst, fmt.Errorf("zstd dictionary %d is not known here: %w", h.DictionaryID, ErrMalformed)
-	}
 	out, err := c.dec.DecodeAll(payload, dst)
 	switch {
+	case errors.Is(err, zstd.ErrUnknownDictionary):
+		return dst, fmt.Errorf("zstd dictionary %d is not known here, because this collector is older than the agent; update the collector: %w", h.DictionaryID, ErrMalformed)
 	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), len(out)-len(dst) > MaxExpanded:
 		return dst, fmt.Errorf("zstd message expands past the limit: %w of %d", ErrTooLarge, MaxExpanded)
 	case err != nil:

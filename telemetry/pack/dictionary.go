@@ -132,7 +132,7 @@ func readHuffman(b []byte) (*huffman, []byte, error) {
 	left := 1<<most - sum
 	for weight[n] = 1; 1<<(weight[n]-1) < left; weight[n]++ {
 	}
-	if most > huffmanBits || 1<<(weight[n]-1) != left {
+	if sum == 0 || most > huffmanBits || 1<<(weight[n]-1) != left {
 		return nil, nil, bad
 	}
 	var length [256]uint8

@@ -6,6 +6,7 @@ const (
 	hashBits = 12
 	hashSize = 1 << hashBits
 	tries    = 256 // places that are looked at for each place of the text
+	enough   = 192 // a match that long is taken without looking for better ways into it: bounds the time for texts that repeat themselves
 	keep     = 64 << 10
 )
 
@@ -76,10 +77,13 @@ func (s *search) parse(from, to int) {
 		s.ways[i].price = 1 << 30
 	}
 	s.ways[0] = way{rep: s.rep}
-	for i := range n {
+	for i := 0; i < n; i++ {
 		s.literal(i, from)
-		if n-i >= minMatch {
-			s.matches(i, from, n)
+		if n-i < minMatch {
+			continue
+		}
+		if longest := s.matches(i, from, n); longest >= enough {
+			i += longest - 1
 		}
 	}
 	s.walk(from, n)
@@ -97,8 +101,9 @@ func (s *search) literal(i, from int) {
 	}
 }
 
-// matches tries all that has been before at this place: the offsets used last, and then of each length the nearest.
-func (s *search) matches(i, from, n int) {
+// matches tries all that has been before at this place: the offsets used last, and then of each length the nearest. It returns the
+// longest.
+func (s *search) matches(i, from, n int) (longest int) {
 	w := s.ways[i]
 	at := s.base + from + i
 	most := min(n-i, maxMatch)
@@ -106,10 +111,14 @@ func (s *search) matches(i, from, n int) {
 		if offset, ok := w.former(r); ok && int(offset) <= at {
 			if l := s.common(at-int(offset), at, most); l >= minMatch {
 				s.take(i, minMatch, l, r, offset, &w)
+				longest = max(longest, l)
 			}
 		}
 	}
 	s.find(at)
+	if longest >= enough {
+		return longest
+	}
 	best := minMatch - 1
 	place := s.heads[hash(s.buf[at:])]
 	for k := 0; k < tries && place >= 0 && at-int(place) <= maxOffset; k++ {
@@ -122,6 +131,7 @@ func (s *search) matches(i, from, n int) {
 		}
 		place = s.before[place]
 	}
+	return max(longest, best)
 }
 
 // former is the offset that the number 1, 2 or 3 stands for here.
