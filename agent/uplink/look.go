@@ -48,10 +48,14 @@ func (m *meter) lookLocked(now time.Time) {
 		return
 	}
 	trip := t.sample(before)
-	if m.tripCounted {
+	// A broker that has just talked with us delays its TCP's acknowledgements by up to 40 ms, in the hope of more to say, until one was
+	// delayed in vain. Such a sample is left out: an answer was measured meanwhile, or the next segment will be.
+	if m.tripCounted || m.chat > 0 {
 		trip = 0
 	}
-	m.tripCounted = false
+	if m.tripCounted = false; m.chat > 0 && t.delivered != before.delivered {
+		m.chat--
+	}
 	m.path.counted(int(t.dataOut-before.dataOut), t.lost(before), trip)
 }
 

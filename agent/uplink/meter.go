@@ -46,6 +46,7 @@ type meter struct {
 	proxied     bool             // TCP's acknowledgements are those of a proxy
 	trips       [5]time.Duration // the broker's last answers
 	answers     int
+	chat        int  // looks at which TCP's samples are not those of the path alone; see lookLocked
 	tripCounted bool // an answer was counted since the last look; TCP's sample would be the same once more
 }
 
@@ -136,7 +137,7 @@ func (m *meter) began(now time.Time) {
 // heard notes that the far end has said something. Where the kernel does not tell what arrived, that is the answer to all before.
 func (m *meter) heard(now time.Time) {
 	m.mu.Lock()
-	m.alive = now
+	m.alive, m.chat = now, 2
 	if m.raw == nil || m.proxied {
 		m.waiting = time.Time{}
 	}
