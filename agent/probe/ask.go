@@ -8,10 +8,9 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
-
-	probing "github.com/prometheus-community/pro-bing"
 )
 
 // Method is how targets are asked.
@@ -28,25 +27,30 @@ const (
 // gap is the time between two probes of one question.
 const gap = 200 * time.Millisecond
 
-// Net asks the real network.
+// selfTimeout is how long this machine may take to answer itself.
+const selfTimeout = time.Second
+
+// Net asks the real network. It holds no socket open between two questions, and no goroutine.
 type Net struct {
-	method  Method
-	timeout time.Duration
-	port    uint16 // for TCP, where the target names none
+	method    Method
+	port      uint16 // for TCP, where the target names none
+	resolvers func() []netip.AddrPort
+	resolver  atomic.Uint32 // the one that answered last
+	bytes     atomic.Int64
 }
 
 // NewNet decides how to ask, by one ping to this machine itself, and tells what and why in words for log and event.
 // An explicit method is taken as it is; ICMP falls to a ping socket where that is all there is.
-func NewNet(ctx context.Context, m Method, timeout time.Duration, port uint16) (n *Net, why string, err error) {
-	n = &Net{method: m, timeout: timeout, port: port}
+func NewNet(ctx context.Context, m Method, port uint16) (n *Net, why string, err error) {
+	n = &Net{method: m, port: port, resolvers: systemResolvers}
 	if m == TCP {
 		return n, "TCP connect, as configured", nil
 	}
-	self := netip.MustParseAddr("127.0.0.1")
+	self := []Target{{Addr: netip.MustParseAddr("127.0.0.1")}}
 	for _, try := range []Method{ICMP, Unprivileged} {
 		n.method = try
-		s, e := n.ping(ctx, self, 1)
-		if s.Answered() {
+		s, e := n.ping(ctx, self, 1, selfTimeout)
+		if s[0].Answered() {
 			return n, map[Method]string{ICMP: "ICMP over a raw socket", Unprivileged: "ICMP over a ping socket"}[try], nil
 		}
 		if e == nil {
@@ -61,101 +65,86 @@ func NewNet(ctx context.Context, m Method, timeout time.Duration, port uint16) (
 	return n, "TCP connect, because ICMP is not permitted: " + strings.ReplaceAll(err.Error(), "\n", "; "), nil
 }
 
-// Ask sends count probes to one address and waits for the answers, for as long as the timeout.
-func (n *Net) Ask(ctx context.Context, to Target, count int) Sample {
+// Bytes is what all questions and answers so far have taken on the way out and in: whole IP packets, without what the link wraps around
+// them. Of a TCP connect it is an estimate, as its packets are the kernel's. Safe for concurrent use.
+func (n *Net) Bytes() int64 { return n.bytes.Load() }
+
+// spend counts a packet of so many bytes behind the IP header.
+func (n *Net) spend(to netip.Addr, size int) {
+	switch {
+	case to.IsLoopback():
+	case to.Is4():
+		n.bytes.Add(int64(20 + size))
+	default:
+		n.bytes.Add(int64(40 + size))
+	}
+}
+
+// Ask sends count probes to each target, all at the same time, and waits for the answers as long as the timeout. What could not be
+// sent counts as sent and lost: the target was not reached.
+func (n *Net) Ask(ctx context.Context, to []Target, count int, timeout time.Duration) []Sample {
 	if n.method != TCP {
-		s, _ := n.ping(ctx, to.Addr, count) // an error is told by what was lost
+		s, _ := n.ping(ctx, to, count, timeout) // an error is told by what was lost
 		return s
 	}
-	all := make([]Sample, count)
+	all := make([]Sample, len(to)*count)
 	var g sync.WaitGroup
 	for i := range all {
 		g.Go(func() {
-			t := time.NewTimer(time.Duration(i) * gap)
+			t := time.NewTimer(time.Duration(i/len(to)) * gap)
 			defer t.Stop()
 			select {
 			case <-t.C:
 			case <-ctx.Done():
 			}
-			all[i] = n.connect(ctx, to)
+			all[i] = n.connect(ctx, to[i%len(to)], timeout)
 		})
 	}
 	g.Wait()
-	var s Sample
-	for _, one := range all {
-		s.Add(one)
+	out := make([]Sample, len(to))
+	for i, one := range all {
+		out[i%len(to)].Add(one)
 	}
-	return s
+	return out
 }
 
+// Segments of a connect, headers of TCP with the options that systems send.
+const (
+	segmentSyn, segmentAck, segmentReset = 40, 32, 20
+	synAgain                             = time.Second // after which a segment without an answer is repeated, then after twice that
+)
+
 // connect takes one TCP handshake, or its refusal, for a round trip.
-func (n *Net) connect(ctx context.Context, to Target) Sample {
+func (n *Net) connect(ctx context.Context, to Target, timeout time.Duration) Sample {
 	port := to.Port
 	if port == 0 {
 		port = n.port
 	}
-	d := net.Dialer{Timeout: n.timeout}
+	d := net.Dialer{Timeout: timeout}
 	start := time.Now()
 	c, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(to.Addr, port).String())
-	took := time.Since(start)
+	now := time.Now()
 	s := Sample{}
-	s.Sent = 1
-	if err == nil {
-		_ = c.(*net.TCPConn).SetLinger(0) // a reset costs one packet, an orderly end four
-		_ = c.Close()
-	} else if !errors.Is(err, syscall.ECONNREFUSED) {
-		s.Lost = 1
-		return s
-	}
-	s.RTTs = []time.Duration{took}
-	return s
-}
-
-// ping sends count echo requests. What could not be sent counts as sent and lost: the target was not reached.
-func (n *Net) ping(ctx context.Context, to netip.Addr, count int) (Sample, error) {
-	var s Sample
-	s.Sent, s.Lost = count, count
-	// pro-bing repeats for ever what the system forbids (EACCES: a prohibit route, a broadcast address), so ask the
-	// routing table first: connecting a UDP socket sends nothing.
-	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9)))
-	if err != nil {
-		return s, err
-	}
-	_ = c.Close()
-	p := probing.New(to.String())
-	p.SetIPAddr(&net.IPAddr{IP: to.AsSlice(), Zone: to.Zone()})
-	p.SetPrivileged(n.method == ICMP)
-	p.SetLogger(probing.NoopLogger{})
-	p.Count, p.Interval, p.RecordRtts, p.RecordTTLs = count, gap, false, false
-	p.Timeout = n.timeout + time.Duration(count-1)*gap
-	sent := make(map[int]time.Time, count) // both callbacks come from one goroutine; the library's own times are wall times
-	p.OnSend = func(k *probing.Packet) { sent[k.Seq] = time.Now() }
-	p.OnRecv = func(k *probing.Packet) {
-		if at, ok := sent[k.Seq]; ok {
-			s.Lost--
-			s.RTTs = append(s.RTTs, time.Since(at))
+	s.Sent, s.Lost = 1, 1
+	if !errors.Is(err, syscall.ENETUNREACH) && !errors.Is(err, syscall.EACCES) {
+		n.spend(to.Addr, segmentSyn)
+		for again := synAgain; again <= now.Sub(start); again = 2*again + synAgain {
+			n.spend(to.Addr, segmentSyn)
 		}
 	}
-	err = p.RunWithContext(ctx)
-	return s, err
-}
-
-// Resolve asks the system's resolver for a name. That there is no such name is an answer; SERVFAIL is none, because a
-// router's own resolver says that when it reaches nobody.
-func (n *Net) Resolve(ctx context.Context, name string, timeout time.Duration) Sample {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	r := net.Resolver{PreferGo: true}
-	start := time.Now()
-	_, err := r.LookupNetIP(ctx, "ip4", strings.TrimSuffix(name, ".")+".")
-	took := time.Since(start)
-	var s Sample
-	s.Sent = 1
-	if d := (*net.DNSError)(nil); err != nil && !(errors.As(err, &d) && d.IsNotFound) {
-		s.Lost = 1
+	switch {
+	case err == nil:
+		n.spend(to.Addr, segmentSyn)
+		n.spend(to.Addr, segmentAck)
+		n.spend(to.Addr, segmentReset)
+		_ = c.(*net.TCPConn).SetLinger(0) // a reset costs one packet, an orderly end four
+		_ = c.Close()
+	case errors.Is(err, syscall.ECONNREFUSED):
+		n.spend(to.Addr, segmentReset)
+	default:
 		return s
 	}
-	s.RTTs = []time.Duration{took}
+	s.answer(start, now)
 	return s
 }
 

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -21,12 +22,11 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// TestFaultsInARealNetworkAreToldApart builds a router, a gateway and two anchors beyond it out of network namespaces, and
-// breaks them one after the other. No packet leaves the machine.
-func TestFaultsInARealNetworkAreToldApart(t *testing.T) {
-	if dir := os.Getenv(inRouter); dir != "" { // the child that it starts below
-		playRouter(t, dir)
-		return
+// inNamespace runs the test once more as a child that lives in network namespaces of its own and plays the village router. There, it is
+// true.
+func inNamespace(t *testing.T) bool {
+	if os.Getenv(inRouter) != "" {
+		return true
 	}
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
 		testneed.Missing(t, "network namespaces", "run the test as root on linux")
@@ -41,12 +41,13 @@ func TestFaultsInARealNetworkAreToldApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := namespaced(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
-	cmd.Env = append(os.Environ(), inRouter+"="+t.TempDir())
+	cmd.Env = append(os.Environ(), inRouter+"=yes")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out)
+	return false
 }
 
 func namespaced(ctx context.Context, name string, args ...string) *exec.Cmd {
@@ -63,111 +64,277 @@ func command(t *testing.T, line string) {
 	}
 }
 
-// playRouter is the router, in namespaces of its own.
-func playRouter(t *testing.T, dir string) {
+// router is a village router with two ways out, wan and lte, and anchors beyond both. No packet leaves the machine.
+type router struct {
+	there   string // runs a command beyond the router
+	net     *Net
+	anchors []Target
+}
+
+func newRouter(t *testing.T) *router {
 	beyond := namespaced(t.Context(), "sleep", "60") // holds the namespace of all that lies beyond the router
 	if err := beyond.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = beyond.Process.Kill(); _ = beyond.Wait() }()
-	there := fmt.Sprintf("nsenter -t %d -n ", beyond.Process.Pid)
+	t.Cleanup(func() { _ = beyond.Process.Kill(); _ = beyond.Wait() })
+	pid := strconv.Itoa(beyond.Process.Pid)
+	r := &router{there: "nsenter -t " + pid + " -n "}
+	quiet := "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"
 	for _, c := range []string{
-		"ip link set lo up",
-		"ip link add wan type veth peer name modem",
-		"ip link set modem netns " + strconv.Itoa(beyond.Process.Pid),
-		"ip addr add 10.77.0.2/24 dev wan", "ip link set wan up",
-		there + "ip link set lo up", there + "ip addr add 10.77.0.1/24 dev modem", there + "ip link set modem up",
-		there + "ip addr add 198.51.100.1/32 dev lo", there + "ip addr add 198.51.100.2/32 dev lo",
+		quiet, r.there + quiet,
+		"ip link set lo up", r.there + "ip link set lo up",
+		"ip link add wan type veth peer name modem", "ip link set modem netns " + pid,
+		"ip link add lte type veth peer name tower", "ip link set tower netns " + pid,
+		"ip addr add 10.77.0.2/24 dev wan", "ip link set wan up", "ip addr add 10.88.0.2/24 dev lte", "ip link set lte up",
+		r.there + "ip addr add 10.77.0.1/24 dev modem", r.there + "ip link set modem up",
+		r.there + "ip addr add 10.88.0.1/24 dev tower", r.there + "ip link set tower up",
+		r.there + "ip addr add 198.51.100.1/32 dev lo", r.there + "ip addr add 198.51.100.2/32 dev lo",
 		"ip route add default via 10.77.0.1 dev wan metric 5",
 	} {
 		command(t, c)
 	}
-	resolv := filepath.Join(dir, "resolv.conf")
-	if err := os.WriteFile(resolv, []byte("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"), 0o644); err != nil {
-		t.Fatal(err)
+	for _, a := range []string{"198.51.100.1", "198.51.100.2"} {
+		to, err := ParseTarget(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.anchors = append(r.anchors, to)
 	}
-	command(t, "mount --make-rprivate /")
-	command(t, "mount --bind "+resolv+" /etc/resolv.conf")
-	dns, err := net.ListenPacket("udp", "127.0.0.1:53")
+	n, why, err := NewNet(t.Context(), Auto, 53)
+	if err != nil || n.method != ICMP {
+		t.Fatalf("method %v (%s), %v; want icmp for root", n.method, why, err)
+	}
+	r.net = n
+	return r
+}
+
+const procNet = "/proc/self/net"
+
+// config asks quickly, so that the test need not wait.
+func (r *router) config(t *testing.T) Config {
+	return Config{Every: time.Minute, SampleEvery: time.Hour, DNSEvery: time.Hour, Count: 1, Timeout: 400 * time.Millisecond, DNSTimeout: 400 * time.Millisecond, Anchors: r.anchors,
+		Limits: ledger.Limits{LossPct: 20, MedianRTT: 400 * time.Millisecond}, Log: slog.New(slog.DiscardHandler),
+		Neighbour: func(a netip.Addr) ledger.Answer { return Neighbour(procNet, a) },
+		Route: func() Route {
+			r, err := DefaultRoute(procNet)
+			if err != nil {
+				t.Error(err)
+			}
+			return r
+		}}
+}
+
+func TestFaultsInARealNetworkAreToldApart(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	r := newRouter(t)
+	there := r.there
+	dns, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	go answerNames(dns)
 	defer dns.Close()
-
-	n, why, err := NewNet(t.Context(), Auto, 400*time.Millisecond, 53)
-	if err != nil || n.method != ICMP {
-		t.Fatalf("method %v (%s), %v; want icmp for root", n.method, why, err)
+	r.net.resolvers = func() []netip.AddrPort { return []netip.AddrPort{dns.LocalAddr().(*net.UDPAddr).AddrPort()} }
+	c := r.config(t)
+	c.DNSName = "anchor.test"
+	if route := c.Route(); route.Interface != "wan" || route.Gateway.String() != "10.77.0.1" || !route.Up {
+		t.Fatalf("route %+v", route)
 	}
-	route := func() Route {
-		r, err := DefaultRoute("/proc/self/net")
-		if err != nil {
-			t.Error(err)
-		}
-		return r
-	}
-	if r := route(); r.Interface != "wan" || r.Gateway.String() != "10.77.0.1" || !r.Up {
-		t.Fatalf("route %+v", r)
-	}
-	a, _ := ParseTarget("198.51.100.1")
-	b, _ := ParseTarget("198.51.100.2")
 	for _, m := range []Method{ICMP, TCP} {
-		n.method = m // over TCP the kernels beyond refuse the connection, which is an answer
-		for _, tt := range []struct {
-			name, breaks, mends string
-			want                telemetry.State
-			cause               telemetry.Cause
-		}{
-			{"all well", "true", "true", "up", ""},
-			{"one anchor gone", there + "ip addr del 198.51.100.1/32 dev lo", there + "ip addr add 198.51.100.1/32 dev lo", "up", ""},
-			{"both anchors gone", there + "ip addr flush dev lo scope global", there + "ip addr add 198.51.100.1/32 dev lo", "down", "backhaul"},
-			{"a route forbids to ask", "ip route add prohibit 198.51.100.0/24", "ip route del prohibit 198.51.100.0/24", "down", "backhaul"},
-			{"gateway gone", there + "ip link set modem down", there + "ip link set modem up", "down", "local"},
-			{"gateway silent", there + "ip addr del 10.77.0.1/24 dev modem", there + "ip addr add 10.77.0.1/24 dev modem", "down", "local"},
-			{"interface down", "ip link set wan down", "ip link set wan up", "down", "local"},
+		r.net.method = m // over TCP the kernels beyond refuse the connection, which is an answer
+		for _, tt := range []struct{ name, breaks, mends, want string }{
+			{"all well", "true", "true", "up"},
+			{"one anchor gone", there + "ip addr del 198.51.100.1/32 dev lo", there + "ip addr add 198.51.100.1/32 dev lo", "up"},
+			{"both anchors gone", there + "ip addr flush dev lo scope global", there + "ip addr add 198.51.100.1/32 dev lo", "backhaul"},
+			{"a route forbids to ask", "ip route add prohibit 198.51.100.0/24", "ip route del prohibit 198.51.100.0/24", "backhaul"},
+			{"cable cut", there + "ip link set modem down", there + "ip link set modem up", "local"},
+			{"gateway gone", there + "ip addr del 10.77.0.1/24 dev modem", there + "ip addr add 10.77.0.1/24 dev modem", "local"},
+			{"interface down", "ip link set wan down", "ip link set wan up", "local"},
+			{"no default route", "ip route del default", "ip route add default via 10.77.0.1 dev wan metric 5", "local"},
 		} {
-			if m == TCP && (tt.name == "one anchor gone" || tt.name == "gateway silent") {
+			if m == TCP && (tt.name == "one anchor gone" || tt.name == "gateway gone") {
 				continue // nothing that differs
 			}
 			t.Run(string(m)+"/"+tt.name, func(t *testing.T) {
-				c := Config{Every: time.Minute, SampleEvery: time.Minute, Count: 1, Confirm: 2, DNSName: "anchor.test", DNSTimeout: 400 * time.Millisecond, DNSEvery: 1, Anchors: []Target{a, b},
-					Limits: ledger.Limits{LossPct: 20, MedianRTT: 400 * time.Millisecond}, Route: route, Evidence: func() time.Time { return time.Time{} }, Log: slog.New(slog.DiscardHandler)}
 				command(t, tt.breaks)
-				v := judged(t, c, n)
+				v := judged(t, c, r.net)
 				command(t, tt.mends)
 				if tt.name == "interface down" { // its routes went with it
 					command(t, "ip route add default via 10.77.0.1 dev wan metric 5")
 				}
-				if v.State != tt.want || v.Cause != tt.cause {
-					t.Errorf("got %s %s, want %s %s", v.State, v.Cause, tt.want, tt.cause)
+				if what(v.State, v.Cause) != tt.want {
+					t.Errorf("got %s, want %s", what(v.State, v.Cause), tt.want)
 				}
-				if v := judged(t, c, n); tt.name != "both anchors gone" && v.State != telemetry.StateUp {
-					t.Errorf("mended: %+v", v)
-				}
+				_, until := r.watchedHere(t, c)
+				until("up")
 				if tt.name == "both anchors gone" {
 					command(t, there+"ip addr add 198.51.100.2/32 dev lo")
 				}
 			})
 		}
 	}
-	n.method = ICMP
+	r.net.method = ICMP
 	t.Run("dns gone", func(t *testing.T) {
-		c := Config{Every: time.Minute, Count: 1, DNSName: "anchor.test", DNSTimeout: 400 * time.Millisecond, DNSEvery: 1, Anchors: []Target{a, b}, Limits: ledger.Limits{LossPct: 20, MedianRTT: 400 * time.Millisecond},
-			Route: route, Evidence: func() time.Time { return time.Time{} }, Log: slog.New(slog.DiscardHandler)}
+		c.DNSName = "anchor.test"
 		_ = dns.Close()
-		if v := judged(t, c, n); v.State != telemetry.StateDown || v.Cause != telemetry.CauseDNS {
+		if v := judged(t, c, r.net); v.Cause != telemetry.CauseDNS {
 			t.Errorf("got %+v", v)
 		}
 	})
 }
 
-// judged is the verdict once the neighbours have been found, or found missing.
+// judged is the first verdict that is sure, in a state that lasts: while neighbours are still looked for, silence is not yet an answer.
 func judged(t *testing.T, c Config, n *Net) (v Verdict) {
-	p := New(c, n)
-	for range 2 {
-		v, _ = p.judge(p.rounds.ask(t.Context(), true, true))
-	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	sure := 0
+	_ = New(c, n).Run(ctx, func(told Verdict) {
+		if v = told; !v.Pending {
+			sure++
+		}
+		if sure == 2 || v.State == telemetry.StateUp {
+			cancel()
+		}
+	})
 	return v
+}
+
+// watchedHere runs a prober that follows the kernel, in the background, and hands over what it says once it says what is wanted.
+func (r *router) watchedHere(t *testing.T, c Config) (p *Prober, until func(want string) Verdict) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c.Changed = Watch(ctx, c.Log)
+	verdicts := make(chan Verdict, 1000)
+	p = New(c, r.net)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = p.Run(ctx, func(v Verdict) { verdicts <- v }) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return p, func(want string) Verdict {
+		t.Helper()
+		deadline := time.NewTimer(20 * time.Second)
+		defer deadline.Stop()
+		for {
+			select {
+			case v := <-verdicts:
+				if !v.Pending && what(v.State, v.Cause) == want {
+					return v
+				}
+			case <-deadline.C:
+				t.Fatalf("%s is not told", want)
+			}
+		}
+	}
+}
+
+func TestACableThatIsCutIsToldByTheKernel(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	r := newRouter(t)
+	_, until := r.watchedHere(t, r.config(t))
+	until("up")
+	for range 3 {
+		before := time.Now()
+		command(t, r.there+"ip link set modem down")
+		after := time.Now()
+		if v := until("local"); v.At.Add(v.Err).Before(before) || v.At.Add(-v.Err).After(after) || v.Err > eventLateNext {
+			t.Errorf("down at %v ± %v, cut between 0s and %v", v.At.Sub(before), v.Err, after.Sub(before))
+		}
+		before = time.Now()
+		command(t, r.there+"ip link set modem up")
+		if v := until("up"); v.At.Add(v.Err).Before(before) {
+			t.Errorf("up at %v ± %v before it was mended", v.At.Sub(before), v.Err)
+		}
+	}
+}
+
+func TestTheWayOutIsFollowedWhenItMoves(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	r := newRouter(t)
+	p, until := r.watchedHere(t, r.config(t))
+	until("up")
+	if got := p.Route(); got.Interface != "wan" {
+		t.Fatalf("way out %+v", got)
+	}
+	command(t, r.there+"ip link set modem down")
+	until("local")
+	command(t, "ip route del default") // as the router's own failover does
+	command(t, "ip route add default via 10.88.0.1 dev lte metric 20")
+	until("up")
+	if got := p.Route(); got.Interface != "lte" || got.Gateway.String() != "10.88.0.1" || !got.Up {
+		t.Errorf("way out %+v, want that of lte", got)
+	}
+	command(t, r.there+"ip link set modem up")
+	command(t, "ip route add default via 10.77.0.1 dev wan metric 5") // and back
+	for deadline := time.Now().Add(20 * time.Second); p.Route().Interface != "wan"; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("way out %+v, want that of wan", p.Route())
+		}
+	}
+}
+
+// The kernel's own counters say what was spent.
+func TestEvidenceSparesEveryPacketAndWithoutItEachIsCounted(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	r := newRouter(t)
+	ping := r.net.Ask(t.Context(), r.anchors, 1, time.Second) // so that neighbours know each other
+	if !ping[0].Answered() {
+		t.Fatalf("%+v", ping)
+	}
+	hard, err := exec.Command("sh", "-c", "ip neigh show dev wan | grep -o 'lladdr [0-9a-f:]*'").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command(t, "ip neigh replace 10.77.0.1 dev wan nud permanent "+strings.TrimSpace(string(hard)))
+	mine, err := net.InterfaceByName("wan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command(t, r.there+"ip neigh replace 10.77.0.2 dev modem nud permanent lladdr "+mine.HardwareAddr.String())
+
+	c := r.config(t)
+	c.Every = 200 * time.Millisecond
+	var proves atomic.Bool
+	c.Evidence = func() time.Time {
+		if proves.Load() {
+			return time.Now()
+		}
+		return time.Time{}
+	}
+	measure := func() (packets, bytes uint64, told int64) {
+		before, _ := ReadCounters(procNet, "wan")
+		spent := r.net.Bytes()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_ = New(c, r.net).Run(ctx, func(v Verdict) {
+			if v.State != telemetry.StateUp {
+				t.Errorf("%+v", v)
+			}
+		})
+		after, ok := ReadCounters(procNet, "wan")
+		if !ok {
+			t.Fatal("no counters of wan")
+		}
+		return after.TxPackets - before.TxPackets, after.RxBytes - before.RxBytes, r.net.Bytes() - spent
+	}
+	proves.Store(true)
+	if packets, _, _ := measure(); packets != 2 { // the first sample: an anchor, and the gateway to learn if it answers
+		t.Errorf("%d packets although the link proves itself, want the 2 of the first sample", packets)
+	}
+	proves.Store(false)
+	packets, rx, spent := measure()
+	if packets < 3 {
+		t.Errorf("%d packets, want some: nothing proves the link", packets)
+	}
+	const ethernet = 14
+	if want := int64(2 * (rx - packets*ethernet)); spent != want {
+		t.Errorf("%d bytes are told, %d were counted", spent, want)
+	}
 }
 
 // answerNames says of every name that there is none.

@@ -16,7 +16,7 @@ func TestARefusedConnectionIsAnAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, why, err := NewNet(t.Context(), TCP, time.Second, 53)
+	n, why, err := NewNet(t.Context(), TCP, 53)
 	if err != nil || why != "TCP connect, as configured" {
 		t.Fatal(why, err)
 	}
@@ -25,7 +25,7 @@ func TestARefusedConnectionIsAnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"accepted", "refused"} {
-		if s := n.Ask(t.Context(), to, 2); s.Sent != 2 || s.Lost != 0 || len(s.RTTs) != 2 || s.RTTs[0] <= 0 {
+		if s := n.Ask(t.Context(), []Target{to}, 2, time.Second)[0]; s.Sent != 2 || s.Lost != 0 || len(s.RTTs) != 2 || s.RTTs[0] <= 0 {
 			t.Errorf("%s: %+v", name, s)
 		}
 		_ = l.Close()
@@ -34,7 +34,7 @@ func TestARefusedConnectionIsAnAnswer(t *testing.T) {
 
 func TestAQuestionEndsAtOnceWhenCancelled(t *testing.T) {
 	for _, m := range []Method{Auto, TCP} {
-		n, why, err := NewNet(t.Context(), m, 30*time.Second, 9)
+		n, why, err := NewNet(t.Context(), m, 9)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestAQuestionEndsAtOnceWhenCancelled(t *testing.T) {
 		time.AfterFunc(50*time.Millisecond, cancel)
 		start := time.Now()
 		to, _ := ParseTarget("127.0.0.1")
-		s := n.Ask(ctx, to, 100)
+		s := n.Ask(ctx, []Target{to}, 100, 30*time.Second)[0]
 		if took := time.Since(start); s.Sent != 100 || took > 5*time.Second {
 			t.Errorf("%d probes, back after %v", s.Sent, took)
 		}

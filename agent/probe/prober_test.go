@@ -1,286 +1,351 @@
 package probe
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"net/netip"
-	"os"
-	"sync"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"go.uber.org/goleak"
-	"pgregory.net/rapid"
 
 	"github.com/smartvillage/nabz/agent/ledger"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// inRouter marks the child process that lives in a network namespace of its own and plays the village router.
-const inRouter = "NABZ_TEST_ROUTER"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(inRouter) != "" {
-		os.Exit(m.Run()) // the child that plays the router, see namespace_test.go
-	}
-	goleak.VerifyTestMain(m)
-}
-
-var (
-	gateway = netip.MustParseAddr("10.0.0.1")
-	anchorA = netip.MustParseAddr("192.0.2.1")
-	anchorB = netip.MustParseAddr("192.0.2.2")
-	anchorC = netip.MustParseAddr("192.0.2.3")
-)
-
-// fakeNet answers after rtt, unless dead says so.
-type fakeNet struct {
-	mu    sync.Mutex
-	rtt   time.Duration
-	dead  func(who string) bool
-	asked []string
-}
-
-func (f *fakeNet) ask(ctx context.Context, who string, count int, timeout time.Duration) (s Sample) {
-	f.mu.Lock()
-	f.asked = append(f.asked, fmt.Sprintf("%s×%d", who, count))
-	gone, wait := f.dead(who), f.rtt
-	f.mu.Unlock()
-	s.Sent = count
-	if gone {
-		s.Lost, wait = count, timeout
-	}
-	select {
-	case <-time.After(wait):
-	case <-ctx.Done():
-		s.Lost = count
-		return s
-	}
-	for range s.Sent - s.Lost {
-		s.RTTs = append(s.RTTs, f.rtt)
-	}
-	return s
-}
-
-func (f *fakeNet) Ask(ctx context.Context, to Target, count int) Sample {
-	return f.ask(ctx, to.Addr.String(), count, 2*time.Second)
-}
-
-func (f *fakeNet) Resolve(ctx context.Context, name string, timeout time.Duration) Sample {
-	return f.ask(ctx, name, 1, timeout)
-}
-
-func (f *fakeNet) taken() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	a := f.asked
-	f.asked = nil
-	return a
-}
-
-func testConfig() Config {
-	return Config{Every: time.Minute, SampleEvery: 5 * time.Minute, Count: 2, Confirm: 8, DNSName: "name", DNSTimeout: 3 * time.Second, DNSEvery: 5,
-		Anchors: []Target{{Addr: anchorA}, {Addr: anchorB}, {Addr: anchorC}}, Limits: ledger.Limits{LossPct: 20, MedianRTT: 400 * time.Millisecond},
-		Route: func() Route { return Route{Interface: "wan", Gateway: gateway, Up: true} }, Evidence: func() time.Time { return time.Time{} }, Log: slog.New(slog.DiscardHandler)}
-}
-
-func dead(who ...any) func(string) bool {
-	return func(s string) bool {
-		for _, w := range who {
-			if s == fmt.Sprint(w) {
-				return true
-			}
-		}
-		return false
-	}
-}
-
 func TestAllAnchorsAreAskedBeforeAnOutageIsBelieved(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		dead  func(string) bool
-		want  telemetry.State
-		cause telemetry.Cause
+		name string
+		dead func(string) bool
+		want string
 	}{
-		{"all well", dead(), "up", ""},
-		{"one anchor gone", dead(anchorA), "up", ""},
-		{"two anchors gone", dead(anchorA, anchorB), "up", ""},
-		{"all anchors gone", dead(anchorA, anchorB, anchorC), "down", "backhaul"},
-		{"all gone, gateway too", dead(anchorA, anchorB, anchorC, gateway, "name"), "down", "local"},
-		{"only the gateway gone", dead(gateway), "up", ""},
-		{"no name resolves", dead("name"), "down", "dns"},
+		{"all well", dead(), "up"},
+		{"one anchor gone", dead(anchorA), "up"},
+		{"two anchors gone", dead(anchorA, anchorB), "up"},
+		{"all anchors gone", dead(anchorA, anchorB, anchorC), "backhaul"},
+		{"all gone, gateway too", dead(anchorA, anchorB, anchorC, gateway, theName), "local"},
+		{"only the gateway gone", dead(gateway), "up"},
+		{"no name resolves", dead(theName), "dns"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := newProber(testConfig(), &fakeNet{rtt: 30 * time.Millisecond, dead: tt.dead})
-				v, ok := p.judge(p.rounds.ask(t.Context(), true, false))
-				if v.Pending != (tt.want == "down") || !ok {
-					t.Errorf("the first round gave %+v; only an outage waits to be confirmed", v)
+				var got []Verdict
+				run(t, newProber(testConfig(), steady(30*time.Millisecond, tt.dead)), 15*time.Second, func(v Verdict) { got = append(got, v) })
+				if got[0].Pending != (tt.want != "up") {
+					t.Errorf("the first round gave %+v; only an outage waits to be confirmed", got[0])
 				}
-				v, _ = p.judge(p.rounds.ask(t.Context(), false, true))
-				if v.State != tt.want || v.Cause != tt.cause || v.Pending {
-					t.Errorf("got %+v, want %s %s", v, tt.want, tt.cause)
+				if last := got[len(got)-1]; what(last.State, last.Cause) != tt.want || last.Pending {
+					t.Errorf("got %+v, want %s", last, tt.want)
 				}
 			})
 		})
 	}
+}
+
+// asks counts what was asked, by target, without the number of probes.
+func asks(f *fakeNet) map[string]int {
+	n := map[string]int{}
+	for _, a := range f.taken() {
+		n[a[:strings.Index(a, "×")]]++
+	}
+	return n
 }
 
 func TestADeadAnchorIsNotLossOfTheLinkAndIsPassedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := testConfig()
 		c.DNSName = ""
-		f := &fakeNet{rtt: 30 * time.Millisecond, dead: dead(anchorA)}
-		r := rounds{c: c, net: f}
-		out := r.ask(t.Context(), true, false)
-		if out.internet.Sent != 2 || out.internet.Lost != 0 || out.reach.InternetLoss.Lost != 0 {
-			t.Errorf("sample %+v", out.internet)
-		}
-		f.taken()
-		for range 10 {
-			r.ask(t.Context(), true, false)
-		}
-		for _, a := range f.taken() {
-			if a == anchorA.String()+"×2" {
-				t.Error("a dead anchor was asked again at once")
+		f := steady(30*time.Millisecond, dead(anchorA))
+		var sent, lost int
+		for _, v := range watchAll(t, c, f, 40*time.Minute) {
+			sent, lost = sent+v.Internet.Sent, lost+v.Internet.Lost
+			if v.State != telemetry.StateUp || v.Pending {
+				t.Errorf("%+v", v)
 			}
 		}
-	})
-}
-
-func TestExtraProbesTellDegradedFromChanceAndStayOutOfTheSample(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fakeNet{rtt: 500 * time.Millisecond, dead: dead()}
-		p := newProber(testConfig(), f)
-		r := p.rounds.ask(t.Context(), true, false)
-		if r.internet.Sent != 2 || r.reach.InternetLoss.Sent != 10 {
-			t.Errorf("sample of %d, judged by %d; want 2 and 10", r.internet.Sent, r.reach.InternetLoss.Sent)
-		}
-		if v, _ := p.judge(r); v.State != telemetry.StateDegraded {
-			t.Errorf("got %+v", v)
+		if n := asks(f); sent < 8 || lost != 0 || n[anchorA.String()] > 6 || n[anchorB.String()] < 12 {
+			t.Errorf("%d of %d lost; asked %v", lost, sent, n)
 		}
 	})
 }
 
-func TestFreshEvidenceSparesThePaidProbeUntilASampleIsDue(t *testing.T) {
+func watchAll(t *testing.T, c Config, f *fakeNet, d time.Duration) (all []Verdict) {
+	run(t, newProber(c, f), d, func(v Verdict) { all = append(all, v) })
+	return all
+}
+
+func TestOneLostEchoIsLossOfTheLinkButNotADegradedOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeNet{rtt: 30 * time.Millisecond, dead: dead()}
 		c := testConfig()
-		c.DNSName, c.Evidence = "", func() time.Time { return time.Now().Add(-20 * time.Second) }
-		var got []Verdict
-		run(t, newProber(c, f), 10*time.Minute-time.Second, func(v Verdict) { got = append(got, v) })
-		paid := 0
-		for _, a := range f.taken() {
-			if a != "10.0.0.1×2" {
-				paid++
-			}
-		}
-		if len(got) != 14 || paid != 2 { // each 40 s, so that no two proofs are more than a minute apart
-			t.Errorf("%d rounds with %d paid ones, want 14 with 2", len(got), paid)
-		}
-		for _, v := range got {
+		start := time.Now()
+		f := steady(30*time.Millisecond, dead())
+		f.lives = func(_ string, from, _ time.Time) bool { return from.Sub(start) != 5*time.Minute }
+		lost := 0
+		for _, v := range watchAll(t, c, f, 9*time.Minute) {
+			lost += v.Internet.Lost
 			if v.State != telemetry.StateUp {
 				t.Errorf("%+v", v)
 			}
 		}
+		if got := f.taken(); lost != 1 || !slices.ContainsFunc(got, func(a string) bool { return strings.HasSuffix(a, "×8") }) {
+			t.Errorf("%d lost, want 1; asked %v", lost, got)
+		}
 	})
 }
 
-func TestAMuteGatewayIsNotBlamed(t *testing.T) {
+func TestFurtherProbesTellDegradedFromChanceOnceAndStayOutOfTheSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeNet{rtt: 30 * time.Millisecond, dead: dead(gateway)}
-		p := newProber(testConfig(), f)
-		for range gatewayMute {
-			p.judge(p.rounds.ask(t.Context(), true, false))
+		f := steady(500*time.Millisecond, dead())
+		for _, v := range watchAll(t, testConfig(), f, time.Hour) {
+			if v.State != telemetry.StateDegraded || v.Internet.Sent > 1 {
+				t.Errorf("%+v", v)
+			}
 		}
-		f.dead = func(who string) bool { return who != "name" }
-		p.judge(p.rounds.ask(t.Context(), true, false))
-		if v, _ := p.judge(p.rounds.ask(t.Context(), false, true)); v.Cause != telemetry.CauseBackhaul {
-			t.Errorf("got %+v, want cause backhaul", v)
+		many := 0
+		for _, a := range f.taken() {
+			if strings.HasSuffix(a, "×8") {
+				many++
+			}
+		}
+		if many != 1 {
+			t.Errorf("%d times eight further probes, want once: the state was no other since", many)
 		}
 	})
 }
 
-// run lets the prober work for d of the bubble's time.
-func run(t *testing.T, p *Prober, d time.Duration, tell func(Verdict)) {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	defer cancel()
-	if err := p.Run(ctx, tell); err != nil {
-		t.Error(err)
-	}
-	if late := time.Since(p.begun) - d; late > 0 {
-		t.Errorf("Run came back %v after it was cancelled", late)
-	}
-}
-
-func TestRoundsQuickenInAnOutageAndSlowDownAgain(t *testing.T) {
+func TestALinkThatGetsSlowIsDegradedSinceSomeMomentAfterTheLastGoodSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		cut, back := start.Add(150*time.Second), start.Add(400*time.Second)
-		f := &fakeNet{rtt: 30 * time.Millisecond}
-		f.dead = func(who string) bool {
-			return who != gateway.String() && time.Now().After(cut) && time.Now().Before(back)
+		slow, quick := start.Add(33*time.Minute), start.Add(62*time.Minute)
+		f := steady(0, dead())
+		f.rtt = func() time.Duration {
+			if now := time.Now(); now.After(slow) && now.Before(quick) {
+				return 900 * time.Millisecond
+			}
+			return 30 * time.Millisecond
 		}
-		var ends []time.Duration
-		run(t, newProber(testConfig(), f), 10*time.Minute, func(v Verdict) { ends = append(ends, v.Until.Sub(start).Truncate(time.Second)) })
-		// A failing round lasts twice the timeout here: the anchor in turn, then all others.
-		want := "[0s 1m0s 2m0s 2m0s 3m8s 3m12s" // 2m0s twice: the pending one speaks of the last good round
-		if got := fmt.Sprint(ends); len(got) < len(want) || got[:len(want)] != want {
-			t.Errorf("rounds at\n got %s\nwant %s …", got, want)
+		got := watched(t, testConfig(), f, 90*time.Minute, nil)
+		if len(got) != 3 || got[1].State != telemetry.StateDegraded || got[2].State != telemetry.StateUp {
+			t.Fatalf("told\n%s", told(start, got))
 		}
-		gaps := map[time.Duration]int{}
-		for i := 1; i < len(ends); i++ {
-			gaps[ends[i]-ends[i-1]]++
-		}
-		if gaps[5*time.Second] < 20 || gaps[time.Minute] < 3 {
-			t.Errorf("gaps between rounds: %v", gaps)
+		for i, true := range []time.Time{slow, quick} {
+			if v := got[i+1]; v.At.Sub(true).Abs() > v.Err || v.Err > 3*time.Minute {
+				t.Errorf("%s at %v ± %v, truly at %v", v.State, v.At.Sub(start), v.Err, true.Sub(start))
+			}
 		}
 	})
 }
 
-// The ledger's figures rest on this: whatever the moment of a cut, the verdict is within its own error of it.
-func TestTheMomentOfAnOutageIsWithinTheErrorThatIsTold(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		cutAfter := time.Duration(rapid.IntRange(1, 600_000).Draw(rt, "cut")) * time.Millisecond
-		length := time.Duration(rapid.IntRange(200_000, 900_000).Draw(rt, "length")) * time.Millisecond
-		evidence := rapid.Bool().Draw(rt, "evidence")
-		var got []Verdict
-		var start time.Time
-		synctest.Test(t, func(t *testing.T) {
-			start = time.Now()
-			f := &fakeNet{rtt: 20 * time.Millisecond}
-			down := func(at time.Time) bool { d := at.Sub(start); return d >= cutAfter && d < cutAfter+length }
-			f.dead = func(who string) bool { return who != gateway.String() && down(time.Now()) }
-			c := testConfig()
-			if evidence {
-				c.Evidence = func() time.Time { // as of a counter that is read every 10 seconds
-					for at := time.Now().Truncate(10 * time.Second); at.After(start); at = at.Add(-10 * time.Second) {
-						if !down(at) {
-							return at
-						}
-					}
-					return time.Time{}
+// Whoever pays for bytes must get none that prove what is known already.
+func TestWhileTheLinkProvesItselfNothingIsAskedOutsideTheSchedule(t *testing.T) {
+	for _, tt := range []struct {
+		name                string
+		every, sample, dns  time.Duration
+		acked               time.Duration
+		counters            bool
+		paid, names, others int
+	}{
+		{"standard, by acknowledgements", 75 * time.Second, 5 * time.Minute, 15 * time.Minute, time.Minute, false, 24, 8, 0},
+		{"standard, by traffic", 75 * time.Second, 5 * time.Minute, 15 * time.Minute, 0, true, 24, 8, 0},
+		{"metered, by acknowledgements", 330 * time.Second, time.Hour, time.Hour, 5 * time.Minute, false, 2, 2, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := village{busy: []step{{0, "flows"}}, acked: tt.acked}
+				v.start, v.until = time.Now(), time.Now()
+				f := steady(30*time.Millisecond, dead())
+				c := testConfig()
+				c.Every, c.SampleEvery, c.DNSEvery, c.Evidence = tt.every, tt.sample, tt.dns, v.evidence
+				if tt.counters {
+					c.Counters = v.counters
 				}
-			}
-			run(t, newProber(c, f), 40*time.Minute, func(v Verdict) {
-				if n := len(got); !v.Pending && (n == 0 || got[n-1].State != v.State) {
-					got = append(got, v)
+				changes := watched(t, c, f, 2*time.Hour-time.Second, nil)
+				n := asks(f)
+				paid := n[anchorA.String()] + n[anchorB.String()] + n[anchorC.String()]
+				if len(changes) != 1 || paid != tt.paid || n[theName] != tt.names || n[gateway.String()] > 2 {
+					t.Errorf("asked %v, told\n%swant %d anchors and %d names", n, told(v.start, changes), tt.paid, tt.names)
 				}
 			})
 		})
-		if len(got) != 3 || got[1].State != telemetry.StateDown || got[1].Cause != telemetry.CauseBackhaul || got[2].State != telemetry.StateUp {
-			rt.Fatalf("verdicts %+v", got)
+	}
+}
+
+func TestWhatTrafficThatStopsMayCostIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := village{acked: time.Minute}
+		for on := 20 * time.Second; on < 48*time.Hour; on += 40 * time.Second { // reads, and loads another page
+			v.busy = append(v.busy, step{on, "flows"}, step{on + 8*time.Second, ""})
 		}
-		const slack = 50 * time.Millisecond // a round trip
-		for i, true := range map[int]time.Duration{1: cutAfter, 2: cutAfter + length} {
-			if off := got[i].At.Sub(start) - true; off.Abs() > got[i].Err+slack {
-				rt.Errorf("%s at %v ± %v, truly at %v", got[i].State, got[i].At.Sub(start), got[i].Err, true)
+		v.start, v.until = time.Now(), time.Now()
+		f := steady(30*time.Millisecond, dead())
+		c := testConfig()
+		c.DNSName, c.SampleEvery, c.Evidence, c.Counters = "", 24*time.Hour, v.evidence, v.counters
+		run(t, newProber(c, f), 6*time.Hour, func(Verdict) {})
+		// Three quarters of a day's worth may go at once, then what six hours bring.
+		if n := len(f.taken()); n < 100 || n > 12*24*3/4+6*12+5 {
+			t.Errorf("%d probes in six hours", n)
+		}
+	})
+}
+
+func TestADoubtAsksAtOnceButNotForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig()
+		c.DNSName, c.SampleEvery = "", time.Hour
+		doubt := make(chan struct{})
+		c.Doubt = doubt
+		start := time.Now()
+		f := steady(30*time.Millisecond, func(string) bool { return time.Since(start) > 20*time.Second })
+		time.AfterFunc(27*time.Second, func() { doubt <- struct{}{} })
+		got := watched(t, c, f, 32*time.Second, nil)
+		if len(got) != 2 || got[1].At.Sub(start.Add(20*time.Second)).Abs() > got[1].Err {
+			t.Errorf("told\n%s", told(start, got))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig()
+		c.DNSName, c.SampleEvery = "", time.Hour
+		doubt := make(chan struct{})
+		c.Doubt = doubt
+		f := steady(30*time.Millisecond, dead())
+		go func() {
+			for range 119 {
+				time.Sleep(5 * time.Second)
+				doubt <- struct{}{}
 			}
+		}()
+		run(t, newProber(c, f), 10*time.Minute, func(Verdict) {})
+		if n := len(f.taken()); n > 16 {
+			t.Errorf("%d probes in ten minutes, although the link answers", n)
 		}
-		if got[1].Err > 31*time.Second || got[2].Err > 5*time.Second {
-			rt.Errorf("errors %v and %v are too large", got[1].Err, got[2].Err)
+	})
+}
+
+func TestAMuteGatewayIsNotBlamedUnlessItsNeighbourEntryIsGone(t *testing.T) {
+	for want, neighbour := range map[telemetry.Cause]ledger.Answer{telemetry.CauseBackhaul: ledger.Answered, telemetry.CauseLocal: ledger.Silent} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			f := steady(30*time.Millisecond, func(who string) bool { return who == gateway.String() || time.Since(start) > 20*time.Minute })
+			c := testConfig()
+			c.Neighbour = func(a netip.Addr) ledger.Answer {
+				if a != gateway {
+					t.Errorf("asked for %v", a)
+				}
+				return neighbour
+			}
+			got := watched(t, c, f, 25*time.Minute, nil)
+			if len(got) != 2 || got[1].Cause != want {
+				t.Errorf("told\n%swant %s", told(start, got), want)
+			}
+		})
+	}
+}
+
+func TestRoundsQuickenInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		f := steady(30*time.Millisecond, func(who string) bool { return who != gateway.String() && time.Since(start) > time.Second })
+		var gaps []time.Duration
+		last := start
+		run(t, newProber(testConfig(), f), 10*time.Minute, func(v Verdict) {
+			gaps = append(gaps, v.Until.Sub(last).Round(time.Second))
+			last = v.Until
+		})
+		got := fmt.Sprint(gaps)
+		// An answer is waited for two seconds, so rounds cannot come each second here.
+		if !strings.Contains(got, strings.Repeat("2s ", 25)) || !strings.Contains(got, strings.Repeat("5s ", 20)) {
+			t.Errorf("gaps between rounds: %v", got)
+		}
+	})
+}
+
+func TestAnchorsThatNeverAnswerDoNotOverruleEvidence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := village{busy: []step{{0, "flows"}}, acked: time.Minute}
+		v.steps = []step{{2 * time.Hour, "backhaul"}, {3 * time.Hour, "up"}}
+		v.start, v.until = time.Now(), time.Now()
+		f := steady(30*time.Millisecond, dead(anchorA, anchorB, anchorC))
+		c := testConfig()
+		c.DNSName, c.Evidence, c.Counters = "", v.evidence, v.counters
+		got := watched(t, c, f, 4*time.Hour, nil)
+		if n := len(got); n != 3 || got[n-2].State != telemetry.StateDown || got[n-1].State != telemetry.StateUp {
+			t.Errorf("told\n%s", told(v.start, got))
+		}
+	})
+}
+
+// wan is an interface that is as is says at each moment since it was made; whoever reads changed is told of each change.
+type wan struct {
+	start   time.Time
+	turns   []time.Duration // it is well until the first one, not until the second, and so on
+	without Route           // while it is not
+	changed chan struct{}
+}
+
+func newWAN(without Route, turns ...time.Duration) *wan {
+	w := &wan{start: time.Now(), turns: turns, without: without, changed: make(chan struct{}, 1)}
+	for _, at := range turns {
+		time.AfterFunc(at, func() { w.changed <- struct{}{} })
+	}
+	return w
+}
+
+func (w *wan) well() bool {
+	n := 0
+	for n < len(w.turns) && time.Since(w.start) >= w.turns[n] {
+		n++
+	}
+	return n%2 == 0
+}
+
+func (w *wan) route() Route {
+	if w.well() {
+		return Route{Interface: "wan", Gateway: gateway, Up: true}
+	}
+	return w.without
+}
+
+func TestACarrierThatIsLostIsToldAtOnceWithoutAPacket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at, back := 100*time.Second, 130*time.Second
+		w := newWAN(Route{Interface: "wan", Gateway: gateway}, at, back)
+		f := steady(30*time.Millisecond, func(string) bool { return !w.well() })
+		c := testConfig()
+		c.Route, c.Changed = w.route, w.changed
+		time.AfterFunc(at-time.Millisecond, func() { f.taken() })
+		time.AfterFunc(back-time.Millisecond, func() {
+			if n := f.taken(); len(n) != 0 {
+				t.Errorf("asked %v over an interface without a carrier", n)
+			}
+		})
+		got := watched(t, c, f, 5*time.Minute, nil)
+		if len(got) != 3 || got[1].Cause != telemetry.CauseLocal || got[1].Err > eventLate || got[2].Err > 3*time.Second {
+			t.Fatalf("told\n%s", told(w.start, got))
+		}
+		if off := got[1].At.Sub(w.start) - at; off.Abs() > got[1].Err {
+			t.Errorf("down at %v ± %v, truly at %v", got[1].At.Sub(w.start), got[1].Err, at)
+		}
+	})
+}
+
+func TestALeaseThatIsRenewedIsNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWAN(Route{}, 100*time.Second, 100*time.Second+50*time.Millisecond)
+		c := testConfig()
+		c.Route, c.Changed = w.route, w.changed
+		if got := watched(t, c, steady(30*time.Millisecond, dead()), 5*time.Minute, nil); len(got) != 1 {
+			t.Errorf("told\n%s", told(w.start, got))
+		}
+	})
+}
+
+func TestAnotherWayOutThatNoDefaultRouteTellsOfIsBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWAN(Route{}, 0)
+		c := testConfig()
+		c.Route, c.Changed = w.route, w.changed
+		if got := watched(t, c, steady(30*time.Millisecond, dead()), 5*time.Minute, nil); len(got) != 1 || got[0].State != telemetry.StateUp {
+			t.Errorf("told\n%s", told(w.start, got))
 		}
 	})
 }

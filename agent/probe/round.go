@@ -2,147 +2,213 @@ package probe
 
 import (
 	"context"
-	"log/slog"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/smartvillage/nabz/agent/ledger"
+	"github.com/smartvillage/nabz/telemetry"
 )
 
-// network is what a round needs of the network.
-type network interface {
-	Ask(ctx context.Context, to Target, count int) Sample
-	Resolve(ctx context.Context, name string, timeout time.Duration) Sample
+// plan is what a round asks.
+type plan struct {
+	sample bool // an anchor, for quality, and now and then the gateway
+	anchor bool // an anchor, for an answer
+	all    bool // the gateway and all anchors at once
+	dns    bool // a name, once the internet is known to answer
+	fresh  bool // evidence shows that the internet answers
+	back   bool // and is newer than any question, so that silence says nothing against it
 }
 
-// Config says whom to ask and how often.
-type Config struct {
-	Every       time.Duration // between two rounds while all is well
-	SampleEvery time.Duration // between two paid samples of quality while there is evidence
-	Count       int           // probes to one target in a round
-	Confirm     int           // further ones when one was lost or slow, to tell degraded from chance
-	Anchors     []Target
-	DNSName     string // "" asks none
-	DNSTimeout  time.Duration
-	DNSEvery    int // rounds between two questions for a name while all is well
-	Limits      ledger.Limits
-	Route       func() Route          // the way out, as it is now
-	Evidence    func() (at time.Time) // when internet traffic was last seen to flow; zero: never
-	Log         *slog.Logger
-}
+func (p plan) any() bool { return p.sample || p.anchor || p.all || p.dns }
 
 // round is what one round found.
 type round struct {
-	start, end             time.Time
+	start                  time.Time
+	asked                  time.Time // when all anchors were asked together; zero: they were not
 	reach                  ledger.Reach
+	judged                 bool // the quality in reach can be relied on
 	gateway, internet, dns Sample
-	scheduled              bool
-	evidence               time.Time // when internet traffic had last been seen to flow, at the start
-	good                   time.Time // when the last proof of a working internet came; zero: none
+	alive                  proof // that an anchor gave; zero: none
+	ended                  time.Time
 }
 
-// deadFor is how many rounds an anchor is passed over that was silent when another answered.
-const deadFor = 10
-
-// gatewayMute is how often a gateway must be silent while the internet answers until it is held for mute.
-const gatewayMute = 3
+const (
+	deadFor       = 10 // questions for which an anchor is passed over that was silent when another answered
+	gatewayMute   = 3  // how often a gateway must be silent while the internet answers until it is held for mute
+	gatewayAgain  = 12 // samples after which it is tried whether that is still so
+	leastPatience = 500 * time.Millisecond
+)
 
 // rounds asks and remembers who never answers. One goroutine uses it.
 type rounds struct {
 	c       Config
 	net     network
-	n       int
-	sampled time.Time
-	dead    []int // rounds for which each anchor is passed over
+	extra   extra
+	dead    []int // questions for which each anchor is passed over
 	next    int   // anchor in turn
+	slow    time.Duration
 	gateway netip.Addr
 	mute    int // silent gateway while the internet answered; -1: it has answered
+	samples int // since the gateway was asked
 }
 
-// ask runs one round. Scheduled rounds are samples of quality; the others only look for an answer. In a suspicious
-// one everything is asked. It takes at most twice the timeout, or three times when answers are slow or lost.
-func (r *rounds) ask(ctx context.Context, scheduled, suspicious bool) round {
-	out := round{start: time.Now(), scheduled: scheduled}
-	route := r.c.Route()
-	out.reach.InterfaceUp = route.Up
-	out.evidence = r.c.Evidence()
-	fresh := !out.evidence.IsZero() && out.start.Sub(out.evidence) <= r.c.Every/2
-	count := 1
-	if scheduled {
-		count = r.c.Count
+// ask runs one round: the anchors, and the gateway with them where that tells local from backhaul; then a name.
+// It takes at most twice the timeout and that of the resolvers, or once more when a sample must be confirmed.
+func (r *rounds) ask(ctx context.Context, p plan, route Route, state telemetry.State) round {
+	out := round{start: time.Now()}
+	out.reach.InterfaceUp, out.reach.Evidence = route.Up, p.fresh
+	if route.Gateway != r.gateway {
+		r.gateway, r.mute, r.samples = route.Gateway, 0, 0
 	}
-	paid := suspicious || !fresh || out.start.Sub(r.sampled) >= r.c.SampleEvery
-	var g sync.WaitGroup
-	if route.Gateway.IsValid() {
-		g.Go(func() { out.gateway = r.net.Ask(ctx, Target{Addr: route.Gateway}, count) })
+	if p.sample || p.anchor || p.all {
+		r.anchors(ctx, p, state, &out)
 	}
-	if r.c.DNSName != "" && (suspicious || r.n%r.c.DNSEvery == 0) {
-		g.Go(func() { out.dns = r.net.Resolve(ctx, r.c.DNSName, r.c.DNSTimeout) })
+	if p.dns && (p.fresh || out.reach.Internet == ledger.Answered) && ctx.Err() == nil {
+		out.dns = r.net.Resolve(ctx, r.c.DNSName, r.c.DNSTimeout)
+		out.reach.DNS = out.dns.Answer()
+		if out.reach.DNS == ledger.Silent && out.reach.Internet == ledger.NotAsked { // or is it the link?
+			r.anchors(ctx, plan{all: true}, state, &out)
+		}
 	}
-	if paid {
-		r.sampled = out.start
-		out.internet, out.reach.InternetLoss = r.anchors(ctx, count, scheduled)
-		out.good = time.Now()
-	}
-	g.Wait()
-	out.end = time.Now()
-	r.n++
-	out.reach.Internet, out.reach.DNS = out.internet.Answer(), out.dns.Answer()
-	out.reach.Gateway = r.judgeGateway(route.Gateway, out.gateway, out.reach.Internet)
-	r.settle(&out, fresh)
+	out.ended = time.Now()
 	return out
 }
 
-// settle weighs the evidence against the answers.
-func (r *rounds) settle(out *round, fresh bool) {
-	evidence := r.c.Evidence()
-	switch {
-	case out.reach.Internet == ledger.Answered:
+// anchors asks the one in turn, and all of them and the gateway when it is silent. The sample is that of the anchor in
+// turn, or of another when it is dead: that is not loss of the link.
+func (r *rounds) anchors(ctx context.Context, p plan, state telemetry.State, out *round) {
+	i, ok := r.turn()
+	if !ok {
+		r.gatewayAlone(ctx, out)
 		return
-	case out.reach.Internet == ledger.Silent:
-		fresh = evidence.After(out.start)
-		out.reach.InternetLoss = ledger.Quality{} // either down, or the anchors are filtered and tell nothing
 	}
-	out.good = time.Time{}
-	if out.reach.Evidence = fresh; fresh {
-		out.good = evidence
+	if !p.all {
+		one, count, patience := []Target{r.c.Anchors[i]}, 1, r.patience()
+		if p.sample {
+			count, patience = r.c.Count, r.c.Timeout
+			if r.gateway.IsValid() && r.asksGateway() {
+				one = append(one, Target{Addr: r.gateway})
+			}
+		}
+		got := r.net.Ask(ctx, one, count, patience)
+		out.internet = got[0]
+		if len(got) > 1 {
+			out.gateway = got[1]
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+	who := i // the anchor that is alive
+	if !out.internet.Answered() {
+		first := out.internet
+		all, gateway := r.everyone(ctx, out)
+		if ctx.Err() != nil {
+			return
+		}
+		out.gateway.Add(gateway)
+		if who = firstAnswered(all, i); who < 0 {
+			who = i
+		} else if p.all {
+			first = all[who]
+		} else if who != i {
+			r.bury(i)
+			first = all[who]
+		}
+		out.internet = all[who]
+		if p.sample && out.internet.Answered() {
+			first.Asked, first.Heard = all[who].Asked, all[who].Heard
+			out.internet = first
+		}
+		r.settle(p, out, all[who])
+	} else {
+		r.settle(p, out, out.internet)
+	}
+	if p.sample && out.reach.Internet == ledger.Answered {
+		r.weigh(ctx, r.c.Anchors[who], state, out)
 	}
 }
 
-// anchors asks the one in turn, and all others at once when it is silent. The sample is that of the first anchor in
-// turn that answered: loss of a dead anchor is not loss of the link.
-func (r *rounds) anchors(ctx context.Context, count int, scheduled bool) (sample Sample, judged ledger.Quality) {
-	i, ok := r.turn()
-	if !ok {
-		return Sample{}, ledger.Quality{}
+// settle notes what became of the anchors, by the sample of one that answered if any did.
+func (r *rounds) settle(p plan, out *round, s Sample) {
+	out.reach.Internet = s.Answer()
+	if out.reach.Internet == ledger.Silent && !p.back { // what was known before the question
+		out.reach.Evidence = false
 	}
-	sample = r.net.Ask(ctx, r.c.Anchors[i], count)
-	if !sample.Answered() && ctx.Err() == nil && len(r.c.Anchors) > 1 {
-		all := make([]Sample, len(r.c.Anchors))
-		var g sync.WaitGroup
-		for j := range all {
-			if j != i {
-				g.Go(func() { all[j] = r.net.Ask(ctx, r.c.Anchors[j], count) })
-			}
-		}
-		g.Wait()
-		for k := 1; k < len(all); k++ {
-			if j := (i + k) % len(all); all[j].Answered() {
-				r.bury(i)
-				i, sample = j, all[j]
-				break
-			}
+	if s.Answered() {
+		out.alive = proof{from: s.Heard, to: s.Asked}
+		r.slow -= r.slow / 16
+		for _, d := range s.RTTs {
+			r.slow = max(r.slow, d)
 		}
 	}
-	judged = sample.Quality
-	if scheduled && sample.Answered() && judged.Degraded(ledger.Limits{MedianRTT: r.c.Limits.MedianRTT}) {
-		more := sample // the extra probes only judge; counted in, they would make bad minutes weigh more than good ones
-		more.RTTs = append([]time.Duration(nil), sample.RTTs...)
-		more.Add(r.net.Ask(ctx, r.c.Anchors[i], r.c.Confirm))
-		judged = more.Quality
+	out.reach.Gateway = r.judgeGateway(out.gateway, out.reach.Internet)
+}
+
+// everyone asks the gateway and all anchors at the same moment.
+func (r *rounds) everyone(ctx context.Context, out *round) (anchors []Sample, gateway Sample) {
+	to := r.c.Anchors[:len(r.c.Anchors):len(r.c.Anchors)]
+	if r.gateway.IsValid() {
+		to = append(to, Target{Addr: r.gateway})
 	}
-	return sample, judged
+	out.asked = time.Now()
+	got := r.net.Ask(ctx, to, 1, r.c.Timeout)
+	if n := len(r.c.Anchors); len(got) > n {
+		return got[:n], got[n]
+	}
+	return got, Sample{}
+}
+
+// gatewayAlone is all that can be asked where there are no anchors.
+func (r *rounds) gatewayAlone(ctx context.Context, out *round) {
+	if r.gateway.IsValid() {
+		out.asked = time.Now()
+		out.gateway = r.net.Ask(ctx, []Target{{Addr: r.gateway}}, 1, r.c.Timeout)[0]
+		out.reach.Gateway = r.judgeGateway(out.gateway, ledger.NotAsked)
+	}
+}
+
+// firstAnswered is the first sample from i on that was answered, or -1.
+func firstAnswered(all []Sample, i int) int {
+	for k := range all {
+		if j := (i + k) % len(all); all[j].Answered() {
+			return j
+		}
+	}
+	return -1
+}
+
+// weigh judges the quality. A sample that contradicts the state is not believed before further probes say so too. These
+// only judge; counted in, they would make bad minutes weigh more than good ones.
+func (r *rounds) weigh(ctx context.Context, to Target, state telemetry.State, out *round) {
+	q := out.internet.Quality
+	out.judged = true
+	bad := q.Degraded(ledger.Limits{MedianRTT: r.c.Limits.MedianRTT})
+	if bad != (state == telemetry.StateDegraded) && r.c.Confirm > 0 {
+		if out.judged = r.extra.take(r.c.Confirm, forConfirm, time.Now()); !out.judged {
+			return
+		}
+		more := Sample{Quality: ledger.Quality{Sent: q.Sent, Lost: q.Lost, RTTs: append([]time.Duration(nil), q.RTTs...)}}
+		more.Add(r.net.Ask(ctx, []Target{to}, r.c.Confirm, r.c.Timeout)[0])
+		q = more.Quality
+	}
+	out.reach.InternetLoss = q
+}
+
+// patience is how long the anchor in turn may take before the others are asked too.
+func (r *rounds) patience() time.Duration {
+	if r.slow == 0 {
+		return r.c.Timeout
+	}
+	return min(max(3*r.slow, leastPatience), r.c.Timeout)
+}
+
+// margin is how long after a question its answer could still have come: a link that is cut after that has answered.
+func (r *rounds) margin() time.Duration {
+	if r.slow == 0 {
+		return r.c.Timeout
+	}
+	return min(2*r.slow, r.c.Timeout)
 }
 
 // turn is the next anchor in rotation that is not passed over.
@@ -170,24 +236,34 @@ func (r *rounds) turn() (int, bool) {
 
 func (r *rounds) bury(i int) {
 	r.dead[i] = deadFor
-	r.c.Log.Info("an anchor is silent while another answers", "anchor", r.c.Anchors[i].Addr.String(), "rounds_passed_over", deadFor)
+	r.c.Log.Info("an anchor is silent while another answers", "anchor", r.c.Anchors[i].Addr.String(), "questions_passed_over", deadFor)
 }
 
-// judgeGateway holds a gateway for mute that never answers although the internet beyond it does. Its silence
-// says nothing then.
-func (r *rounds) judgeGateway(addr netip.Addr, s Sample, internet ledger.Answer) ledger.Answer {
-	if addr != r.gateway {
-		r.gateway, r.mute = addr, 0
+// asksGateway tells whether this sample must learn if the gateway answers at all.
+func (r *rounds) asksGateway() bool {
+	r.samples++
+	if r.mute >= 0 && r.mute < gatewayMute || r.samples > gatewayAgain {
+		r.samples = 0
+		return true
 	}
+	return false
+}
+
+// judgeGateway holds a gateway for mute that never answers although the internet beyond it does. Its silence says
+// nothing then; the table of neighbours may.
+func (r *rounds) judgeGateway(s Sample, internet ledger.Answer) ledger.Answer {
 	a := s.Answer()
 	switch {
 	case a == ledger.Answered:
 		r.mute = -1
-	case a == ledger.Silent && internet == ledger.Answered && r.mute >= 0:
-		r.mute++
+	case a == ledger.Silent && internet == ledger.Answered && r.mute < gatewayMute:
+		r.mute = max(r.mute, 0) + 1
 	}
 	if a == ledger.Silent && r.mute >= gatewayMute {
-		return ledger.NotAsked
+		if r.c.Neighbour == nil {
+			return ledger.NotAsked
+		}
+		return r.c.Neighbour(r.gateway)
 	}
 	return a
 }

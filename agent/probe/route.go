@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/smartvillage/nabz/agent/ledger"
 )
 
 // Route is the way out: the interface of the default route and the gateway on it. Gateway is not valid where the
@@ -31,12 +33,12 @@ const (
 // zero Route says that there is none.
 func DefaultRoute(dir string) (Route, error) {
 	v4, err4 := os.ReadFile(filepath.Join(dir, "route"))
-	v6, err6 := os.ReadFile(filepath.Join(dir, "ipv6_route"))
-	if err4 != nil && err6 != nil {
-		return Route{}, fmt.Errorf("read routes: %w; set probe.gateway and probe.interface", err4)
-	}
 	r, ok := parseRoute4(v4)
 	if !ok {
+		v6, err6 := os.ReadFile(filepath.Join(dir, "ipv6_route"))
+		if err4 != nil && err6 != nil {
+			return Route{}, fmt.Errorf("read routes: %w; set probe.gateway and probe.interface", err4)
+		}
 		r, ok = parseRoute6(v6)
 	}
 	if ok {
@@ -97,4 +99,31 @@ func parseRoute6(text []byte) (best Route, ok bool) {
 		}
 	}
 	return best, ok
+}
+
+// arpComplete is the flag of an entry whose hardware address is known (ATF_COM).
+const arpComplete = 0x2
+
+// Neighbour tells from the kernel's table under dir, which is /proc/net, whether a gateway has a hardware address: Answered when it has,
+// Silent when it does not say. The kernel asks again while packets go there, so an entry outlives its gateway by some eight
+// seconds. NotAsked of IPv6, and where there is no table. It costs no packet beyond the local link.
+func Neighbour(dir string, gateway netip.Addr) ledger.Answer {
+	text, err := os.ReadFile(filepath.Join(dir, "arp"))
+	if err != nil || !gateway.Unmap().Is4() {
+		return ledger.NotAsked
+	}
+	return parseNeighbour(text, gateway.Unmap().String())
+}
+
+func parseNeighbour(text []byte, gateway string) ledger.Answer {
+	for line := range bytes.Lines(text) {
+		f := strings.Fields(string(line))
+		if len(f) < 4 || f[0] != gateway {
+			continue
+		}
+		if flags, err := strconv.ParseUint(strings.TrimPrefix(f[2], "0x"), 16, 32); err == nil && flags&arpComplete != 0 {
+			return ledger.Answered
+		}
+	}
+	return ledger.Silent
 }

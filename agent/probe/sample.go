@@ -11,6 +11,8 @@ import (
 // Sample is what became of probes to one target. Sent is 0 when it was not asked.
 type Sample struct {
 	ledger.Quality
+	Asked time.Time // when the first probe that was answered was sent; zero: none was
+	Heard time.Time // when the last answer came
 }
 
 // Answered tells whether any probe was answered.
@@ -30,6 +32,24 @@ func (s Sample) Answer() ledger.Answer {
 // Add puts another sample of the same target behind this one.
 func (s *Sample) Add(o Sample) {
 	s.Sent, s.Lost, s.RTTs = s.Sent+o.Sent, s.Lost+o.Lost, append(s.RTTs, o.RTTs...)
+	if s.Asked.IsZero() || !o.Asked.IsZero() && o.Asked.Before(s.Asked) {
+		s.Asked = o.Asked
+	}
+	if o.Heard.After(s.Heard) {
+		s.Heard = o.Heard
+	}
+}
+
+// answer notes an answer that came at now to a probe that was sent at sent.
+func (s *Sample) answer(sent, now time.Time) {
+	s.Lost--
+	s.RTTs = append(s.RTTs, now.Sub(sent))
+	if s.Asked.IsZero() || sent.Before(s.Asked) {
+		s.Asked = sent
+	}
+	if now.After(s.Heard) {
+		s.Heard = now
+	}
 }
 
 // Line is the sample as a link line; target is gateway, internet or dns. The round trips are left out when
@@ -55,17 +75,3 @@ func (s Sample) Line(target string, at time.Time) *telemetry.Line {
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// Bounds of link-local noise. On a WAN port whose link beyond is dead there is still ARP, DHCP, router
-// advertisements, the modem's own chatter and an ICMP error for what villagers send: small packets, well below 1 KiB/s
-// of them in the mean. Whatever carries content has larger ones.
-const (
-	movedBytes      = 16 << 10 // at least this much at all
-	movedPerSecond  = 1 << 10  // and this much a second
-	movedPacketSize = 200      // and this mean packet size, in bytes
-)
-
-// Moved tells whether bytes and packets received on the WAN interface within elapsed are more than link-local noise.
-func Moved(rxBytes, rxPackets uint64, elapsed time.Duration) bool {
-	return rxPackets > 0 && rxBytes >= movedBytes && float64(rxBytes) >= movedPerSecond*elapsed.Seconds() && rxBytes/rxPackets >= movedPacketSize
-}

@@ -1,0 +1,139 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/smartvillage/nabz/agent/ledger"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// inRouter marks the child process that lives in a network namespace of its own and plays the village router.
+const inRouter = "NABZ_TEST_ROUTER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(inRouter) != "" {
+		os.Exit(m.Run()) // the child that plays the router, see namespace_linux_test.go
+	}
+	goleak.VerifyTestMain(m)
+}
+
+var (
+	gateway = netip.MustParseAddr("10.0.0.1")
+	anchorA = netip.MustParseAddr("192.0.2.1")
+	anchorB = netip.MustParseAddr("192.0.2.2")
+	anchorC = netip.MustParseAddr("192.0.2.3")
+)
+
+const theName = "name"
+
+// fakeNet answers a question when whoever is asked lives both when it is sent and when the answer comes.
+type fakeNet struct {
+	mu    sync.Mutex
+	rtt   func() time.Duration
+	lives func(who string, from, to time.Time) bool
+	asked []string
+}
+
+// steady is a network with one round trip time, in which those are dead that dead says.
+func steady(rtt time.Duration, dead func(who string) bool) *fakeNet {
+	return &fakeNet{rtt: func() time.Duration { return rtt }, lives: func(who string, _, _ time.Time) bool { return !dead(who) }}
+}
+
+func (f *fakeNet) Ask(ctx context.Context, to []Target, count int, timeout time.Duration) []Sample {
+	out := make([]Sample, len(to))
+	var g sync.WaitGroup
+	for i, t := range to {
+		g.Go(func() { out[i] = f.one(ctx, t.Addr.String(), count, timeout) })
+	}
+	g.Wait()
+	return out
+}
+
+func (f *fakeNet) Resolve(ctx context.Context, name string, timeout time.Duration) Sample {
+	return f.one(ctx, name, 1, timeout)
+}
+
+func (f *fakeNet) one(ctx context.Context, who string, count int, timeout time.Duration) (s Sample) {
+	f.mu.Lock()
+	f.asked = append(f.asked, fmt.Sprintf("%s×%d", who, count))
+	rtt := f.rtt()
+	f.mu.Unlock()
+	s.Sent, s.Lost = count, count
+	sent := time.Now()
+	t := time.NewTimer(timeout)
+	defer t.Stop()
+	answer := time.NewTimer(rtt)
+	defer answer.Stop()
+	select {
+	case <-answer.C:
+	case <-ctx.Done():
+		return s
+	}
+	if now := time.Now(); rtt <= timeout && f.lives(who, sent, now) {
+		for range count {
+			s.answer(sent, now)
+		}
+		return s
+	}
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return s
+}
+
+func (f *fakeNet) taken() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.asked
+	f.asked = nil
+	return a
+}
+
+func testConfig() Config {
+	return Config{Every: 75 * time.Second, SampleEvery: 5 * time.Minute, DNSEvery: 15 * time.Minute, ExtraPerHour: 12, Count: 1, Confirm: 8, Timeout: 2 * time.Second,
+		DNSName: theName, DNSTimeout: 3 * time.Second, Anchors: []Target{{Addr: anchorA}, {Addr: anchorB}, {Addr: anchorC}},
+		Limits: ledger.Limits{LossPct: 20, MedianRTT: 400 * time.Millisecond},
+		Route:  func() Route { return Route{Interface: "wan", Gateway: gateway, Up: true} }, Log: slog.New(slog.DiscardHandler)}
+}
+
+func dead(who ...any) func(string) bool {
+	return func(s string) bool {
+		for _, w := range who {
+			if s == fmt.Sprint(w) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// run lets the prober work for d of the bubble's time.
+func run(t *testing.T, p *Prober, d time.Duration, tell func(Verdict)) {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	start := time.Now()
+	if err := p.Run(ctx, tell); err != nil {
+		t.Error(err)
+	}
+	if late := time.Since(start) - d; late > 0 {
+		t.Errorf("Run came back %v after it was cancelled", late)
+	}
+}
+
+// what is a state with its cause, in one word.
+func what(s telemetry.State, c telemetry.Cause) string {
+	if c != "" {
+		return string(c)
+	}
+	return string(s)
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package probe
+
+import "net"
+
+func onlyReplies(*net.IPConn) {}
