@@ -5,5 +5,5 @@
 // losses, whether the endpoint answers, the last speed test. Out: an hour_service line for each UTC hour, ready of window.
 // It guarantees 0 ≤ ready ≤ window ≤ the part of the hour that was observed, whatever the clock does, and that what is not
 // known is never ready. The Monitor is pure; the Checker, which asks endpoints, is the only part that touches the network.
-// A power cut loses the hour that is open, unless the caller keeps the lines of Open; those are the truth up to that moment.
+// A power cut takes what came after the last Memory that the caller has put on disk.
 package service
