@@ -16,7 +16,8 @@ import (
 // Sizes. The protocol's messages grow to 16 MiB, but neither reading nor writing needs one whole: a router has no memory to spare.
 const (
 	readBuffer   = 16 << 10
-	firstMessage = 8 << 10 // as the protocol begins
+	lookBytes    = 64 << 10 // a download between two looks at what it has cost; far less than the socket has room for
+	firstMessage = 8 << 10  // as the protocol begins
 	lastMessage  = 64 << 10
 	// goodbye is how long the server has to close after the time is over; the protocol wants it to be first.
 	goodbye = 1500 * time.Millisecond
@@ -50,7 +51,7 @@ func (f *flow) download(r *Result) (End, error) {
 		return EndFault, err
 	}
 	buf := make([]byte, readBuffer)
-	var bytes int64
+	var bytes, looked int64
 	for {
 		kind, msg, err := f.ws.NextReader()
 		if err != nil {
@@ -74,10 +75,13 @@ func (f *flow) download(r *Result) (End, error) {
 			switch {
 			case f.own.stable():
 				return f.enough(EndStable), nil
-			case f.near(true):
+			case bytes-looked >= lookBytes && f.near(true):
 				return f.enough(EndBudget), nil
 			case took > testMax:
 				return f.enough(EndTime), nil
+			}
+			if bytes-looked >= lookBytes {
+				looked = bytes
 			}
 		}
 		if err != io.EOF {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -232,5 +233,33 @@ func TestAServerThatBreaksOffFailsTheTest(t *testing.T) {
 	r, err := anyServer(t, url).Test(context.Background(), 4<<20)
 	if err == nil || !strings.Contains(err.Error(), "download from") || !strings.Contains(err.Error(), "upload to") || r.Measured() || r.UsedBytes < 1<<13 {
 		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// TestATestTakesLittleMemory counts what is allocated, all of it, as if it were never given back.
+func TestATestTakesLittleMemory(t *testing.T) {
+	chunk := make([]byte, 1<<20)
+	url, _ := byHand(t,
+		func(conn net.Conn, _ *bufio.Reader) {
+			for range 64 {
+				send(conn, opBinary, true, nil)
+				b := binary.BigEndian.AppendUint64([]byte{0x80 | opMore, 127}, uint64(len(chunk)))
+				_, _ = conn.Write(b)
+				_, _ = conn.Write(chunk)
+			}
+			send(conn, opClose, false, goodbyeFrame())
+		},
+		func(conn net.Conn, r *bufio.Reader) {
+			_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, conn, chunk)
+		})
+	c := anyServer(t, url)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r, _ := c.Test(t.Context(), 160<<20) // too fast to tell a throughput
+	runtime.ReadMemStats(&after)
+	all := after.TotalAlloc - before.TotalAlloc
+	t.Logf("%d bytes allocated for %d on the wire", all, r.UsedBytes)
+	if all > 2<<20 || r.UsedBytes < 64<<20 {
+		t.Errorf("%d bytes allocated for %d on the wire; 2 MiB are allowed", all, r.UsedBytes)
 	}
 }

@@ -133,3 +133,17 @@ func TestTheLimiterForgetsAndRefills(t *testing.T) {
 	}
 	take("z", false) // all tries of all are used up
 }
+
+// FuzzToken lets anybody send anything: what this process has not signed is forged.
+func FuzzToken(f *testing.F) {
+	var mine, other tokens
+	mine.key[0] = 1
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	f.Add(other.issue(address("router"), now))
+	f.Add("AAAA")
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, _, _, outcome := mine.look(text, now); outcome != tokenForged {
+			t.Fatalf("%q is %s", text, outcome)
+		}
+	})
+}
