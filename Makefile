@@ -38,9 +38,14 @@ build: ## build every program into bin/
 .PHONY: test
 test: export TEST_TIMEOUT := $(TEST_TIMEOUT)
 test: export INSTALL := $(INSTALL)
-test: ## set up what the tests need, then format check, vet and all tests with the race detector
+test: ## set up what the tests need, then format check, vet, all tests with the race detector, the agent's under qemu
 	@scripts/setup-test
 	@scripts/test $(TEST_ARGS) $(PKGS)
+	@$(if $(filter ./...,$(PKGS)),scripts/test-qemu)
+
+.PHONY: test-qemu
+test-qemu: ## the agent's tests as the binaries of routers, mipsle and armv7, under qemu
+	@scripts/test-qemu
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZ_FOR
