@@ -29,15 +29,30 @@ func (s *Spool) makeRoom(tier telemetry.Tier, need int64) error {
 	return nil
 }
 
-// cost is what all takes of the bound, with the headers of segments that a flush of RAM may have to begin.
+// cost is what all takes of the bound, with room for the acknowledgements still to come.
 func (s *Spool) cost() int64 {
+	live := int64(0)
+	for _, chain := range s.chains {
+		for _, g := range chain {
+			live += int64(g.live)
+		}
+	}
+	return s.taken() + min(live*frameLen, s.notesRoom())
+}
+
+// notesRoom is what is kept free for acknowledgements. A full spool is drained from its oldest segments, which are deleted one after
+// the other, so the notes never need more at once than a few segments' worth.
+func (s *Spool) notesRoom() int64 { return max(s.maxBytes/32, 2*minSegBytes) }
+
+// taken is what is on disk and in RAM, with the headers of segments that a flush of RAM may have to begin.
+func (s *Spool) taken() int64 {
 	sum := s.ramBytes
 	if sum > 0 {
 		sum += segHeadLen * (4 + sum/s.segBytes)
 	}
 	for _, chain := range s.chains {
 		for _, g := range chain {
-			sum += g.cost()
+			sum += g.size
 		}
 	}
 	return sum

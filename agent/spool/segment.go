@@ -55,9 +55,6 @@ func (g *segment) next() uint64 {
 	return g.base
 }
 
-// cost is what the segment takes of the bound: its bytes, and room for the acknowledgements still to come.
-func (g *segment) cost() int64 { return g.size + int64(g.live)*frameLen }
-
 func segName(tier telemetry.Tier, base uint64) string { return fmt.Sprintf("%s-%016x.seg", tier, base) }
 
 func parseSegName(name string) (tier telemetry.Tier, base uint64, ok bool) {

@@ -109,8 +109,11 @@ func (s *Spool) Ack(seq uint64) error {
 	return nil
 }
 
-// note records an acknowledgement beside its batch.
+// note records an acknowledgement beside its batch. Should the bound leave no room, the batch may be back after a restart.
 func (s *Spool) note(g *segment, seq uint64) error {
+	if s.taken()+frameLen > s.maxBytes {
+		return nil
+	}
 	err := s.append(g, frame{kind: ackFrame, seq: seq}.append(nil))
 	if err == nil {
 		g.size += frameLen

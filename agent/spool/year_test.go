@@ -134,8 +134,10 @@ func TestAYearOfflineFitsInFourMebibytesWithTheLedgerIntact(t *testing.T) {
 	var ledgers []Batch
 	var details []uint64
 	ledgerBytes, detailBytes, spans := 0, 0, 0
+	dropped := int64(0)
 	for h := range 365 * 24 {
 		if h == 180*24+11 {
+			dropped += s.Stats().DroppedBatches
 			s = reopen(t, s, d, Options{})
 		}
 		at := start.Add(time.Duration(h) * time.Hour)
@@ -160,14 +162,27 @@ func TestAYearOfflineFitsInFourMebibytesWithTheLedgerIntact(t *testing.T) {
 		ledgers = append(ledgers, b)
 		ledgerBytes += len(b.Payload)
 	}
-	t.Logf("ledger: %d batches, %d spans, %d B a batch; detail: %d B a batch; on disk %d B in %d files, index %d B",
-		len(ledgers), spans, ledgerBytes/len(ledgers), detailBytes/len(details), s.Stats().DiskBytes, len(d.now), s.Stats().IndexBytes)
+	dropped += s.Stats().DroppedBatches
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if used := d.used(); used > DefaultMaxBytes+stateLimit {
+		t.Errorf("%d bytes on disk", used)
+	}
+	s = open(t, d, Options{})
 	got := waiting(t, s)
 	kept := slices.IndexFunc(got, func(b Batch) bool { return b.Tier == detail })
 	if kept < 0 {
-		t.Errorf("no detail is left")
-		kept = len(got)
+		t.Fatal("no detail is left")
 	}
-	t.Logf("%d ledger batches kept, %d detail", kept, len(got)-kept)
+	st := s.Stats()
+	t.Logf("ledger: %d batches of %d B with %d spans; detail: %d of %d batches of %d B kept; on disk %d B in %d files, index %d B",
+		len(ledgers), ledgerBytes/len(ledgers), spans, len(got)-kept, len(details), detailBytes/len(details), st.DiskBytes, len(d.now), st.IndexBytes)
 	same(t, got[:kept], ledgers)
+	if newest := details[len(details)-(len(got)-kept):]; !slices.Equal(seqs(got[kept:]), newest) {
+		t.Errorf("detail %v is kept, want the newest", seqs(got[kept:]))
+	}
+	if want := int64(len(details) - (len(got) - kept)); dropped != want {
+		t.Errorf("%d batches counted as dropped, %d are missing", dropped, want)
+	}
 }
