@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/smartvillage/nabz/internal/testneed"
@@ -183,24 +184,16 @@ func TestAcknowledgedSegmentsAreDeleted(t *testing.T) {
 }
 
 func TestADayOfMinutesWritesUnderOneMebibyte(t *testing.T) {
-	s := open(t, newDisk(), Options{})
-	now := time.Date(2026, 11, 23, 12, 0, 0, 123e6, time.UTC)
-	for i := range 24 * 60 {
-		now = now.Add(time.Minute)
-		if err := s.SetMark(Mark{Boot: "4f2a9c1b", At: now, Clock: telemetry.ClockSynced, Open: telemetry.OpenSpan{State: telemetry.StateDown, Cause: telemetry.CauseBackhaul, Length: 59 * time.Minute}}); err != nil {
-			t.Fatal(err)
-		}
-		ack(t, s, put(t, s, detail, 300).Seq)
-		if i%20 == 0 {
-			ack(t, s, put(t, s, ledger, 200).Seq)
-		}
-	}
-	if _, err := s.NextSession(); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("a day writes %d bytes in %d syncs", s.Stats().WrittenBytes, s.Stats().Syncs)
-	if got := s.Stats().WrittenBytes; got > 1<<20 {
-		t.Errorf("%d bytes written in a day, budget %d", got, 1<<20)
+	for name, o := range days() {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := day(t, o, 5*time.Minute, 200, time.Sleep)
+				t.Logf("a day writes %d bytes in %d syncs", st.WrittenBytes, st.Syncs)
+				if st.WrittenBytes > 1<<20 {
+					t.Errorf("%d bytes written in a day, budget %d", st.WrittenBytes, 1<<20)
+				}
+			})
+		})
 	}
 }
 
