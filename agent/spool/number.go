@@ -52,11 +52,11 @@ func (s *Spool) ahead(st state) state {
 
 // reserve makes sure that the next seq is not handed out again by a later run, though its batch is in RAM only.
 func (s *Spool) reserve() error {
-	if s.dir == nil || s.state.Seq > s.next {
+	if s.dir == nil || s.saved > s.next {
 		return nil
 	}
 	st := s.state
-	st.Seq = s.next + seqStep
+	st.Seq = max(st.Seq, s.next+seqStep)
 	return s.saveState(st)
 }
 

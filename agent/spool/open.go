@@ -126,7 +126,7 @@ func (s *Spool) loadState() (lost bool) {
 	case found && !ok:
 		s.stats.CorruptRecords++
 	default:
-		s.state, s.next = st, max(1, st.Seq)
+		s.state, s.saved, s.next = st, st.Seq, max(1, st.Seq)
 		return false
 	}
 	return true
@@ -183,7 +183,7 @@ func (s *Spool) loadChain(c int) (lost bool) {
 
 // tidy removes segments that hold nothing, and makes sure that damage cannot bring a used seq back on the next open.
 func (s *Spool) tidy() error {
-	proof := s.state.Seq
+	proof := s.saved
 	for _, chain := range s.chains {
 		for _, g := range chain {
 			proof = max(proof, g.next())

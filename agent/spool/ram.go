@@ -146,10 +146,16 @@ func (s *Spool) last() error {
 	if err := s.flush(ledgerChain, detailChain); err != nil {
 		return fmt.Errorf("write %d batches that wait in RAM: %w; %s", waits, err, s.faulty.advice())
 	}
-	if s.state.Seq > s.next || s.unsaved {
-		st := s.state
-		st.Seq = min(st.Seq, s.next)
-		return s.saveState(st)
+	unsaved := s.unsaved
+	if s.saved <= s.next && !unsaved {
+		return nil
 	}
-	return nil
+	st := s.state
+	st.Seq = min(st.Seq, s.next)
+	err := s.saveState(st)
+	if err != nil && !unsaved {
+		s.log.Info("seqs reserved for batches in RAM are skipped by the next run", "err", err)
+		return nil
+	}
+	return err
 }

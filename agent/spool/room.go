@@ -113,7 +113,7 @@ func (s *Spool) reapOld(chain *[]*segment) {
 // remove deletes a segment. If it is the last proof of which seqs are used, "state" takes that over first.
 func (s *Spool) remove(chain *[]*segment, i int) error {
 	g := (*chain)[i]
-	proof := s.state.Seq
+	proof := s.saved
 	for _, c := range s.chains {
 		for _, other := range c {
 			if other != g {
@@ -121,7 +121,7 @@ func (s *Spool) remove(chain *[]*segment, i int) error {
 			}
 		}
 	}
-	if proof < s.next || s.unsaved {
+	if proof < s.next {
 		st := s.state
 		st.Seq = max(st.Seq, s.next)
 		if err := s.saveState(st); err != nil {

@@ -96,6 +96,7 @@ type Spool struct {
 	ramBytes int64         // of frames, were they written
 	state    state
 	unsaved  bool   // the state on disk is older than the one here
+	saved    uint64 // seq in the state on disk: runs to come begin there or higher
 	next     uint64 // seq of the next batch
 	issued   uint64 // last session handed out
 	seeded   bool   // sessions have begun above those of every earlier run

@@ -115,7 +115,7 @@ func (s *Spool) saveState(st state) error {
 	}
 	err := s.replaceState(st)
 	if err == nil {
-		s.state, s.unsaved = st, false
+		s.state, s.saved, s.unsaved = st, st.Seq, false
 		s.works()
 		return nil
 	}
