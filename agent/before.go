@@ -49,13 +49,14 @@ func (r *Recorder) recall() {
 // hold keeps what happened in RAM. Of the quick rounds of an outage that all say the same, the last is enough.
 func (r *Recorder) hold(in input) {
 	r.doze()
+	if v := in.verdict; v != nil {
+		r.suspicious = v.Pending
+	}
 	if v := in.verdict; v != nil && !v.Pending {
 		r.life.Observe(r.sinceBoot(v.At), v.State, v.Cause, v.Err)
 		r.life.Advance(r.sinceBoot(v.Until))
 	}
-	if !r.c.Known() || r.released || r.c.elapsed().Sub(r.start) >= r.c.MarkEvery {
-		r.keepSometimes()
-	}
+	r.keepSometimes()
 	if n := len(r.held); n > 0 && in.quick() && r.held[n-1].quick() {
 		if last, v := r.held[n-1].verdict, in.verdict; v.State == last.State && v.Cause == last.Cause {
 			last.Until = v.Until

@@ -154,15 +154,17 @@ const helloEvery = time.Minute
 
 // Hello seals a batch without lines, so that the collector tells what it knows of the time before.
 func (r *Recorder) Hello() {
-	at := r.c.Clock.Now()
-	if !r.c.Known() { // behind all that was sent, and never in the future, however wrong the system's clock is
+	at, open := r.c.Clock.Now(), telemetry.OpenSpan{State: telemetry.StateOff, Cause: telemetry.CauseAgent} // up to here
+	if !r.c.Known() {
+		// Behind all that was sent, and never in the future, however wrong the system's clock is. No open span says that it is a guess.
+		open = telemetry.OpenSpan{}
 		at = clock.Floor()
 		if m := r.c.Mark; m != nil {
 			at = m.At
 		}
 		at = at.Add(r.c.Clock.Mono().Truncate(helloEvery) + time.Duration(r.c.Queue.NextSeq())*time.Millisecond%helloEvery)
 	}
-	r.box.seal(telemetry.Detail, at, telemetry.OpenSpan{}, true)
+	r.box.seal(telemetry.Detail, at, open, true)
 }
 
 // Verdict takes the result of a round of probes.
@@ -213,6 +215,9 @@ func (r *Recorder) Close(t Tick) {
 	in := r.tickOf(t)
 	if !r.c.Known() {
 		r.log.Warn("the clock was never known; the next run will tell what the states were, the rest is lost", "held", len(r.held))
+		if r.doze(); !r.suspicious {
+			r.life.Advance(r.c.Clock.Mono())
+		}
 		r.life.Clean = true
 		r.keep()
 		return

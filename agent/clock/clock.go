@@ -105,7 +105,7 @@ func (c *Clock) Continue(at time.Time, mono time.Duration) {
 		return
 	}
 	now := at.Add(c.prev.Mono - mono)
-	if c.offset = now.Sub(c.prev.Wall); c.offset.Abs() <= agreeWithin {
+	if c.offset = now.Sub(c.prev.Wall); c.prev.Synced && c.offset.Abs() <= agreeWithin {
 		c.offset = 0
 	}
 	c.high, c.known, c.unsure = c.prev.Wall.Add(c.offset), true, false
@@ -183,7 +183,7 @@ func (c *Clock) advance() {
 	if r.Awake > 0 && c.prev.Awake > 0 {
 		c.slept += max(0, ran-max(0, r.Awake-c.prev.Awake))
 	}
-	c.prev = Reading{Wall: r.Wall, Mono: max(r.Mono, c.prev.Mono), Awake: max(r.Awake, c.prev.Awake)}
+	c.prev = Reading{Wall: r.Wall, Mono: max(r.Mono, c.prev.Mono), Awake: max(r.Awake, c.prev.Awake), Synced: r.Synced}
 	slow := c.high.Add(ran / 2)
 	if c.high = r.Wall.Add(c.offset); c.bound && c.high.Before(slow) {
 		c.high = slow

@@ -100,7 +100,7 @@ func TestResumeTellsWhyTheAgentWasAway(t *testing.T) {
 			[]string{"12:20:00 +5m0s up  err 1m0s", "12:25:00 +5m0s off power err 1m0s"}},
 		{"only the collector knows", Return{Batch: &telemetry.LastBatch{At: at(27), Open: open}, Boot: "bbbbbbbb", Start: at(30)},
 			[]string{"12:22:00 +5m0s up  err 1m0s", "12:27:00 +3m0s off power err 1m0s"}},
-		{"a clean mark that the collector outlives is a stale one", Return{Mark: mark(func(m *Last) { m.Clean = true }), Batch: &telemetry.LastBatch{At: at(27)}, Boot: "bbbbbbbb", Start: at(30)},
+		{"a clean mark that the collector outlives is a stale one", Return{Mark: mark(func(m *Last) { m.Clean = true }), Batch: &telemetry.LastBatch{At: at(27), Open: telemetry.OpenSpan{State: telemetry.StateUp}}, Boot: "bbbbbbbb", Start: at(30)},
 			[]string{"12:27:00 +3m0s off power err 1m0s"}},
 		{"an open span never crosses the hour", Return{Mark: mark(func(m *Last) { m.Open.Length = 50 * time.Minute }), Boot: "bbbbbbbb", Start: at(30)},
 			[]string{"12:00:00 +25m0s up  err 1m0s", "12:25:00 +5m0s off power err 1m0s"}},

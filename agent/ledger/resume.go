@@ -26,7 +26,7 @@ type Last struct {
 // Return is what is known when an agent starts. Mark and Batch are nil where nothing is known.
 type Return struct {
 	Mark       *Last                // from this machine's own disk
-	Batch      *telemetry.LastBatch // from the collector, which tells it of other boots only. Open is off when the agent stopped in good order
+	Batch      *telemetry.LastBatch // from the collector, which tells it of other boots only. Open is off: shutdown in the last word of a clean stop, agent in the first one of a start
 	Boot       string               // the boot id of now
 	Start      time.Time            // when this agent started
 	Up         time.Duration        // since boot, at Start; 0: not known
@@ -48,7 +48,7 @@ type Return struct {
 //
 // When the last moment lies after Start, because a clock was wrong, no span is off and later spans begin there. The collector's
 // word is not taken for the last moment when it lies after Start, or when the mark is of this very boot, so that the batch is
-// from an earlier one with a wrong clock.
+// from an earlier one with a wrong clock; nor when that batch had no open span, because it may be of a run that only guessed its time.
 func (l *Ledger) Resume(r Return) (spans []telemetry.Span, estimated bool) {
 	r.Start = r.Start.Truncate(time.Millisecond)
 	last, slack, ok := r.last(&spans)
@@ -99,11 +99,14 @@ func (r Return) last(spans *[]telemetry.Span) (last Last, slack time.Duration, o
 	if r.BatchSlack == 0 {
 		r.BatchSlack = r.Slack
 	}
+	if r.Batch != nil && r.Batch.Open.State == "" {
+		r.Batch = nil
+	}
 	switch {
 	case r.Mark == nil && r.Batch == nil:
 		return Last{}, 0, false
 	case r.Mark == nil:
-		return Last{At: r.Batch.At, Open: r.Batch.Open, Clean: r.Batch.Open.State == telemetry.StateOff}, r.BatchSlack, true
+		return Last{At: r.Batch.At, Open: r.Batch.Open, Clean: r.Batch.Open.Cause == telemetry.CauseShutdown}, r.BatchSlack, true
 	}
 	last = *r.Mark
 	last.At = last.At.Truncate(time.Millisecond)
@@ -111,13 +114,13 @@ func (r Return) last(spans *[]telemetry.Span) (last Last, slack time.Duration, o
 	if b == nil || !b.At.After(last.At) || last.Boot == r.Boot || b.At.After(r.Start) {
 		return last, r.Slack, true
 	}
-	if s := closed(last.At, last.Open, 0); s.Length > 0 && told(b.Open) {
+	if s := closed(last.At, last.Open, 0); s.Length > 0 && told(b.Open) && !last.Clean {
 		s.Length = min(s.Length, openStart(b.At, b.Open).Sub(s.Start))
 		if s.Length > 0 {
 			*spans = append(*spans, s)
 		}
 	}
-	return Last{At: b.At, Open: b.Open, Boot: last.Boot, Clean: b.Open.State == telemetry.StateOff}, r.BatchSlack, true
+	return Last{At: b.At, Open: b.Open, Boot: last.Boot, Clean: b.Open.Cause == telemetry.CauseShutdown}, r.BatchSlack, true
 }
 
 // placer goes from the last moment known alive to the start, and tells what was in between.
@@ -131,6 +134,14 @@ type placer struct {
 	boot  string        // of then
 	clean bool
 	err   time.Duration // uncertainty of at
+	lost  bool          // what came after at is not known
+}
+
+// stale: the collector has heard of a run that the mark knows nothing of, so that the disk took none then. What the mark holds of runs
+// without the time may be from before that one, and told.
+func (p *placer) stale() bool {
+	m := p.r.Mark
+	return m == nil || p.at.Sub(m.At) > 2*p.r.Slack && p.mono == 0
 }
 
 // between places the lives, with the off times before and behind them.
@@ -150,8 +161,9 @@ func (p *placer) between() (estimated bool) {
 		room -= l.Length()
 	}
 	switch {
-	case n > 0 && room < 0: // a clock was wrong
-		p.at, p.boot = edge, ""
+	case n > 0 && (room < 0 || p.stale()): // a clock was wrong, or they may be of before the last moment
+		p.at, p.boot, p.mono = edge, "", 0
+		p.lost = true
 	case n > 0:
 		estimated = true
 		part := room / time.Duration(n+1)
@@ -174,8 +186,8 @@ func (p *placer) right(start time.Time) {
 		}
 	}
 	switch {
-	case p.at.IsZero() || p.boot == "" && p.r.Mark != nil:
-		p.at = start // what was before is not known
+	case p.at.IsZero() || p.lost:
+		p.at, p.lost = start, false // what was before is not known
 	case p.boot == "" && p.r.Up > longBoot:
 		p.off(start.Add(-p.r.Up), p.r.Boot, 0)
 		p.at = start
@@ -205,9 +217,10 @@ func (p *placer) off(to time.Time, boot string, err time.Duration) {
 // put tells a life that began at start, within err.
 func (p *placer) put(l Life, start time.Time, err time.Duration) {
 	start = start.Truncate(time.Millisecond)
-	if !p.at.IsZero() && (p.boot != "" || p.r.Mark == nil) {
+	if !p.at.IsZero() && !p.lost {
 		p.off(start, l.Boot, err)
 	}
+	p.lost = false
 	at := start
 	for i, s := range l.Stretches {
 		e := s.Err
