@@ -75,22 +75,23 @@ type UplinkConfig struct {
 
 // ProbeConfig is whom to ask and how often.
 type ProbeConfig struct {
-	Every       conf.Duration `toml:"every"`
-	SampleEvery conf.Duration `toml:"sample_every"`
-	Method      string        `toml:"method"`
-	Count       int           `toml:"count"`
-	Confirm     int           `toml:"confirm"`
-	Timeout     conf.Duration `toml:"timeout"`
-	TCPPort     int           `toml:"tcp_port"`
-	Anchors     []string      `toml:"anchors"`
-	Gateway     string        `toml:"gateway"`
-	Interface   string        `toml:"interface"`
-	DNSName     string        `toml:"dns_name"`
-	DNSTimeout  conf.Duration `toml:"dns_timeout"`
-	DNSEvery    int           `toml:"dns_every"`
-	LossPct     float64       `toml:"loss_pct"`
-	MedianRTT   conf.Duration `toml:"median_rtt"`
-	WANEvidence string        `toml:"wan_evidence"`
+	Every        conf.Duration `toml:"every"`
+	SampleEvery  conf.Duration `toml:"sample_every"`
+	Method       string        `toml:"method"`
+	Count        int           `toml:"count"`
+	Confirm      int           `toml:"confirm"`
+	Timeout      conf.Duration `toml:"timeout"`
+	TCPPort      int           `toml:"tcp_port"`
+	Anchors      []string      `toml:"anchors"`
+	Gateway      string        `toml:"gateway"`
+	Interface    string        `toml:"interface"`
+	DNSName      string        `toml:"dns_name"`
+	DNSTimeout   conf.Duration `toml:"dns_timeout"`
+	DNSEvery     conf.Duration `toml:"dns_every"`
+	ExtraPerHour int           `toml:"extra_per_hour"`
+	LossPct      float64       `toml:"loss_pct"`
+	MedianRTT    conf.Duration `toml:"median_rtt"`
+	WANEvidence  string        `toml:"wan_evidence"`
 }
 
 // SamplerConfig is what to read of the machine.
@@ -112,8 +113,8 @@ func Defaults() Config {
 		SpoolMaxBytes: 4 << 20, DetailEvery: d(time.Minute), ReportEvery: d(time.Minute), MonthlyMB: 15, MarkEvery: d(time.Minute), ResumeWait: d(2 * time.Minute), LogLevel: "info",
 		Time:   TimeConfig{Servers: []string{"time.cloudflare.com", "time.google.com"}},
 		Uplink: UplinkConfig{Keepalive: d(time.Minute), AckWithin: d(10 * time.Minute), AckTimeout: d(30 * time.Second), MaxBackoff: d(time.Minute), Window: 8, BacklogMaxKbps: 128},
-		Probe: ProbeConfig{Every: d(time.Minute), SampleEvery: d(time.Minute), Method: "auto", Count: 2, Confirm: 8, Timeout: d(2 * time.Second), TCPPort: 53,
-			Anchors: []string{"1.1.1.1", "8.8.8.8", "9.9.9.9"}, DNSName: "example.com", DNSTimeout: d(3 * time.Second), DNSEvery: 5,
+		Probe: ProbeConfig{Every: d(70 * time.Second), SampleEvery: d(5 * time.Minute), ExtraPerHour: 10, Method: "auto", Count: 1, Confirm: 8, Timeout: d(2 * time.Second), TCPPort: 53,
+			Anchors: []string{"1.1.1.1", "8.8.8.8", "9.9.9.9"}, DNSName: "example.com", DNSTimeout: d(3 * time.Second), DNSEvery: d(15 * time.Minute),
 			LossPct: 20, MedianRTT: d(400 * time.Millisecond), WANEvidence: "auto"},
 		Sampler:      SamplerConfig{Interfaces: []string{}},
 		TimeZone:     "UTC",
@@ -132,7 +133,7 @@ func DefaultsOf(profile string) Config {
 	if c.Profile = profile; profile == Metered {
 		c.DetailEvery, c.ReportEvery, c.MonthlyMB = d(5*time.Minute), d(15*time.Minute), 4
 		c.Uplink.Keepalive, c.Uplink.AckWithin, c.Uplink.BacklogMaxKbps = d(5*time.Minute), 0, 32
-		c.Probe.Every, c.Probe.SampleEvery, c.ServiceEvery = d(5*time.Minute), d(time.Hour), d(2*time.Hour)
+		c.Probe.Every, c.Probe.SampleEvery, c.Probe.DNSEvery, c.Probe.ExtraPerHour, c.ServiceEvery = d(330*time.Second), d(time.Hour), d(time.Hour), 3, d(2*time.Hour)
 		c.Speedtest.PerDay, c.Speedtest.MonthlyMB, c.Speedtest.TestMB = 0.1, 50, 15
 	}
 	return c
@@ -222,7 +223,7 @@ func (c *Config) Validate(d *conf.Doc) error {
 
 func (c *ProbeConfig) validate(v *conf.Faults) {
 	v.Within("probe.every", c.Every, 10*time.Second, time.Hour)
-	v.Within("probe.sample_every", c.SampleEvery, c.Every.Std(), 24*time.Hour)
+	v.Within("probe.sample_every", c.SampleEvery, 10*time.Second, 24*time.Hour)
 	v.OneOf("probe.method", c.Method, "auto", "icmp", "tcp")
 	conf.Between(v, "probe.count", c.Count, 1, 20)
 	conf.Between(v, "probe.confirm", c.Confirm, 0, 50)
@@ -236,7 +237,8 @@ func (c *ProbeConfig) validate(v *conf.Faults) {
 		v.Add("probe.gateway", "%q is not an address; write an IP address such as \"192.0.2.1\", without a port", c.Gateway)
 	}
 	v.Within("probe.dns_timeout", c.DNSTimeout, 100*time.Millisecond, 30*time.Second)
-	conf.Between(v, "probe.dns_every", c.DNSEvery, 1, 1000)
+	v.Within("probe.dns_every", c.DNSEvery, time.Second, 24*time.Hour)
+	conf.Between(v, "probe.extra_per_hour", c.ExtraPerHour, 0, 3600)
 	conf.Between(v, "probe.loss_pct", c.LossPct, 0, 100)
 	v.Within("probe.median_rtt", c.MedianRTT, time.Millisecond, time.Minute)
 	v.OneOf("probe.wan_evidence", c.WANEvidence, "auto", "yes", "no")

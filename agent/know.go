@@ -64,7 +64,7 @@ func (a *agent) status() Status {
 	s := Status{
 		Version: a.c.Version, Site: a.c.Site, Agent: a.c.Agent, Profile: a.c.Profile, Boot: a.boot,
 		RunningS: *ago(a.started), RSSBytes: residentBytes(), Now: a.clock.Now(), Clock: clockUnknown,
-		Link: LinkStatus{State: string(last.state), Cause: string(last.cause), EvidenceS: ago(a.proof()),
+		Link: LinkStatus{State: string(last.state), Cause: string(last.cause), EvidenceS: ago(a.uplink.Evidence()),
 			Interface: way.Interface, Carrier: way.Up, AsksBy: a.method},
 		Broker: BrokerStatus{URL: up.Broker, Connected: up.Connected, LastAckS: ago(up.LastAck), KeepaliveS: int64(up.Keepalive.Seconds()),
 			Sent: up.Sent, Retries: up.Retries, Acked: up.Acked, Rejected: up.Rejected},
@@ -105,4 +105,6 @@ func residentBytes() int64 {
 }
 
 // wireBytes is what was on the wire since the start, speed tests aside.
-func (a *agent) wireBytes() int64 { return a.uplink.Stats().WireBytes + a.checker.Bytes() }
+func (a *agent) wireBytes() int64 {
+	return a.uplink.Stats().WireBytes + a.network.Bytes() + a.checker.Bytes()
+}

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/shirou/gopsutil/v3/host"
@@ -72,26 +71,6 @@ func (c *Config) Trust() (*tls.Config, error) {
 		return nil, fmt.Errorf("read ca_file: %s holds no certificate in PEM form", file)
 	}
 	return t, nil
-}
-
-// evidence is when internet traffic was last seen to flow. Safe for concurrent use.
-type evidence struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (e *evidence) seen(at time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if at.After(e.at) {
-		e.at = at
-	}
-}
-
-func (e *evidence) last() time.Time {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.at
 }
 
 // configChanged compares the configuration with that of the run before and keeps it for the next one. The first run has

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/smartvillage/nabz/agent/clock"
+	"github.com/smartvillage/nabz/agent/ledger"
 	"github.com/smartvillage/nabz/agent/probe"
 	"github.com/smartvillage/nabz/agent/sampler"
 	"github.com/smartvillage/nabz/agent/service"
@@ -113,7 +115,7 @@ type agent struct {
 	uplink   *uplink.Uplink
 	prober   *probe.Prober
 	recorder *Recorder
-	evidence evidence
+	network  *probe.Net
 	wan      bool // a WAN counter that moves is evidence
 	method   string
 	changed  bool // the configuration, since the run before
@@ -158,7 +160,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 			return nil, fmt.Errorf("probe.anchors: %w", err)
 		}
 	}
-	network, method, err := probe.NewNet(ctx, probe.Method(c.Probe.Method), c.Probe.Timeout.Std(), uint16(c.Probe.TCPPort))
+	network, method, err := probe.NewNet(ctx, probe.Method(c.Probe.Method), uint16(c.Probe.TCPPort))
 	if err != nil {
 		return nil, err
 	}
@@ -196,12 +198,18 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 		AckWithin: c.Uplink.AckWithin.Std(), BacklogKbps: c.Uplink.BacklogMaxKbps,
 		Session: a.spool.NextSession, OnAck: a.acked, Doubt: a.inDoubt, Log: log,
 	}, a.spool)
-	a.prober = probe.New(probe.Config{
-		Every: c.Probe.Every.Std(), SampleEvery: c.Probe.SampleEvery.Std(), Count: c.Probe.Count, Confirm: c.Probe.Confirm,
-		Anchors: targets, DNSName: c.Probe.DNSName, DNSTimeout: c.Probe.DNSTimeout.Std(), DNSEvery: c.Probe.DNSEvery,
-		Limits: c.Probe.limits(),
-		Route:  c.Probe.Way, Evidence: a.proof, Log: log,
-	}, network)
+	a.network = network
+	pc := probe.Config{
+		Every: c.Probe.Every.Std(), SampleEvery: c.Probe.SampleEvery.Std(), DNSEvery: c.Probe.DNSEvery.Std(), ExtraPerHour: c.Probe.ExtraPerHour,
+		Count: c.Probe.Count, Confirm: c.Probe.Confirm, Timeout: c.Probe.Timeout.Std(), Anchors: targets,
+		DNSName: c.Probe.DNSName, DNSTimeout: c.Probe.DNSTimeout.Std(), Limits: c.Probe.limits(),
+		Route: c.Probe.Way, Changed: probe.Watch(ctx, log), Doubt: a.doubt, Evidence: a.uplink.Evidence,
+		Neighbour: func(gateway netip.Addr) ledger.Answer { return probe.Neighbour(procNet, gateway) }, Log: log,
+	}
+	if a.wan {
+		pc.Counters = func(iface string) (probe.Counters, bool) { return probe.ReadCounters(procNet, iface) }
+	}
+	a.prober = probe.New(pc, network)
 	rc := RecorderConfig{Boot: a.boot, Clock: a.clock, Known: a.clock.Known, Queue: a.spool, Sealer: a.sealer,
 		ReportEvery: c.ReportEvery.Std(), DetailEvery: c.DetailEvery.Std(), MarkEvery: c.MarkEvery.Std(),
 		Patience: func() time.Duration { return c.Uplink.AckWithin.Std() }, Path: a.uplink.TakeQuality, Limits: c.Probe.limits(), Services: a.services,
@@ -243,15 +251,6 @@ func (a *agent) fresh() uint64 {
 		return spool.Seed(wall)
 	}
 	return 0
-}
-
-// proof is when the internet was last known to work: bytes that the broker has received, or the WAN counter that moved.
-func (a *agent) proof() time.Time {
-	wan, mqtt := a.evidence.last(), a.uplink.Evidence()
-	if mqtt.After(wan) {
-		return mqtt
-	}
-	return wan
 }
 
 // inDoubt has the prober ask now.
@@ -335,9 +334,6 @@ func (a *agent) read(ctx context.Context, ifaces *sampler.Interfaces) {
 	}
 	if s := flow.Elapsed.Seconds(); s > 0 {
 		a.load.Saw(int64(8*float64(flow.RxBytes)/s), int64(8*float64(flow.TxBytes)/s))
-	}
-	if a.wan && probe.Moved(flow.RxBytes, flow.RxPackets, flow.Elapsed) {
-		a.evidence.seen(flow.At)
 	}
 }
 

@@ -48,7 +48,7 @@ func (k *checkup) iface(context.Context) {
 
 func (k *checkup) gateway(ctx context.Context) {
 	f := Finding{Matter: "gateway"}
-	asks, why, err := probe.NewNet(ctx, probe.Method(k.c.Probe.Method), k.c.Probe.Timeout.Std(), uint16(k.c.Probe.TCPPort))
+	asks, why, err := probe.NewNet(ctx, probe.Method(k.c.Probe.Method), uint16(k.c.Probe.TCPPort))
 	if err != nil {
 		k.tell(Finding{Matter: "probes", Grade: Fail, Found: err.Error(), Next: "run as root, give CAP_NET_RAW, or set probe.method = \"tcp\""})
 		return
@@ -59,7 +59,7 @@ func (k *checkup) gateway(ctx context.Context) {
 		k.tell(f)
 		return
 	}
-	s := asks.Ask(ctx, probe.Target{Addr: k.way.Gateway}, pings)
+	s := k.ask(ctx, probe.Target{Addr: k.way.Gateway})
 	f.Found = fmt.Sprintf("%s %s; %s", k.way.Gateway, answered(s), why)
 	if !s.Answered() {
 		f.Grade = Warn
@@ -124,7 +124,7 @@ func (k *checkup) internet(ctx context.Context) {
 		if err != nil {
 			continue // Validate has refused it
 		}
-		s := k.net.Ask(ctx, t, pings)
+		s := k.ask(ctx, t)
 		if !s.Answered() {
 			silent++
 		}
@@ -139,6 +139,11 @@ func (k *checkup) internet(ctx context.Context) {
 	}
 	k.up = silent < len(parts)
 	k.tell(f)
+}
+
+// ask probes one address.
+func (k *checkup) ask(ctx context.Context, to probe.Target) probe.Sample {
+	return k.net.Ask(ctx, []probe.Target{to}, pings, k.c.Probe.Timeout.Std())[0]
 }
 
 // answered is a sample in words.

@@ -107,7 +107,7 @@ func faults() []fault {
 		}},
 		// The profile "standard" as it is, on a link that villagers use: no probe is paid for, and still the outage is known to 5 s.
 		{site: "standard-in-use", worst: 5 * time.Second, extra: []string{"detail_every = ", "report_every = ", "uplink.keepalive = ", "uplink.ack_within = ",
-			"probe.every = ", "probe.sample_every = ", `probe.wan_evidence = "yes"`},
+			"probe.every = ", "probe.sample_every = ", "probe.dns_every = ", `probe.wan_evidence = "yes"`},
 			happen: func(v *village) {
 				defer v.use()()
 				v.hold(25 * time.Second)

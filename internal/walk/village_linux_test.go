@@ -126,7 +126,7 @@ func (v *village) install(secret, ca string, extra ...string) {
 		`detail_every = "5s"`, `report_every = "5s"`, `mark_every = "2s"`, `resume_wait = "10s"`,
 		`uplink.keepalive = "10s"`, `uplink.ack_within = "0s"`, `uplink.ack_timeout = "5s"`, `uplink.max_backoff = "3s"`,
 		fmt.Sprintf("probe.anchors = [%q, %q, %q]", anchorA, anchorB, anchorC), `probe.every = "10s"`, `probe.sample_every = "30s"`,
-		`time.servers = []`, `probe.dns_name = "example.com"`, `probe.dns_every = 1`, `probe.dns_timeout = "1s"`, `probe.timeout = "1s"`,
+		`time.servers = []`, `probe.dns_name = "example.com"`, `probe.dns_every = "10s"`, `probe.dns_timeout = "1s"`, `probe.timeout = "1s"`,
 	}
 	at := map[string]int{}
 	for i, k := range keys {
