@@ -37,14 +37,14 @@ func (m *meter) lookLocked(now time.Time) {
 		if at.After(m.waiting) {
 			m.waiting = at
 		}
-		if !m.local {
+		if m.judged && !m.local {
 			m.path.seen(at)
 		}
 	}
 	if acked >= written {
 		m.waiting = time.Time{}
 	}
-	if m.local {
+	if m.local || !m.judged {
 		return
 	}
 	trip := t.sample(before)
@@ -112,19 +112,35 @@ func (m *meter) answered(now time.Time, trip time.Duration, quality bool) (chang
 	m.answers++
 	if m.raw != nil {
 		m.lookLocked(now)
-		best := slices.Min(m.trips[:min(m.answers, len(m.trips))])
-		proxied := m.answers >= proxyTrips && m.last.minRtt > 0 && best > proxyTimes*m.last.minRtt+proxyBeyond
-		changed, m.proxied = proxied != m.proxied, proxied
+		if m.answers >= proxyTrips {
+			changed = m.judge()
+		}
 	}
-	if m.local || !quality {
+	if m.local {
+		return changed
+	}
+	m.path.seen(now)
+	if !quality {
 		return changed
 	}
 	sent := 0
-	if m.raw == nil || m.proxied {
+	if m.raw == nil || m.proxied || !m.judged {
 		sent = 1 // otherwise the kernel has counted its segment
 	}
 	m.tripCounted = true
 	m.path.counted(sent, 0, trip)
+	return changed
+}
+
+// judge tells whether it has changed its mind.
+func (m *meter) judge() bool {
+	best := slices.Min(m.trips[:min(m.answers, len(m.trips))])
+	proxied := m.last.minRtt > 0 && best > proxyTimes*m.last.minRtt+proxyBeyond
+	if first := !m.judged; first && !proxied && !m.local {
+		m.path.counted(1+int(m.base.retrans), int(m.base.retrans), m.base.rtt) // the SYN asked, too
+	}
+	changed := proxied != m.proxied
+	m.judged, m.proxied = true, proxied
 	return changed
 }
 

@@ -44,6 +44,7 @@ type meter struct {
 	check       time.Time        // when to look at them
 	doubted     bool             // their waiting was told
 	proxied     bool             // TCP's acknowledgements are those of a proxy
+	judged      bool             // whether they are is known
 	trips       [5]time.Duration // the broker's last answers
 	answers     int
 	chat        int  // looks at which TCP's samples are not those of the path alone; see lookLocked
@@ -70,10 +71,6 @@ func newMeter(c net.Conn, p *path, total *atomic.Int64) *meter {
 	if t, ok := readTCP(raw, m.ipHeader); ok {
 		m.raw, m.base, m.last = raw, t, t
 		total.Add(t.extra)
-		if !m.local {
-			p.seen(m.alive)
-			p.counted(1+int(t.retrans), int(t.retrans), t.rtt) // the SYN asked, too
-		}
 	}
 	return m
 }
@@ -137,12 +134,12 @@ func (m *meter) began(now time.Time) {
 // heard notes that the far end has said something. Where the kernel does not tell what arrived, that is the answer to all before.
 func (m *meter) heard(now time.Time) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.alive, m.chat = now, 2
 	if m.raw == nil || m.proxied {
 		m.waiting = time.Time{}
 	}
-	m.mu.Unlock()
-	if !m.local {
+	if m.answers > 0 && !m.local { // before its first answer it may be anyone: a hotspot's log-in page takes all connections
 		m.path.seen(now)
 	}
 }
