@@ -299,6 +299,7 @@ func TestACutCableIsDoubtedAndNothingIsLostWhenItIsBack(t *testing.T) {
 	a := newAgent(t, func(c *Config) { c.Dial, c.Doubt = k.dial, func() { doubts.Add(1) } }, b.url())
 	a.put(t, 3)
 	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+	waitFor(t, "the link to be quiet", k.quiet()) // the kernel tells the time of an acknowledgement in steps of up to 10 ms
 	k.cut.Store(true)
 	cut := time.Now()
 	a.put(t, 3)
