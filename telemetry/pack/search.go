@@ -5,8 +5,8 @@ import "math/bits"
 const (
 	hashBits = 12
 	hashSize = 1 << hashBits
-	tries    = 256 // places that are looked at for each place of the text
-	enough   = 192 // a match that long is taken without looking for better ways into it: bounds the time for texts that repeat themselves
+	effort   = 512 << 10 // places that are looked at for a text, spread over its own: bounds the time for long ones
+	enough   = 192       // a match that long is taken without looking for better ways into it: bounds the time for texts that repeat themselves
 	keep     = 64 << 10
 )
 
@@ -23,6 +23,7 @@ type search struct {
 	heads  []int32
 	before []int32
 	filled int // places of buf that can be found
+	tries  int // places that are looked at for each one
 	rep    [3]uint32
 	ways   []way
 	seqs   []sequence
@@ -40,6 +41,7 @@ type way struct {
 
 func (s *search) begin(d *Dictionary, text []byte) {
 	s.d, s.base, s.rep, s.filled = d, len(d.text), d.rep, len(d.text)-minMatch+1
+	s.tries = min(max(effort/(len(text)+1), 16), 256)
 	s.buf = append(append(s.buf[:0], d.text...), text...)
 	s.heads = append(s.heads[:0], d.heads...)
 	s.before = append(s.before[:0], d.before...)
@@ -121,7 +123,7 @@ func (s *search) matches(i, from, n int) (longest int) {
 	}
 	best := minMatch - 1
 	place := s.heads[hash(s.buf[at:])]
-	for k := 0; k < tries && place >= 0 && at-int(place) <= maxOffset; k++ {
+	for k := 0; k < s.tries && place >= 0 && at-int(place) <= maxOffset; k++ {
 		if l := s.common(int(place), at, most); l > best {
 			offset := uint32(at - int(place))
 			s.take(i, best+1, l, offset+3, offset, &w)
