@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -220,5 +221,25 @@ func TestALazyBatchIsAcknowledgedWhenTheIntakeDrains(t *testing.T) {
 	}
 	if a := w.next(t); a.Seq != 3 || a.Verdict != telemetry.Stored {
 		t.Errorf("on stop %+v was told, want 3 stored", a)
+	}
+}
+
+func TestALazyBatchIsNotAcknowledgedBeforeItIsStored(t *testing.T) {
+	i, w, reg := start(t, nil)
+	hold := make(chan struct{})
+	w.answer = func(string) ([]store.RefusedLine, error) { <-hold; return nil, nil }
+	h := telemetry.Header{At: now, Boot: "4f2a9c1b", Seq: 1, Clock: telemetry.ClockSynced, AckWithin: time.Millisecond}
+	i.Deliver(clinic.Topic(telemetry.KindData), []byte(line(h.Line())))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := i.Drain(ctx); err == nil { // the stop tells what waits, and this does not yet
+		t.Error("drained with a batch under way")
+	}
+	if n := len(w.acks); n != 0 || value(t, reg, "nabz_intake_acks_waiting", "") != 0 {
+		t.Errorf("%d acknowledgements before InfluxDB has answered", n)
+	}
+	close(hold)
+	if a := w.next(t); a.Seq != 1 || a.Verdict != telemetry.Stored {
+		t.Errorf("after it has, %+v is told", a)
 	}
 }
