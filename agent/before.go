@@ -86,23 +86,29 @@ func (r *Recorder) keepSometimes() {
 	every := r.c.MarkEvery * time.Duration(1+size/keepBytes)
 	if r.kept.IsZero() || now.Sub(r.kept) >= every-every/10 {
 		r.life.Slack = every + every/10
-		r.keep()
-		r.kept = now
+		if r.keep() {
+			r.kept = now
+		}
 	}
 }
 
 // keep writes the history of this run beside the mark of the last one that knew the time.
-func (r *Recorder) keep() {
+func (r *Recorder) keep() bool {
 	var m spool.Mark
 	if r.c.Mark != nil {
 		m = *r.c.Mark
 	}
 	memory := r.before
+	if now := r.c.Clock.Mono(); r.c.Known() {
+		r.life.At = r.c.Clock.Now().Add(r.life.From - now)
+	}
 	if len(r.life.Stretches) > 0 {
 		memory.Lives = append(memory.Lives[:len(memory.Lives):len(memory.Lives)], r.life)
 	}
 	m.Extra = memory.Append(nil)
-	r.unmarked.tell(r.log, r.c.Queue.SetMark(m), "the disk does not take the history of this run, which does not know the time yet", "the mark is on disk again")
+	err := r.c.Queue.SetMark(m)
+	r.unmarked.tell(r.log, err, "the disk does not take the history of this run, which does not know the time yet", "the mark is on disk again")
+	return err == nil
 }
 
 // sinceBoot is the time since boot of a moment of elapsed time.

@@ -14,6 +14,7 @@ type Life struct {
 	Boot      string
 	Clean     bool          // the agent had stopped in good order
 	From      time.Duration // since boot, when the agent began
+	At        time.Time     // the same by the clock, where that came to be known; zero: not
 	Slack     time.Duration // how much longer it may have lived than it tells
 	Stretches []Stretch     // one after the other from From on
 }

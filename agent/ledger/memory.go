@@ -163,11 +163,16 @@ func (l Life) append(b []byte) []byte {
 		id = make([]byte, 4)
 	}
 	b = append(b, id...)
-	clean := byte(0)
+	flags := byte(0)
 	if l.Clean {
-		clean = 1
+		flags |= 1
 	}
-	b = append(b, clean)
+	if !l.At.IsZero() {
+		flags |= 2
+	}
+	if b = append(b, flags); flags&2 != 0 {
+		b = binary.AppendVarint(b, l.At.UnixMilli())
+	}
 	b = binary.AppendVarint(b, l.From.Milliseconds())
 	b = binary.AppendVarint(b, l.Slack.Milliseconds())
 	b = binary.AppendUvarint(b, uint64(len(l.Stretches)))
@@ -185,7 +190,11 @@ func (r *reader) life() (l Life) {
 		return Life{}
 	}
 	l.Boot, r.b = hex.EncodeToString(r.b[:4]), r.b[4:]
-	l.Clean = r.byte() == 1
+	flags := r.byte()
+	r.bad = r.bad || flags > 3
+	if l.Clean = flags&1 != 0; flags&2 != 0 {
+		l.At = r.time()
+	}
 	l.From, l.Slack = r.duration(), r.duration()
 	for n := r.uint(); n > 0 && !r.bad; n-- {
 		s, c, ok := decode(r.byte())

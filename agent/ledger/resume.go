@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/smartvillage/nabz/telemetry"
@@ -13,6 +14,9 @@ const MaxOff = 366 * 24 * time.Hour
 // longBoot is how long a machine may take from its boot to the start of the agent. When it has been up for longer and nothing on its
 // disk tells of an earlier run in this boot, what happened since the boot is not known.
 const longBoot = 10 * time.Minute
+
+// sameStart is how near to the start of a run its first batch is. The run has left more than that behind, so the batch is no news.
+const sameStart = 6 * time.Second
 
 // Last is the last moment at which this machine knows itself to have been alive.
 type Last struct {
@@ -54,8 +58,7 @@ func (l *Ledger) Resume(r Return) (spans []telemetry.Span, estimated bool) {
 	last, slack, ok := r.last(&spans)
 	p := placer{r: r, spans: spans}
 	if !ok {
-		l.floor = time.Time{}
-		p.right(r.Start)
+		p.between()
 		l.floor = p.floor
 		return p.spans, false
 	}
@@ -71,11 +74,8 @@ func (l *Ledger) Resume(r Return) (spans []telemetry.Span, estimated bool) {
 	if b := r.Batch; b != nil && b.At.After(p.floor) && told(b.Open) {
 		p.floor = b.At // that clock was ahead, and told so far
 	}
-	switch gone := r.Start.Sub(last.At); {
-	case gone > 0 && gone <= MaxOff:
+	if r.Start.After(last.At) {
 		estimated = p.between()
-	default:
-		p.right(r.Start)
 	}
 	l.floor = p.floor
 	return p.spans, estimated
@@ -99,7 +99,7 @@ func (r Return) last(spans *[]telemetry.Span) (last Last, slack time.Duration, o
 	if r.BatchSlack == 0 {
 		r.BatchSlack = r.Slack
 	}
-	if r.Batch != nil && r.Batch.Open.State == "" {
+	if b := r.Batch; b != nil && (b.Open.State == "" || slices.ContainsFunc(r.Lives, func(l Life) bool { return l.At.Sub(b.At).Abs() < sameStart })) {
 		r.Batch = nil
 	}
 	switch {
@@ -141,59 +141,69 @@ type placer struct {
 // without the time may be from before that one, and told.
 func (p *placer) stale() bool {
 	m := p.r.Mark
-	return m == nil || p.at.Sub(m.At) > 2*p.r.Slack && p.mono == 0
+	return p.mono == 0 && (m == nil || p.at.Sub(m.At) > 2*p.r.Slack)
 }
 
 // between places the lives, with the off times before and behind them.
 func (p *placer) between() (estimated bool) {
-	lives := p.r.Lives
-	for len(lives) > 0 && p.mono > 0 && lives[0].Boot == p.boot && lives[0].Boot != p.r.Boot { // the mark's own boot
-		p.put(lives[0], p.at.Add(lives[0].From-p.mono), p.err)
-		lives = lives[1:]
-	}
-	edge, n := p.r.Start, len(lives)
-	for n > 0 && lives[n-1].Boot == p.r.Boot && p.r.Up > 0 {
-		n--
-		edge = p.exact(lives[n])
-	}
-	room := edge.Sub(p.at)
-	for _, l := range lives[:n] {
-		room -= l.Length()
-	}
-	switch {
-	case n > 0 && (room < 0 || p.stale()): // a clock was wrong, or they may be of before the last moment
-		p.at, p.boot, p.mono = edge, "", 0
-		p.lost = true
-	case n > 0:
-		estimated = true
-		part := room / time.Duration(n+1)
-		for i, l := range lives[:n] {
-			before := part * time.Duration(i+1)
-			p.put(l, p.at.Add(part), max(before, room-before))
+	var free []Life
+	for _, l := range p.r.Lives {
+		at, ok := p.place(l)
+		if !ok {
+			free = append(free, l)
+			continue
 		}
+		estimated = p.spread(free, at) || estimated
+		free = nil
+		p.put(l, at, 0)
 	}
-	p.right(p.r.Start)
+	estimated = p.spread(free, p.r.Start) || estimated
+	switch {
+	case p.at.IsZero() || p.lost: // what was before is not known
+	case p.boot == "" && p.r.Up > longBoot:
+		p.off(p.r.Start.Add(-p.r.Up), p.r.Boot, 0)
+	default:
+		p.off(p.r.Start, p.r.Boot, 0)
+	}
 	return estimated
 }
 
-func (p *placer) exact(l Life) time.Time { return p.r.Start.Add(l.From - p.r.Up) }
-
-// right places the lives of this very boot, and tells the off time up to start.
-func (p *placer) right(start time.Time) {
-	for _, l := range p.r.Lives {
-		if l.Boot == p.r.Boot && p.r.Up > 0 {
-			p.put(l, p.exact(l), 0)
-		}
-	}
+// place is when a life began, where that can be told: it knew by then, or its boot is the present one or the mark's.
+func (p *placer) place(l Life) (time.Time, bool) {
+	m := p.r.Mark
 	switch {
-	case p.at.IsZero() || p.lost:
-		p.at, p.lost = start, false // what was before is not known
-	case p.boot == "" && p.r.Up > longBoot:
-		p.off(start.Add(-p.r.Up), p.r.Boot, 0)
-		p.at = start
-	default:
-		p.off(start, p.r.Boot, 0)
+	case !l.At.IsZero():
+		return l.At, true
+	case l.Boot == p.r.Boot && p.r.Up > 0:
+		return p.r.Start.Add(l.From - p.r.Up), true
+	case m != nil && m.Mono > 0 && m.Boot == l.Boot:
+		return m.At.Add(l.From - m.Mono), true
 	}
+	return time.Time{}, false
+}
+
+// spread places lives that may have been at any time up to edge.
+func (p *placer) spread(lives []Life, edge time.Time) bool {
+	if len(lives) == 0 || p.at.IsZero() {
+		return false
+	}
+	room := edge.Sub(p.at)
+	if gone := room; gone > MaxOff {
+		room = -1
+	}
+	for _, l := range lives {
+		room -= l.Length()
+	}
+	if room < 0 || p.stale() { // a clock was wrong, or they may be of before the last moment
+		p.lost = true
+		return false
+	}
+	part := room / time.Duration(len(lives)+1)
+	for i, l := range lives {
+		before := part * time.Duration(i+1)
+		p.put(l, p.at.Add(part), max(before, room-before))
+	}
+	return true
 }
 
 // off tells the time from where we are up to to, when the boot with this id began to tell.
@@ -217,10 +227,12 @@ func (p *placer) off(to time.Time, boot string, err time.Duration) {
 // put tells a life that began at start, within err.
 func (p *placer) put(l Life, start time.Time, err time.Duration) {
 	start = start.Truncate(time.Millisecond)
+	if !start.Add(l.Length()).After(p.at) {
+		return // told already
+	}
 	if !p.at.IsZero() && !p.lost {
 		p.off(start, l.Boot, err)
 	}
-	p.lost = false
 	at := start
 	for i, s := range l.Stretches {
 		e := s.Err
@@ -234,7 +246,7 @@ func (p *placer) put(l Life, start time.Time, err time.Duration) {
 		}
 		at = at.Add(s.Length)
 	}
-	p.at, p.boot, p.clean, p.mono, p.err = at, l.Boot, l.Clean, l.End(), err
+	p.at, p.boot, p.clean, p.mono, p.err, p.lost = at, l.Boot, l.Clean, l.End(), err, false
 	if !l.Clean {
 		p.err += l.Slack
 	}
