@@ -16,6 +16,7 @@ const (
 	askFirst   = 15 * time.Second // after a question without an answer; doubled each time
 	askMost    = time.Hour
 	askTimeout = 5 * time.Second
+	farthest   = 1500 * time.Millisecond // from a reference clock: MAXDIST of RFC 5905, section 11.2
 )
 
 // Ask asks one time server (RFC 5905, SNTP) by name or address, with or without a port: 152 bytes there and back, IP headers included.
@@ -34,7 +35,9 @@ func Ask(ctx context.Context, server string) (told time.Time, rtt time.Duration,
 		return conn, err
 	}})
 	if err == nil {
-		err = r.Validate()
+		if err = r.Validate(); err == nil && r.RootDistance > farthest {
+			err = fmt.Errorf("its root distance is %v", r.RootDistance)
+		}
 	}
 	if err != nil {
 		return time.Time{}, 0, fmt.Errorf("ask time server %s: %w; name others under clock.servers where this one stays away", server, err)
