@@ -374,3 +374,22 @@ func TestABatchWrittenTwiceIsSentAndAcknowledgedOnce(t *testing.T) {
 		t.Errorf("%v waits, want 1 and 3", got)
 	}
 }
+
+func TestAFullDiskIsNotWornByTrying(t *testing.T) {
+	f := newTape()
+	s := open(t, f, Options{OrRAM: true})
+	put(t, s, detail, 300) // the file is there and takes all but the last byte
+	before := s.Stats().WrittenBytes
+	breakdowns()[2].strike(f, 0)
+	for range 200 {
+		put(t, s, detail, 300)
+	}
+	if st := s.Stats(); st.RAMBatches != 200 || st.WrittenBytes-before > 200*(300+segHeadLen+frameLen) {
+		t.Errorf("%d bytes written into a full disk while %d batches wait", st.WrittenBytes-before, st.RAMBatches)
+	}
+	f.fail = nil
+	put(t, s, detail, 300)
+	if st := s.Stats(); st.RAMBatches != 0 || st.Batches != 202 {
+		t.Errorf("stats %+v when the disk has room again", st)
+	}
+}

@@ -12,14 +12,18 @@ const chunkBytes = 64 << 10
 // write appends batches to their chain and returns how many are on disk: all, or those before the error.
 func (s *Spool) write(c int, all []held) (n int, err error) {
 	for n < len(all) {
-		k, err := s.writeChunk(&s.chains[c], all[n:])
+		part := all[n:]
+		if s.faulty != "" { // one tells whether the fault has ended: a full flash must not be worn by trying
+			part = part[:1]
+		}
+		k, err := s.writeChunk(&s.chains[c], part)
 		if err != nil {
 			s.fault(err)
 			return n, err
 		}
+		s.works()
 		n += k
 	}
-	s.works()
 	return n, nil
 }
 
