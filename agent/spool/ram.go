@@ -14,17 +14,8 @@ type held struct {
 	since time.Time // elapsed time only
 }
 
-// need is what a batch wants of the disk.
-type need int
-
-const (
-	patient need = iota // it may wait in RAM
-	durable             // it must be on disk
-	tried               // it should be, but the disk has refused it just now
-)
-
-// hold keeps a batch in RAM. What must be on disk is written with all that its tier has there; so is what has waited long enough.
-func (s *Spool) hold(b Batch, how need) error {
+// hold keeps a batch in RAM. When it is due, it is written with all that its tier has there; so is what has waited long enough.
+func (s *Spool) hold(b Batch, due bool) error {
 	if frameCost(b) > s.o.RAMBytes && (s.dir == nil || s.faulty != "") {
 		return fmt.Errorf("put batch %d: %d bytes do not fit in %d of RAM, and no folder takes them; seal smaller batches or give the agent a data_dir that it can write",
 			b.Seq, len(b.Payload), s.o.RAMBytes)
@@ -39,10 +30,10 @@ func (s *Spool) hold(b Batch, how need) error {
 	s.next = b.Seq + 1
 	s.count(b, +1)
 	switch { // an error is told by Findings; the batches stay here, and the next Put tries again
-	case s.dir == nil || how == tried:
+	case s.dir == nil:
 	case s.ramBytes > s.o.RAMBytes || s.overdue(now):
 		_ = s.flush(ledgerChain, detailChain)
-	case how == durable:
+	case due:
 		_ = s.flush(c)
 	}
 	s.squeeze()

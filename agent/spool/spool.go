@@ -138,11 +138,8 @@ func (s *Spool) Put(b Batch) error {
 		return fmt.Errorf("put batch %d: %w", b.Seq, room)
 	}
 	c := chainOf(b.Tier)
-	how := patient
-	if s.o.FlushEvery == 0 || b.Tier == telemetry.Ledger && !s.o.LedgerToo {
-		how = durable
-	}
-	if s.dir != nil && how == durable && len(s.ram[c]) == 0 && room == nil {
+	durable := s.o.FlushEvery == 0 || b.Tier == telemetry.Ledger && !s.o.LedgerToo
+	if s.dir != nil && durable && len(s.ram[c]) == 0 && room == nil {
 		_, err := s.write(c, []held{{Batch: b}})
 		if err == nil {
 			s.next = max(s.next, b.Seq+1)
@@ -152,9 +149,8 @@ func (s *Spool) Put(b Batch) error {
 		if !s.o.OrRAM {
 			return fmt.Errorf("put batch %d in the spool: %w; %s", b.Seq, err, s.faulty.advice())
 		}
-		how = tried
 	}
-	return s.hold(b, how)
+	return s.hold(b, durable)
 }
 
 // check refuses what cannot be kept.
