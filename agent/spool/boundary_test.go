@@ -315,11 +315,11 @@ func TestACutBehindEveryOperationKeepsWhatWasDurable(t *testing.T) {
 				if large {
 					w.largest = 5000 // more than fits
 				}
-				for range 90 {
+				for range 70 {
 					w.step()
 				}
 				w.whole()
-				if w.now() < 60 {
+				if w.now() < 50 {
 					t.Fatalf("the walk has %d operations only", w.now())
 				}
 				for n := range w.now() + 1 {
@@ -344,7 +344,7 @@ func TestACutWhileRecoveringFromACutLosesNothing(t *testing.T) {
 			for range 80 {
 				w.step()
 			}
-			for n := 0; n <= w.now(); n += 3 {
+			for n := 0; n <= w.now(); n += 8 {
 				first := w.f.cutAfter(n, fates(rng(uint64(n)))["some, in pieces"])
 				again := newTape()
 				again.files = first.files
