@@ -10,8 +10,8 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// A minute of detail, sealed, is about 300 bytes.
-const minute = 300
+// A minute of detail, sealed, is about 120 bytes.
+const minute = 120
 
 func report(b *testing.B, s *Spool) {
 	st := s.Stats()
@@ -122,7 +122,7 @@ func day(t testing.TB, o Options, markEvery time.Duration, held int, pass func(t
 			}
 		}
 		if i%20 == 0 {
-			ack(t, s, put(t, s, ledger, 300).Seq)
+			ack(t, s, put(t, s, ledger, 200).Seq)
 		}
 		late = append(late, put(t, s, detail, minute).Seq)
 		if i%9 == 8 {
@@ -144,7 +144,7 @@ func days() map[string]Options {
 
 // BenchmarkOpenFull opens a spool that is full of one-minute detail.
 func BenchmarkOpenFull(b *testing.B) {
-	for _, size := range []int{100, minute} {
+	for _, size := range []int{minute, 345} {
 		b.Run(fmt.Sprintf("payload=%d", size), func(b *testing.B) {
 			dir := b.TempDir()
 			d := newDisk()

@@ -6,8 +6,10 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// chunkBytes bounds the buffer in which frames are gathered for one write.
-const chunkBytes = 64 << 10
+const (
+	chunkBytes = 64 << 10 // bounds the buffer in which frames are gathered for one write
+	keptBuf    = 8 << 10  // what of it is kept for the next one
+)
 
 // write appends batches to their chain and returns how many are on disk: all, or those before the error.
 func (s *Spool) write(c int, all []held) (n int, err error) {
@@ -57,7 +59,7 @@ func (s *Spool) writeChunk(chain *[]*segment, all []held) (int, error) {
 			s.next = max(s.next, all[n-1].Seq+1) // and the bytes may have got down all the same, to be found after a power cut
 		}
 	}
-	if cap(s.buf) > peekBytes {
+	if cap(s.buf) > keptBuf {
 		s.buf = nil
 	}
 	if err != nil {

@@ -179,6 +179,9 @@ func TestAYearOfflineFitsInFourMebibytesWithTheLedgerIntact(t *testing.T) {
 	t.Logf("ledger: %d batches of %d B with %d spans; detail: %d of %d batches of %d B kept; on disk %d B in %d files, index %d B",
 		len(ledgers), ledgerBytes/len(ledgers), spans, len(got)-kept, len(details), detailBytes/len(details), st.DiskBytes, len(d.now), st.IndexBytes)
 	same(t, got[:kept], ledgers)
+	if n := len(got) - kept; n < 24*60 {
+		t.Errorf("%d minutes of detail are kept, want the last day at least", n)
+	}
 	if newest := details[len(details)-(len(got)-kept):]; !slices.Equal(seqs(got[kept:]), newest) {
 		t.Errorf("detail %v is kept, want the newest", seqs(got[kept:]))
 	}
