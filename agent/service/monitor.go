@@ -190,6 +190,17 @@ func (m *Monitor) Step(before, after time.Time) []*telemetry.Line {
 	return lines
 }
 
+// Slept says that the machine was asleep between two moments: that time is in nobody's window, and whether the link works afterwards is
+// not known until Link says so.
+func (m *Monitor) Slept(from, to time.Time) []*telemetry.Line {
+	begun := m.begun
+	lines := m.Close(from)
+	if m.Link(to, false); begun {
+		m.Begin(to)
+	}
+	return lines
+}
+
 func (m *Monitor) tracks() []*track {
 	all := []*track{&m.link, &m.rtt, &m.jitter, &m.loss, &m.down, &m.up}
 	for _, t := range m.reached {

@@ -198,6 +198,19 @@ func TestAClockStepTakesWhatIsKnownAlong(t *testing.T) {
 	}
 }
 
+func TestWhatIsSleptThroughIsInNoWindow(t *testing.T) {
+	m := NewMonitor([]Spec{spec(t, Config{})}, Believed{})
+	m.Begin(at(0))
+	m.Link(at(0), true)
+	got := text(t, m.Slept(at(10), at(70)))
+	m.Link(at(71), true)
+	got += text(t, m.Close(at(75)))
+	want := "hour_service,service=clinic ready_ms=600000i,window_ms=600000i 1795428000000\nhour_service,service=clinic ready_ms=240000i,window_ms=300000i 1795432200000\n"
+	if got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
 // whatever is a sequence of findings, at a grain of a second, and what they say of each second, looked up naively.
 func TestAddingUpAgreesWithLookingAtEachSecond(t *testing.T) {
 	zones := testZones(t)
