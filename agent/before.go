@@ -132,6 +132,11 @@ func (r *Recorder) release() bool {
 		back.Mark = &ledger.Last{At: m.At, Mono: m.Mono, Open: m.Open, Boot: m.Boot, Clean: m.Clean}
 		r.lines(r.before.Hours.Close(m.At))
 		r.hours.After(m.At)
+		lines, ok := r.c.Services.Recall(r.before.More)
+		if r.c.Services.After(m.At); !ok {
+			r.log.Warn("how long services were ready in the hour that ran when the agent ended is lost: they are others now")
+		}
+		r.lines(lines)
 	}
 	spans, estimated := r.ledger.Resume(back)
 	r.spans(spans)
@@ -190,7 +195,7 @@ func (r *Recorder) doze() time.Duration {
 func (r *Recorder) wake(in input) {
 	r.spans(r.ledger.Close(r.at(in.asleep), in.at.Sub(in.asleep)))
 	r.lines(r.hours.Step(r.at(in.asleep), r.at(in.at)))
-	r.lines(r.c.Services.Step(r.at(in.asleep), r.at(in.at)))
+	r.lines(r.c.Services.Slept(r.at(in.asleep), r.at(in.at)))
 }
 
 // napsAfter is how long the machine has slept since a moment of elapsed time.

@@ -50,7 +50,7 @@ func (r *Recorder) mark(clean bool) bool {
 	if clean { // later than the last headers, or the collector's word on these would be taken for news
 		at = at.Add(time.Duration(len(r.box.tiers[telemetry.Ledger])+len(r.box.tiers[telemetry.Detail])+2) * time.Millisecond)
 	} else {
-		m.Extra = ledger.Memory{Hours: r.hours}.Append(nil)
+		m.Extra = ledger.Memory{Hours: r.hours, More: r.c.Services.Memory(nil, at)}.Append(nil)
 	}
 	m.At = at
 	err := r.c.Queue.SetMark(m)

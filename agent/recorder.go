@@ -318,7 +318,7 @@ func (r *Recorder) tick(at time.Time, t tick) {
 	for _, x := range t.Traffic {
 		r.box.add(x.Line(at))
 		if x.WAN {
-			r.hours.Traffic(r.at(x.From), r.at(x.To), x.RxBytes, x.TxBytes)
+			r.hours.Traffic(r.at(x.From), r.at(x.To), x.WANRx, x.WANTx)
 			if x.PeakKnown {
 				r.hours.Peak(r.at(x.To), x.RxPeak, x.TxPeak)
 			}

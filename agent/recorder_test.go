@@ -185,7 +185,7 @@ func TestTheMinuteIsToldInItsTiers(t *testing.T) {
 		h := nothing()
 		h.Load1 = 0.5
 		g.Event("boot", "hello")
-		g.Tick(Tick{Traffic: []sampler.Traffic{{Interface: "wan", WAN: true, From: from, To: time.Now(), RxBytes: 1000, TxBytes: 10, RxPeak: 800, TxPeak: 8, PeakKnown: true}, {Interface: "lan", From: from, To: time.Now()}}, Host: h})
+		g.Tick(Tick{Traffic: []sampler.Traffic{{Interface: "wan", WAN: true, From: from, To: time.Now(), RxBytes: 1000, TxBytes: 10, WANRx: 1000, WANTx: 10, RxPeak: 800, TxPeak: 8, PeakKnown: true}, {Interface: "lan", From: from, To: time.Now()}}, Host: h})
 		lacks(t, g.news(t), "link,target=internet sent=4i,lost=2i,rtt_min_ms=30,rtt_avg_ms=30,rtt_max_ms=30,jitter_ms=0 1795435260000\n",
 			"link,target=gateway sent=2i,lost=1i", "traffic,iface=wan rx_bytes=1000i,tx_bytes=10i,rx_peak_bps=800i,tx_peak_bps=8i,errs=0i,drops=0i 1795435260000\n",
 			"traffic,iface=lan rx_bytes=0i,tx_bytes=0i,errs=0i,drops=0i", "host load1=0.5 1795435260000\n", `event,kind=boot detail="hello" 1795435260000`)

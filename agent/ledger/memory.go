@@ -16,6 +16,7 @@ const (
 	memoryVersion = 1
 	// MaxMemory bounds what Append writes, in bytes.
 	MaxMemory = 1400
+	maxMore   = 400
 	// maxParts is how many hours can be running at once: one, and the one before until its last sample has come.
 	maxParts = 4
 )
@@ -24,6 +25,7 @@ const (
 type Memory struct {
 	Hours Hours  // the sums of the hour that is running
 	Lives []Life // boots that have not learned the time, oldest first
+	More  []byte // of another room; over maxMore bytes it is left out
 }
 
 // Append packs the memory behind dst: some 50 bytes for the hour, 8 and up to 6 a stretch for each life. Where that is more than
@@ -62,6 +64,9 @@ func (m Memory) append(b []byte, lives []Life) []byte {
 	for _, l := range lives {
 		b = l.append(b)
 	}
+	if len(m.More) <= maxMore {
+		b = append(b, m.More...)
+	}
 	return b
 }
 
@@ -76,9 +81,10 @@ func ParseMemory(b []byte) (Memory, error) {
 	for ; n > 0 && !r.bad; n-- {
 		m.Lives = append(m.Lives, r.life())
 	}
-	if r.bad || len(r.b) > 0 {
+	if r.bad || len(r.b) > maxMore {
 		return Memory{}, ErrMemory
 	}
+	m.More = r.b
 	return m, nil
 }
 
