@@ -3,6 +3,7 @@ package speedtest
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -10,14 +11,21 @@ import (
 	"github.com/smartvillage/nabz/collector/ndt7"
 )
 
-// within tells how far got is off, and fails beyond pct.
-func within(t *testing.T, what string, got int64, want, pct float64) {
+// within holds a throughput against what the link carried: its rate, within 10 %. Where this machine was too busy to be such a link, what it was instead
+// is known less well.
+func within(t *testing.T, what string, got int64, p *pace) (steady bool) {
 	t.Helper()
-	off := 100 * (float64(got)/want - 1)
-	t.Logf("%s: %.2f Mbit/s on a link of %.2f (%+.1f %%)", what, float64(got)/1e6, want/1e6, off)
-	if off < -pct || off > pct {
-		t.Errorf("%s: %d bit/s measured, the link carries %.0f", what, got, want)
+	want, pct := p.bps, 10.
+	steady = math.Abs(p.truth()/p.bps-1) < 0.04
+	if !steady {
+		want, pct = p.truth(), 35
 	}
+	off := 100 * (float64(got)/want - 1)
+	t.Logf("%s: %.2f Mbit/s on a link of %.2f that carried %.2f (%+.1f %%)", what, float64(got)/1e6, p.bps/1e6, p.truth()/1e6, off)
+	if math.Abs(off) > pct {
+		t.Errorf("%s: %d bit/s measured, the link carried %.0f", what, got, want)
+	}
+	return steady
 }
 
 func TestATestMeasuresTheRateOfTheLink(t *testing.T) {
@@ -31,21 +39,20 @@ func TestATestMeasuresTheRateOfTheLink(t *testing.T) {
 		"TLS, slower down than up": {1e6, 6e6, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			m, dial := newMiddle(t, c.down, c.up)
 			s := serve(t, ndt7.Config{}, c.tls)
 			r, err := client(t, s, dial).Test(t.Context(), 100<<20)
 			if err != nil {
 				t.Fatal(err)
 			}
-			within(t, "download", r.DownBps, c.down, 10)
-			within(t, "upload", r.UpBps, c.up, 10)
+			steady := within(t, "download", r.DownBps, &m.down)
+			steady = within(t, "upload", r.UpBps, &m.up) && steady
 			passed := m.down.passed.Load() + m.up.passed.Load()
 			t.Logf("%+v; %d bytes of TCP passed", r, passed)
 			if r.bound < passed {
 				t.Errorf("the test may have cost %d bytes by its own account; %d passed", r.bound, passed)
 			}
-			if r.DownEnd != EndStable || r.UpEnd != EndStable {
+			if steady && (r.DownEnd != EndStable || r.UpEnd != EndStable) {
 				t.Errorf("the link is steady, yet the tests ended by %s and %s", r.DownEnd, r.UpEnd)
 			}
 			if r.MinRTT <= 0 || r.MinRTT > time.Second || r.SentBytes <= 0 {

@@ -77,14 +77,20 @@ type pace struct {
 	mu     sync.Mutex
 	free   time.Time
 	passed atomic.Int64
+	log    []mark
+}
+
+type mark struct {
+	at    time.Time
+	bytes int64
 }
 
 // wait books n bytes and waits until the last of them has passed.
 func (p *pace) wait(ctx context.Context, n int) {
 	p.mu.Lock()
 	now := time.Now()
-	if p.free.Before(now.Add(-20 * time.Millisecond)) { // a link that was idle has nothing saved up, but for what the timer is late by
-		p.free = now
+	if late := now.Add(-300 * time.Millisecond); p.free.Before(late) { // what a busy machine's timers are late by is made up for
+		p.free = late
 	}
 	p.free = p.free.Add(time.Duration(float64(n) * 8 / p.bps * float64(time.Second)))
 	until := p.free
@@ -95,7 +101,30 @@ func (p *pace) wait(ctx context.Context, n int) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
-	p.passed.Add(int64(n))
+	p.mu.Lock()
+	p.log = append(p.log, mark{time.Now(), p.passed.Add(int64(n))})
+	p.mu.Unlock()
+}
+
+// truth is the rate at which bytes passed in the second half of the time in which any did: less than bps, where the machine was too busy.
+func (p *pace) truth() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	log := p.log
+	for all := log[len(log)-1].bytes; len(log) > 1 && log[len(log)-1].bytes > all*97/100; { // what is said beside the test of the other direction
+		log = log[:len(log)-1]
+	}
+	for len(log) > 1 && log[0].bytes < 16<<10 { // signing in
+		log = log[1:]
+	}
+	first, last := log[0], log[len(log)-1]
+	half := first.at.Add(last.at.Sub(first.at) / 2)
+	for _, m := range log {
+		if m.at.After(half) {
+			return float64(last.bytes-m.bytes) * 8 / last.at.Sub(m.at).Seconds()
+		}
+	}
+	return 0
 }
 
 // newMiddle gives the dial function that leads through it.
