@@ -155,11 +155,11 @@ func (c *Client) one(ctx context.Context, t *tally, direction, token string, lim
 		end, err = f.upload(r)
 		r.UpBps, r.UpEnd = f.sent(), end
 	}
-	switch end {
-	case EndFault:
-		return err
-	case EndStop:
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case end == EndFault:
+		return err
 	}
 	return nil
 }
