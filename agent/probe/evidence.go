@@ -56,7 +56,7 @@ func (p *Prober) stopped(now time.Time, m mood) bool {
 }
 
 // together is how far apart a question and the reading that goes before it are at most.
-const together = 50 * time.Millisecond
+const together = gap + 50*time.Millisecond
 
 // newer tells whether a proof that begins at from is of the time after a question.
 func newer(from, asked time.Time) bool { return from.After(asked.Add(-together)) }

@@ -107,7 +107,7 @@ func (p *Prober) Run(ctx context.Context, tell func(Verdict)) error {
 func (p *Prober) work(ctx context.Context, tell func(Verdict)) {
 	now := time.Now()
 	if p.c.Changed == nil || now.Sub(p.looked) >= lookEvery {
-		p.look(now)
+		p.askNow = p.look(now) || p.askNow
 	}
 	gather := p.gather
 	if p.known.trouble() && !now.Before(p.askAt()) {

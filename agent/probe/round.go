@@ -102,21 +102,19 @@ func (r *rounds) anchors(ctx context.Context, p plan, state telemetry.State, out
 	who := i // the anchor that is alive
 	if !out.internet.Answered() {
 		first := out.internet
-		all, gateway := r.everyone(ctx, out)
+		all, gateway := r.everyone(ctx, state, out)
 		if ctx.Err() != nil {
 			return
 		}
 		out.gateway.Add(gateway)
 		if who = firstAnswered(all, i); who < 0 {
 			who = i
-		} else if p.all {
-			first = all[who]
-		} else if who != i {
+		} else if !p.all && who != i {
 			r.bury(i)
 			first = all[who]
 		}
 		out.internet = all[who]
-		if p.sample && out.internet.Answered() {
+		if p.sample && !p.all {
 			first.Asked, first.Heard = all[who].Asked, all[who].Heard
 			out.internet = first
 		}
@@ -145,14 +143,20 @@ func (r *rounds) settle(p plan, out *round, s Sample) {
 	out.reach.Gateway = r.judgeGateway(out.gateway, out.reach.Internet)
 }
 
-// everyone asks the gateway and all anchors at the same moment.
-func (r *rounds) everyone(ctx context.Context, out *round) (anchors []Sample, gateway Sample) {
+// everyone asks the gateway and all anchors at the same moment, and twice while the link is held to be up: one that loses a third of all
+// packets must not be taken for one that is cut.
+func (r *rounds) everyone(ctx context.Context, state telemetry.State, out *round) (anchors []Sample, gateway Sample) {
 	to := r.c.Anchors[:len(r.c.Anchors):len(r.c.Anchors)]
 	if r.gateway.IsValid() {
 		to = append(to, Target{Addr: r.gateway})
 	}
 	out.asked = time.Now()
-	got := r.net.Ask(ctx, to, 1, r.c.Timeout)
+	count := 1
+	if state != telemetry.StateDown {
+		count = 2
+		out.asked = out.asked.Add(gap) // the second time
+	}
+	got := r.net.Ask(ctx, to, count, r.c.Timeout)
 	if n := len(r.c.Anchors); len(got) > n {
 		return got[:n], got[n]
 	}
