@@ -17,7 +17,7 @@ const (
 	forOneWay  = 0
 	forLull    = 0.25
 	forSilence = 0.5
-	forConfirm = 0
+	forConfirm = 0.25
 )
 
 func newExtra(perHour int, now time.Time) extra {

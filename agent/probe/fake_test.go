@@ -40,6 +40,7 @@ type fakeNet struct {
 	mu    sync.Mutex
 	rtt   func() time.Duration
 	lives func(who string, from, to time.Time) bool
+	loss  func() bool // of one probe; nil: none
 	asked []string
 }
 
@@ -62,33 +63,47 @@ func (f *fakeNet) Resolve(ctx context.Context, name string, timeout time.Duratio
 	return f.one(ctx, name, 1, timeout)
 }
 
+// one sends count probes, gap apart, and waits for each as long as the timeout.
 func (f *fakeNet) one(ctx context.Context, who string, count int, timeout time.Duration) (s Sample) {
 	f.mu.Lock()
 	f.asked = append(f.asked, fmt.Sprintf("%s×%d", who, count))
-	rtt := f.rtt()
 	f.mu.Unlock()
 	s.Sent, s.Lost = count, count
-	sent := time.Now()
-	t := time.NewTimer(timeout)
+	var g sync.WaitGroup
+	for i := range count {
+		g.Go(func() {
+			if !pause(ctx, time.Duration(i)*gap) {
+				return
+			}
+			f.mu.Lock()
+			rtt, lost := f.rtt(), f.loss != nil && f.loss()
+			f.mu.Unlock()
+			sent := time.Now()
+			if !pause(ctx, min(rtt, timeout)) {
+				return
+			}
+			if now := time.Now(); !lost && rtt <= timeout && f.lives(who, sent, now) {
+				f.mu.Lock()
+				s.answer(sent, now)
+				f.mu.Unlock()
+				return
+			}
+			pause(ctx, timeout-min(rtt, timeout))
+		})
+	}
+	g.Wait()
+	return s
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
-	answer := time.NewTimer(rtt)
-	defer answer.Stop()
-	select {
-	case <-answer.C:
-	case <-ctx.Done():
-		return s
-	}
-	if now := time.Now(); rtt <= timeout && f.lives(who, sent, now) {
-		for range count {
-			s.answer(sent, now)
-		}
-		return s
-	}
 	select {
 	case <-t.C:
+		return true
 	case <-ctx.Done():
+		return false
 	}
-	return s
 }
 
 func (f *fakeNet) taken() []string {
@@ -100,7 +115,7 @@ func (f *fakeNet) taken() []string {
 }
 
 func testConfig() Config {
-	return Config{Every: 75 * time.Second, SampleEvery: 5 * time.Minute, DNSEvery: 15 * time.Minute, ExtraPerHour: 12, Count: 1, Confirm: 8, Timeout: 2 * time.Second,
+	return Config{Every: 75 * time.Second, SampleEvery: 5 * time.Minute, DNSEvery: 15 * time.Minute, DownEvery: 5 * time.Second, ExtraPerHour: 12, Count: 1, Confirm: 8, Timeout: 2 * time.Second,
 		DNSName: theName, DNSTimeout: 3 * time.Second, Anchors: []Target{{Addr: anchorA}, {Addr: anchorB}, {Addr: anchorC}},
 		Limits: ledger.Limits{LossPct: 20, MedianRTT: 400 * time.Millisecond},
 		Route:  func() Route { return Route{Interface: "wan", Gateway: gateway, Up: true} }, Log: slog.New(slog.DiscardHandler)}

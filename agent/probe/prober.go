@@ -14,7 +14,6 @@ import (
 const (
 	quickEvery = time.Second
 	quickFor   = time.Minute
-	downEvery  = 5 * time.Second
 	namesShare = 8 // a dead resolver is asked again after an eighth of the time that it is dead: the link is alive then, and each question paid for
 )
 
@@ -156,7 +155,7 @@ func (p *Prober) tell(v Verdict, tell func(Verdict)) {
 // plan is what is due now, and when each is due next.
 func (p *Prober) plan(now time.Time) plan {
 	k := &p.known
-	out := plan{fresh: now.Sub(k.good) < p.c.Every && !k.good.IsZero()}
+	out := plan{fresh: now.Sub(k.good) < p.c.Every && !k.good.IsZero(), unsure: k.state != telemetry.StateDown || !k.suspect.first.IsZero()}
 	if k.state == telemetry.StateDown && k.cause != telemetry.CauseDNS {
 		out.fresh = false
 	}
@@ -168,18 +167,20 @@ func (p *Prober) plan(now time.Time) plan {
 	}
 	names := k.suspect.cause == telemetry.CauseDNS || k.cause == telemetry.CauseDNS && k.suspect.first.IsZero()
 	link := k.trouble() && !names
+	named := p.c.DNSName != "" && !now.Before(p.dnsAt)
+	if named {
+		p.dnsAt = now.Add(min(afterTraffic, p.c.DNSEvery)) // unless it comes to be asked, see judge
+	}
 	if !p.back.to.IsZero() {
 		return plan{anchor: true, dns: p.c.DNSName != "", sample: out.sample, fresh: true, back: true}
 	}
 	switch {
 	case link:
 		out.all = asks || out.sample
-	case asks && !(names && out.fresh): // else the link is known to work, and only names are in question
+	case (asks || named) && !out.fresh || asks && !names: // else the link is known to work, and only names are in question
 		out.anchor = true
 	}
-	if p.c.DNSName != "" {
-		out.dns = asks && names || out.all || !link && !now.Before(p.dnsAt)
-	}
+	out.dns = p.c.DNSName != "" && (asks && names || out.all || !link && named)
 	return out
 }
 
@@ -205,9 +206,9 @@ func (p *Prober) askAt() time.Time {
 	lasts := p.askedAt.Sub(k.moved)
 	switch {
 	case k.cause == telemetry.CauseDNS || k.suspect.cause == telemetry.CauseDNS:
-		gap = min(max(lasts/namesShare, quickEvery), max(p.c.Every, downEvery))
+		gap = min(max(lasts/namesShare, quickEvery), max(p.c.Every, p.c.DownEvery))
 	case lasts >= quickFor:
-		gap = downEvery
+		gap = p.c.DownEvery
 	}
 	return p.askedAt.Add(gap)
 }

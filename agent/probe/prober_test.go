@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -89,6 +90,34 @@ func TestOneLostEchoIsLossOfTheLinkButNotADegradedOne(t *testing.T) {
 		}
 		if got := f.taken(); lost != 1 || !slices.ContainsFunc(got, func(a string) bool { return strings.HasSuffix(a, "×8") }) {
 			t.Errorf("%d lost, want 1; asked %v", lost, got)
+		}
+	})
+}
+
+func TestALinkThatLosesAThirdIsDegradedAndNeverDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		random := rand.New(rand.NewPCG(3, 4))
+		f := steady(80*time.Millisecond, dead())
+		f.loss = func() bool { return random.IntN(3) == 0 }
+		c := testConfig()
+		c.DNSName = ""
+		start := time.Now()
+		got := watched(t, c, f, 24*time.Hour, nil)
+		degraded := time.Duration(0)
+		for i, v := range got {
+			if v.State == telemetry.StateDown {
+				t.Errorf("down at %v", v.At.Sub(start))
+			}
+			end := start.Add(24 * time.Hour)
+			if i+1 < len(got) {
+				end = got[i+1].At
+			}
+			if v.State == telemetry.StateDegraded {
+				degraded += end.Sub(v.At)
+			}
+		}
+		if degraded < 12*time.Hour {
+			t.Errorf("degraded for %v of a day, told\n%s", degraded, told(start, got))
 		}
 	})
 }

@@ -16,6 +16,7 @@ type plan struct {
 	all    bool // the gateway and all anchors at once
 	dns    bool // a name, once the internet is known to answer
 	fresh  bool // evidence shows that the internet answers
+	unsure bool // the state may not be what it seems: a lost packet must not decide
 	back   bool // and is newer than any question, so that silence says nothing against it
 }
 
@@ -67,7 +68,7 @@ func (r *rounds) ask(ctx context.Context, p plan, route Route, state telemetry.S
 		out.dns = r.net.Resolve(ctx, r.c.DNSName, r.c.DNSTimeout)
 		out.reach.DNS = out.dns.Answer()
 		if out.reach.DNS == ledger.Silent && out.reach.Internet == ledger.NotAsked { // or is it the link?
-			r.anchors(ctx, plan{all: true}, state, &out)
+			r.anchors(ctx, plan{all: true, unsure: p.unsure}, state, &out)
 		}
 	}
 	out.ended = time.Now()
@@ -102,7 +103,7 @@ func (r *rounds) anchors(ctx context.Context, p plan, state telemetry.State, out
 	who := i // the anchor that is alive
 	if !out.internet.Answered() {
 		first := out.internet
-		all, gateway := r.everyone(ctx, state, out)
+		all, gateway := r.everyone(ctx, p.unsure, out)
 		if ctx.Err() != nil {
 			return
 		}
@@ -143,16 +144,16 @@ func (r *rounds) settle(p plan, out *round, s Sample) {
 	out.reach.Gateway = r.judgeGateway(out.gateway, out.reach.Internet)
 }
 
-// everyone asks the gateway and all anchors at the same moment, and twice while the link is held to be up: one that loses a third of all
+// everyone asks the gateway and all anchors at the same moment, and twice where a change is in question: a link that loses a third of all
 // packets must not be taken for one that is cut.
-func (r *rounds) everyone(ctx context.Context, state telemetry.State, out *round) (anchors []Sample, gateway Sample) {
+func (r *rounds) everyone(ctx context.Context, unsure bool, out *round) (anchors []Sample, gateway Sample) {
 	to := r.c.Anchors[:len(r.c.Anchors):len(r.c.Anchors)]
 	if r.gateway.IsValid() {
 		to = append(to, Target{Addr: r.gateway})
 	}
 	out.asked = time.Now()
 	count := 1
-	if state != telemetry.StateDown {
+	if unsure {
 		count = 2
 		out.asked = out.asked.Add(gap) // the second time
 	}

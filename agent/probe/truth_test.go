@@ -200,7 +200,7 @@ func TestAnOutageThatHitsALinkInUseIsKnownToFiveSeconds(t *testing.T) {
 		t.Run(rtt.String(), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				cut := 10*time.Minute + time.Duration(rapid.IntRange(0, 600_000).Draw(rt, "cut"))*time.Millisecond
-				length := time.Duration(rapid.IntRange(15_000, 900_000).Draw(rt, "length")) * time.Millisecond
+				length := time.Duration(rapid.IntRange(20_000, 900_000).Draw(rt, "length")) * time.Millisecond
 				v := village{busy: []step{{0, "flows"}}}
 				v.steps = []step{{cut, "backhaul"}, {cut + length, "up"}}
 				var changes []Verdict
