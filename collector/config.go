@@ -30,6 +30,7 @@ type Config struct {
 	MQTT             MQTTConfig    `toml:"mqtt"`
 	Web              WebConfig     `toml:"web"`
 	Intake           IntakeConfig  `toml:"intake"`
+	Speedtest        SpeedConfig   `toml:"speedtest"`
 
 	Version  string                // of the program, for /metrics
 	Notify   func(state ...string) // tells the service manager; nil tells nobody
@@ -76,6 +77,12 @@ type IntakeConfig struct {
 	DeadLetterBytes int64         `toml:"dead_letter_bytes"`
 }
 
+// SpeedConfig is where agents measure their throughput.
+type SpeedConfig struct {
+	Listen string `toml:"listen"`
+	AtOnce int    `toml:"at_once"`
+}
+
 // Defaults is the configuration of the example file.
 func Defaults() Config {
 	d := func(t time.Duration) conf.Duration { return conf.Duration(t) }
@@ -87,6 +94,7 @@ func Defaults() Config {
 		Web:    WebConfig{Listen: "127.0.0.1:8080"},
 		Intake: IntakeConfig{QueueMessages: 20_000, QueueBytes: 64 << 20, FlightBytes: 64 << 20, MaxAge: d(400 * 24 * time.Hour), MaxAhead: d(24 * time.Hour),
 			MergeLines: 5000, MergeWait: d(50 * time.Millisecond), Requests: 4, DeadLetterBytes: 64 << 20},
+		Speedtest: SpeedConfig{AtOnce: 4},
 	}
 }
 
@@ -108,6 +116,13 @@ func (c *Config) Validate(d *conf.Doc) error {
 		v.Add("web.listen", "%s is mqtt.listen too; give each its own port", c.Web.Listen)
 	}
 	c.Intake.validate(v)
+	if c.Speedtest.Listen != "" {
+		listenAddress(v, "speedtest.listen", c.Speedtest.Listen)
+		if c.MQTT.TLSCert == "" && !c.MQTT.Insecure && !broker.Loopback(c.Speedtest.Listen) {
+			v.Add("speedtest.listen", "%s can be reached from other machines, and without TLS so can the agents' secrets; set mqtt.tls_cert and mqtt.tls_key, which serve here too", c.Speedtest.Listen)
+		}
+	}
+	conf.Between(v, "speedtest.at_once", c.Speedtest.AtOnce, 1, 1000)
 	return v.Err()
 }
 

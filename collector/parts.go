@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"github.com/smartvillage/nabz/collector/broker"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/intake"
+	"github.com/smartvillage/nabz/collector/ndt7"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/collector/web"
 	"github.com/smartvillage/nabz/telemetry"
@@ -32,6 +34,8 @@ type parts struct {
 	influx  *influxWatch
 	web     net.Listener
 	handler http.Handler
+	speed   net.Listener // nil: no speed tests
+	tests   *ndt7.Server
 }
 
 // build opens files, folders and addresses. Nothing works yet.
@@ -76,7 +80,31 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: log}); err != nil {
 		return nil, err
 	}
+	if c.Speedtest.Listen != "" {
+		if err = p.openSpeed(registry, metrics); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
+}
+
+// openSpeed listens for speed tests, with the broker's certificate where it has one.
+func (p *parts) openSpeed(registry *fleet.Registry, metrics *prometheus.Registry) (err error) {
+	if p.tests, err = ndt7.New(ndt7.Config{AtOnce: p.c.Speedtest.AtOnce}, ndt7.Parts{Auth: registry, Metrics: metrics, Log: p.log}); err != nil {
+		return err
+	}
+	if p.speed, err = net.Listen("tcp", p.c.Speedtest.Listen); err != nil {
+		return fmt.Errorf("listen for speed tests: %w; speedtest.listen changes the address", err)
+	}
+	if p.c.MQTT.TLSCert == "" {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(p.c.MQTT.TLSCert, p.c.MQTT.TLSKey)
+	if err != nil {
+		return fmt.Errorf("mqtt.tls_cert and mqtt.tls_key: %w", err)
+	}
+	p.speed = tls.NewListener(p.speed, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	return nil
 }
 
 func (p *parts) openIntake(metrics *prometheus.Registry, now func() time.Time) (err error) {
@@ -85,7 +113,7 @@ func (p *parts) openIntake(metrics *prometheus.Registry, now func() time.Time) (
 		Observe: func(tier telemetry.Tier, lines, bytes int, took time.Duration, err error) {
 			p.intake.Observe(tier, lines, bytes, took, err)
 		}})
-	p.intake, err = intake.New(intake.Config{QueueMessages: c.QueueMessages, QueueBytes: c.QueueBytes, FlightBytes: c.FlightBytes, MaxAge: c.MaxAge.Std(), MaxAhead: c.MaxAhead.Std(),
+	p.intake, err = intake.New(intake.Config{QueueMessages: c.QueueMessages, QueueBytes: c.QueueBytes, FlightBytes: c.FlightBytes, MaxAge: c.MaxAge.Std(), DetailFor: p.c.Influx.DetailRetention.Std(), MaxAhead: c.MaxAhead.Std(),
 		DeadLetters: p.c.deadLetters(), DeadLetterBytes: c.DeadLetterBytes},
 		intake.Parts{Writer: p.writer, Querier: p.store, Watcher: p.live, Publisher: late{p}, Metrics: metrics, Now: now, Log: p.log})
 	return err
@@ -101,6 +129,12 @@ func (l late) Publish(topic string, payload []byte) error { return l.p.broker.Pu
 func (p *parts) close() {
 	if p.web != nil {
 		p.web.Close()
+	}
+	if p.tests != nil {
+		_ = p.tests.Close() // it always closes
+	}
+	if p.speed != nil {
+		p.speed.Close()
 	}
 	if p.broker != nil {
 		p.broker.Close()

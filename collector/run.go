@@ -49,7 +49,7 @@ func (p *parts) run(ctx context.Context) error {
 	defer p.close()
 	failed := make(chan error, 8)
 	var ends []func() error
-	for _, s := range []stage{{"web", p.serveWeb}, {"intake", p.intake.Run}, {"writer", p.writer.Run}, {"broker", p.broker.Run}, {"keeper", p.keep}} {
+	for _, s := range []stage{{"web", p.serveWeb}, {"intake", p.intake.Run}, {"writer", p.writer.Run}, {"broker", p.broker.Run}, {"speed tests", p.serveSpeed}, {"keeper", p.keep}} {
 		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		done := make(chan error, 1)
 		go func() {
@@ -88,13 +88,31 @@ func (p *parts) run(ctx context.Context) error {
 func (p *parts) serveWeb(ctx context.Context) error {
 	pages, endPages := context.WithCancel(ctx) // ends event streams, which would go on for ever
 	defer endPages()
-	s := &http.Server{
-		Handler: p.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, BaseContext: func(net.Listener) context.Context { return pages },
-		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	s := p.server(p.handler)
+	s.BaseContext = func(net.Listener) context.Context { return pages }
+	return serve(ctx, s, p.web)
+}
+
+// serveSpeed serves speed tests until ctx ends, and cuts them off then.
+func (p *parts) serveSpeed(ctx context.Context) error {
+	if p.speed == nil {
+		<-ctx.Done()
+		return nil
 	}
+	stop := context.AfterFunc(ctx, func() { _ = p.tests.Close() })
+	defer stop()
+	return serve(ctx, p.server(p.tests), p.speed)
+}
+
+func (p *parts) server(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug)}
+}
+
+// serve answers until ctx ends.
+func serve(ctx context.Context, s *http.Server, l net.Listener) error {
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(p.web) }()
+	go func() { served <- s.Serve(l) }()
 	select {
 	case err := <-served:
 		return err

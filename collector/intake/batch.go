@@ -74,12 +74,17 @@ type text struct {
 	lines []int // index in batch.good
 }
 
-// texts stamps the good lines: one text, or two where the batch is of the ledger and its header is detail.
-func (b *batch) texts() (out []text) {
+// texts stamps the good lines: one text, or two where the batch is of the ledger and its header is detail. Detail that ends before
+// oldest is left out: InfluxDB keeps none of it any more, and would refuse it.
+func (b *batch) texts(oldest time.Time) (out []text, expired int) {
 	for _, tier := range []telemetry.Tier{telemetry.Ledger, telemetry.Detail} {
 		t := text{tier: tier}
 		size := 0
 		for n := range b.good {
+			if tier == telemetry.Detail && b.good[n].Tier == tier && b.good[n].Time < oldest.UnixMilli() {
+				expired++
+				continue
+			}
 			if b.good[n].Tier == tier {
 				t.lines = append(t.lines, n)
 				size += len(b.good[n].Raw) + len(",agent=,site=\n") + len(b.address.Agent) + len(b.address.Site)
@@ -94,5 +99,5 @@ func (b *batch) texts() (out []text) {
 		}
 		out = append(out, t)
 	}
-	return out
+	return out, expired
 }

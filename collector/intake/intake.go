@@ -24,6 +24,7 @@ type Config struct {
 	FlightBytes   int64         // text of unpacked batches until they are stored, at least telemetry.MaxExpanded; default 64 MiB
 	Workers       int           // that unpack and check; default one for each processor
 	MaxAge        time.Duration // lines that are older are refused; default 400 days
+	DetailFor     time.Duration // how long InfluxDB keeps detail: what is older when it comes is acknowledged and not stored. 0: for ever
 	MaxAhead      time.Duration // lines from further in the future are refused; default 24 h
 	LookBack      time.Duration // how far back the last batch of a former boot is looked for; default 90 days
 

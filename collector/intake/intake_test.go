@@ -433,3 +433,20 @@ func TestDrainWaitsForEveryVerdict(t *testing.T) {
 		t.Errorf("%d acknowledgements after Drain, want 1", len(w.acks))
 	}
 }
+
+func TestDetailThatInfluxDBWouldNoLongerKeepIsAcknowledgedAndNoDeadLetter(t *testing.T) {
+	i, w, reg := start(t, func(c *Config) { c.DetailFor = 90 * 24 * time.Hour })
+	old := now.Add(-100 * 24 * time.Hour)
+	span := telemetry.Span{Start: old, Length: time.Minute, State: telemetry.StateUp}
+	h := telemetry.Header{At: old, Boot: "4f2a9c1b", Seq: 5, Clock: telemetry.ClockSynced}
+	i.Deliver(clinic.Topic(telemetry.KindData), []byte(line(h.Line())+line(telemetry.NewLine("host", old).Int("uptime_s", 5))+line(span.Line())))
+	if got, want := w.next(t), (telemetry.Ack{Verdict: telemetry.Stored, Boot: "4f2a9c1b", Seq: 5, Now: now}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if w.texts[telemetry.Detail] != "" || !strings.HasPrefix(w.texts[telemetry.Ledger], "span,") {
+		t.Errorf("stored %q and %q; the ledger is kept for ever", w.texts[telemetry.Detail], w.texts[telemetry.Ledger])
+	}
+	if n := value(t, reg, "nabz_intake_expired_total", ""); n != 2 {
+		t.Errorf("%v lines counted as expired, want 2", n)
+	}
+}

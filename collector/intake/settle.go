@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
@@ -35,7 +36,12 @@ func (i *Intake) work(m message) {
 		return
 	}
 	release := func() { i.flight.Release(weight); i.settled() }
-	texts := b.texts()
+	oldest := time.Time{}
+	if i.c.DetailFor > 0 {
+		oldest = i.p.Now().Add(-i.c.DetailFor + time.Hour) // while it is on its way, too
+	}
+	texts, expired := b.texts(oldest)
+	i.m.expired.Add(float64(expired))
 	if len(texts) == 0 {
 		i.finish(b, release)
 		return

@@ -38,11 +38,6 @@ type Config struct {
 	Ready    func() []Check      // called for each page and every few seconds for each board, so it must not wait; nil: always well
 	Now      func() time.Time    // its location is the time zone of the board
 	Log      *slog.Logger
-
-	// Speedtest answers what is under SpeedtestPaths; nil: nothing does. It stands beside the pages: a WebSocket can be neither packed nor
-	// hijacked through a packer.
-	Speedtest      http.Handler
-	SpeedtestPaths []string
 }
 
 type server struct {
@@ -66,16 +61,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages := secure(compress(s.routes()))
-	if c.Speedtest == nil {
-		return pages, nil
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/", pages)
-	for _, path := range c.SpeedtestPaths {
-		mux.Handle(path, c.Speedtest)
-	}
-	return mux, nil
+	return secure(compress(s.routes())), nil
 }
 
 func newServer(c Config) (*server, error) {
