@@ -22,7 +22,7 @@ type training struct {
 }
 
 // sampled makes so many batches of each kind for each of its shares.
-func sampled(n int, seed uint64, ks ...kind) (out [][]byte) {
+func sampled(n int, seed uint64, ks []kind) (out [][]byte) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	for range n {
 		for _, k := range ks {
@@ -34,39 +34,58 @@ func sampled(n int, seed uint64, ks ...kind) (out [][]byte) {
 	return out
 }
 
-// train finds a text of which samples are best written: first whole batches, each the one that saves most, and then lines of it are
+// train finds a text with which samples are best written: first whole batches, each the one that saves most, and then lines of it are
 // exchanged, added, moved and taken away for as long as that saves something.
 func (t training) train() ([]byte, error) {
-	samples := sampled(t.samples, 1, kinds()...)
+	samples := sampled(t.samples, 1, kinds())
 	r := rand.New(rand.NewPCG(2, uint64(t.size)))
-	draw := func() []byte {
-		ks := kinds()
-		n := 0
-		for _, k := range ks {
-			n += k.share
-		}
-		at := r.IntN(n)
-		for _, k := range ks {
-			if at -= k.share; at < 0 {
-				return batch(k, r)
-			}
-		}
-		return nil
+	text, best, err := t.gather(r, samples)
+	if err != nil {
+		return nil, err
 	}
-	var text []byte
-	best := 1 << 60
+	fmt.Fprintf(t.log, "%d bytes of batches: %.1f bytes a sample\n", len(text), float64(best)/float64(len(samples)))
+	for n := range t.mutation {
+		if text, best, err = t.change(r, text, best, samples); err != nil {
+			return nil, err
+		}
+		if (n+1)%100 == 0 {
+			fmt.Fprintf(t.log, "%d rounds: %d bytes, %.1f bytes a sample\n", n+1, len(text), float64(best)/float64(len(samples)))
+		}
+	}
+	return pack.Build(t.id, text, sampled(8*t.samples, 3, kinds()))
+}
+
+// draw makes a batch of any kind.
+func draw(r *rand.Rand) []byte {
+	n := 0
+	for _, k := range kinds() {
+		n += k.share
+	}
+	at := r.IntN(n)
+	for _, k := range kinds() {
+		if at -= k.share; at < 0 {
+			return batch(k, r)
+		}
+	}
+	panic("shares do not add up")
+}
+
+// gather puts batches together until the text is long enough, each the one of several that saves most for its length.
+func (t training) gather(r *rand.Rand, samples [][]byte) (text []byte, best int, err error) {
+	best = 1 << 60
 	for len(text) < t.size {
 		var drafts [][]byte
 		for range t.tries {
-			drafts = append(drafts, slices.Concat(draw(), text))
+			drafts = append(drafts, slices.Concat(draw(r), text))
 		}
 		cost, err := t.costs(drafts, samples)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
+		saves := func(i int) float64 { return float64(best-cost[i]) / float64(len(drafts[i])-len(text)) }
 		k := 0
 		for i := range cost {
-			if gain, most := float64(best-cost[i])/float64(len(drafts[i])-len(text)), float64(best-cost[k])/float64(len(drafts[k])-len(text)); gain > most {
+			if saves(i) > saves(k) {
 				k = i
 			}
 		}
@@ -75,31 +94,29 @@ func (t training) train() ([]byte, error) {
 		}
 		text, best = drafts[k], cost[k]
 	}
-	fmt.Fprintf(t.log, "%d bytes of batches: %.1f bytes a sample\n", len(text), float64(best)/float64(len(samples)))
-	for n := range t.mutation {
-		drafts := [][]byte{}
-		for range 4 { // of which the first that is better is taken, on any number of processors
-			drafts = append(drafts, mutate(r, text, draw()))
+	return text, best, nil
+}
+
+// change tries a few small changes, and takes the first that saves something.
+func (t training) change(r *rand.Rand, text []byte, best int, samples [][]byte) ([]byte, int, error) {
+	drafts := [][]byte{}
+	for range 4 { // on any number of processors
+		drafts = append(drafts, mutate(r, text, draw(r)))
+	}
+	cost, err := t.costs(drafts, samples)
+	if err != nil {
+		return nil, 0, err
+	}
+	for i, d := range drafts {
+		limit := best
+		if len(text) > t.size && len(d) < len(text) {
+			limit += (len(text) - len(d)) * best / len(text) / 12 // too long: what goes may cost something
 		}
-		cost, err := t.costs(drafts, samples)
-		if err != nil {
-			return nil, err
-		}
-		for i, d := range drafts {
-			limit := best
-			if len(text) > t.size && len(d) < len(text) {
-				limit += (len(text) - len(d)) * best / len(text) / 12 // too long: what goes may cost something
-			}
-			if cost[i] < limit && (len(d) <= t.size || len(d) <= len(text)) {
-				text, best = d, cost[i]
-				break
-			}
-		}
-		if (n+1)%100 == 0 {
-			fmt.Fprintf(t.log, "%d rounds: %d bytes, %.1f bytes a sample\n", n+1, len(text), float64(best)/float64(len(samples)))
+		if cost[i] < limit && (len(d) <= t.size || len(d) <= len(text)) {
+			return d, cost[i], nil
 		}
 	}
-	return pack.Build(t.id, text, sampled(8*t.samples, 3, kinds()...))
+	return text, best, nil
 }
 
 // mutate changes a line of the text.
