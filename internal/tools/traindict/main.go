@@ -36,7 +36,7 @@ func run(file, number string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := report(b, out); err != nil {
+	if err := report(b, 1000, out); err != nil {
 		return err
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(file), ".dictionary-*")
@@ -54,8 +54,8 @@ func run(file, number string, out io.Writer) error {
 	return nil
 }
 
-// report tells how many bytes batches take that were not in the training.
-func report(b []byte, out io.Writer) error {
+// report tells how many bytes n batches of each kind take that were not in the training.
+func report(b []byte, n int, out io.Writer) error {
 	d, err := pack.Open(b)
 	if err != nil {
 		return err
@@ -64,13 +64,12 @@ func report(b []byte, out io.Writer) error {
 	fmt.Fprintf(out, "dictionary %d: %d bytes\n", d.ID(), len(b))
 	for _, k := range kinds() {
 		r := rand.New(rand.NewPCG(77, 1))
-		const n = 1000
 		text, sealed := 0, 0
 		for range n {
 			s := batch(k, r)
 			text, sealed = text+len(s), sealed+len(p.Append(nil, s))
 		}
-		fmt.Fprintf(out, "%-8s %5.1f bytes sealed, %6.1f as text\n", k.name, float64(sealed)/n, float64(text)/n)
+		fmt.Fprintf(out, "%-8s %5.1f bytes sealed, %6.1f as text\n", k.name, float64(sealed)/float64(n), float64(text)/float64(n))
 	}
 	return nil
 }

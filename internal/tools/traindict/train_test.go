@@ -45,7 +45,7 @@ func TestATrainingGivesTheSameDictionaryAgain(t *testing.T) {
 		t.Error("trained again it is another")
 	}
 	var out strings.Builder
-	if err := report(b, &out); err != nil || !strings.Contains(out.String(), "minute ") {
+	if err := report(b, 20, &out); err != nil || !strings.Contains(out.String(), "minute ") {
 		t.Errorf("reported %q, %v", out.String(), err)
 	}
 }
