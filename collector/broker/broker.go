@@ -77,8 +77,8 @@ func New(c Config, p Parts) (*Broker, error) {
 		return nil, fmt.Errorf("mqtt.listen %s: not loopback, and without TLS every secret and every line could be read on the way; set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true", c.Listen)
 	}
 	// Go would ask each silent connection every 15 s whether it lives: 20 MB a month for each village. MQTT's keepalive does it.
-	silent := net.ListenConfig{KeepAlive: -1}
-	l, err := silent.Listen(context.Background(), "tcp", c.Listen)
+	plain := net.ListenConfig{KeepAlive: -1}
+	l, err := plain.Listen(context.Background(), "tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for MQTT: %w; mqtt.listen changes the address", err)
 	}
