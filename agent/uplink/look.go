@@ -97,7 +97,7 @@ func (m *meter) sign() time.Time {
 func (m *meter) silentAfter() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.waiting.IsZero() || m.alive.After(m.waiting) {
+	if m.waiting.IsZero() || !m.alive.Before(m.waiting) {
 		return 0
 	}
 	return m.quiet

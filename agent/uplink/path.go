@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// maxTrips bounds the round trips kept between two calls of TakeQuality: a week's in metered, five hours' in standard.
+// maxTrips bounds the round trips kept between two calls of TakeQuality; a minute brings one or two.
 const maxTrips = 512
 
 // path gathers what the connections tell of the way to the broker.

@@ -268,3 +268,23 @@ func FuzzFrames(f *testing.F) {
 		}
 	})
 }
+
+func TestSilenceIsNotThatOfAConnectionThatSaidSomethingSince(t *testing.T) {
+	now := time.Unix(1795000000, 0)
+	rows := []struct {
+		name           string
+		waiting, alive time.Time
+		want           time.Duration
+	}{
+		{"nothing waits", time.Time{}, now, 0},
+		{"no sign since", now, now.Add(-time.Minute), time.Minute},
+		{"part was acknowledged", now, now, 0},
+		{"it spoke since", now, now.Add(time.Second), 0},
+	}
+	for _, r := range rows {
+		m := &meter{waiting: r.waiting, alive: r.alive, quiet: time.Minute}
+		if got := m.silentAfter(); got != r.want {
+			t.Errorf("%s: %v, want %v", r.name, got, r.want)
+		}
+	}
+}

@@ -53,7 +53,7 @@ func (s *session) expire(now time.Time) error {
 				"waited_s", w.ackTimeout.Seconds())
 		}
 	}
-	if w.silent > 0 && now.Sub(s.answered) >= s.u.deaf {
+	if w.silent > 0 && now.Sub(w.since) >= s.u.deaf {
 		s.u.deaf = min(2*s.u.deaf, deafMost)
 		return errDeaf
 	}

@@ -38,9 +38,8 @@ type session struct {
 	paced   time.Time // send more of a backlog
 	verdict time.Time // give the connection up, if it has not recovered since kicked
 
-	kicked   time.Time
-	answered time.Time // last acknowledgement, or the beginning
-	doubted  bool      // the ping's missing answer was told
+	kicked  time.Time
+	doubted bool // the ping's missing answer was told
 
 	mu    sync.Mutex
 	conn  *meter
@@ -67,10 +66,9 @@ func (u *Uplink) connection(ctx context.Context, broker *url.URL) (up bool, err 
 	defer s.guard(ctx)()
 	if err = s.enter(ctx); err == nil {
 		up = true
-		s.answered = time.Now()
 		u.reached(time.Since(began))
 		u.connected(broker, s.number)
-		s.home = newHome(broker != u.first, u.homeAfter, s.answered)
+		s.home = newHome(broker != u.first, u.homeAfter, time.Now())
 		err = s.loop(ctx)
 		s.home.stop()
 		s.work.Wait()
@@ -287,9 +285,6 @@ func (s *session) take() {
 	}
 	for _, a := range acks {
 		s.u.answer(a)
-	}
-	if len(acks) > 0 {
-		s.answered = time.Now()
 	}
 	if len(acks) > 0 && bad == 0 {
 		s.u.faults.ack.end(s.u.c.Log, "acknowledgements can be read again")

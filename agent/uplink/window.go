@@ -47,6 +47,7 @@ type window struct {
 	flights map[uint64]*flight
 	spoken  bool      // there was an answer; until then none is waited for with patience
 	silent  int       // late answers since the last answer
+	since   time.Time // when the first of these was asked for
 	pause   time.Time // nothing goes before this
 }
 
@@ -151,7 +152,9 @@ func (w *window) backoff(n int) time.Duration {
 
 // late notes that an answer has not come in time.
 func (w *window) late(f *flight, now time.Time) {
-	w.silent++
+	if w.silent++; w.silent == 1 {
+		w.since = f.sent
+	}
 	w.size = 1
 	w.pause = now.Add(w.backoff(w.silent - 1))
 	f.out, f.due = false, now.Add(w.backoff(f.tries-1))

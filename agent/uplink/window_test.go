@@ -40,6 +40,9 @@ func TestLateAnswersMakeTheWindowSmallAndAnswersMakeItWide(t *testing.T) {
 			t.Errorf("window %d after answer %d, want %d", w.size, seq+1, want)
 		}
 	}
+	if !w.since.Equal(time.Unix(1795000000, 0)) {
+		t.Errorf("silent since %v, want when the first late answer was asked for", w.since)
+	}
 	if w.silent != 0 || !w.pause.IsZero() {
 		t.Error("an answer does not end the pause")
 	}
