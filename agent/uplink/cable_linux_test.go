@@ -293,6 +293,7 @@ func TestTheKernelEndsADeadConnectionAndAsksASilentOneNothing(t *testing.T) {
 }
 
 func TestACutCableIsDoubtedAndNothingIsLostWhenItIsBack(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	k := newCable(t, time.Millisecond)
 	b := k.broker(nil).start()
 	var doubts atomic.Int64
@@ -314,6 +315,7 @@ func TestACutCableIsDoubtedAndNothingIsLostWhenItIsBack(t *testing.T) {
 }
 
 func TestAConnectionThatSomethingForgetsMakesTheKeepaliveShorter(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	k := newCable(t, time.Millisecond)
 	b := k.broker(nil).start()
 	a := newAgentWith(t, func(c *Config) { c.Dial, c.Keepalive = k.dial, 4*time.Second }, func(u *Uplink) { u.pulse.least = time.Second }, b.url())

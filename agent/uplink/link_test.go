@@ -113,6 +113,7 @@ func (k *link) setDead(dead bool) {
 func (k *link) url() string { return "tcp://" + k.l.Addr().String() }
 
 func TestADeadLinkIsFoundByKeepaliveAndNothingIsLost(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	b := newBroker(t).start()
 	k := newLink(t, b.addr)
 	a := newAgent(t, func(c *Config) { c.Keepalive = 2 * time.Second }, k.url())
@@ -133,6 +134,7 @@ func TestADeadLinkIsFoundByKeepaliveAndNothingIsLost(t *testing.T) {
 }
 
 func TestStoppingOnADeadLinkIsBounded(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	b := newBroker(t).start()
 	k := newLink(t, b.addr)
 	a := newAgent(t, nil, k.url())

@@ -141,6 +141,7 @@ func TestARejectedBatchLeavesTheQueueAndBlocksNothing(t *testing.T) {
 }
 
 func TestABatchThatIsNeverAnsweredDoesNotHoldUpTheRest(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	b := newBroker(t)
 	b.answer = func(seq uint64, _ []byte) string {
 		if seq <= 10 { // more than the window
@@ -225,6 +226,7 @@ func TestPresenceTellsCrashFromCleanStop(t *testing.T) {
 }
 
 func TestALateWillOfAnOldSessionDoesNotHideTheNewOne(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	b := newBroker(t).start()
 	a := newAgent(t, func(c *Config) {
 		c.Session = func() (uint64, error) { return 17, nil }
