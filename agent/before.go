@@ -130,7 +130,7 @@ func (r *Recorder) release() bool {
 	back := ledger.Return{Batch: r.last, Boot: r.c.Boot, Start: start, Up: r.life.From, Slack: r.c.MarkEvery, BatchSlack: max(r.c.MarkEvery, r.c.ReportEvery+r.c.DetailEvery), Lives: r.before.Lives}
 	if m := r.c.Mark; m != nil {
 		back.Mark = &ledger.Last{At: m.At, Mono: m.Mono, Open: m.Open, Boot: m.Boot, Clean: m.Clean}
-		r.lines(r.before.Hours.Close(m.At))
+		r.lines(r.before.Hours.Recall())
 		r.hours.After(m.At)
 		lines, ok := r.c.Services.Recall(r.before.More)
 		if r.c.Services.After(m.At); !ok {

@@ -76,7 +76,7 @@ type rig struct {
 	q     *fakeQueue
 	clock *fakeClock
 	codec *telemetry.Codec
-	path  ledger.Quality
+	boot  string
 	seen  int
 }
 
@@ -92,7 +92,7 @@ func newRig(t *testing.T, mark *spool.Mark) *rig {
 	}
 	t.Cleanup(sealer.Close)
 	// The bubble's time begins in 2000; the agent's is the autumn of 2026, at 12:00:00 UTC.
-	g := &rig{q: &fakeQueue{}, clock: &fakeClock{offset: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Sub(time.Now()), known: true}, codec: codec}
+	g := &rig{q: &fakeQueue{}, clock: &fakeClock{offset: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Sub(time.Now()), known: true}, codec: codec, boot: boot}
 	g.Recorder = NewRecorder(RecorderConfig{Boot: boot, Clock: g.clock, Known: func() bool { return g.clock.known }, Queue: g.q, Sealer: sealer, Mark: mark,
 		MarkEvery: time.Minute, WireBytes: func() int64 { return 7 }, Wake: func() {}, Log: slog.New(slog.DiscardHandler)})
 	return g
@@ -112,7 +112,7 @@ func (g *rig) news(t *testing.T) string {
 			t.Fatal(bad, err)
 		}
 		h, err := telemetry.HeaderOf(&good[0].Line)
-		if err != nil || h.Seq != b.Seq || h.Boot != boot || len(good) != b.Lines {
+		if err != nil || h.Seq != b.Seq || h.Boot != g.boot || len(good) != b.Lines {
 			t.Errorf("header %+v of batch %d with %d lines: %v", h, b.Seq, b.Lines, err)
 		}
 		for _, l := range good[1:] {
@@ -125,6 +125,24 @@ func (g *rig) news(t *testing.T) string {
 	}
 	g.seen = len(g.q.batches)
 	return out.String()
+}
+
+// header is that of a batch.
+func (g *rig) header(t *testing.T, b spool.Batch) telemetry.Header {
+	t.Helper()
+	text, _, err := g.codec.Open(nil, b.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, _, err := telemetry.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := telemetry.HeaderOf(&good[0].Line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func up(t *rig) {

@@ -14,6 +14,7 @@ import (
 type Hours struct {
 	from  time.Time // covered from here on
 	floor time.Time // end of all that was closed
+	until time.Time // all samples of up to here are in
 	sums  map[time.Time]*sums
 }
 
@@ -43,7 +44,7 @@ func (h *Hours) Begin(at time.Time) {
 	if at.Before(h.floor) {
 		at = h.floor
 	}
-	h.from, h.sums = at, map[time.Time]*sums{}
+	h.from, h.until, h.sums = at, at, map[time.Time]*sums{}
 }
 
 func (h *Hours) at(t time.Time) *sums {
@@ -134,6 +135,9 @@ func (h *Hours) Cover(at time.Time) (lines []*telemetry.Line) {
 	if h.sums == nil {
 		return nil
 	}
+	if at.After(h.until) {
+		h.until = at
+	}
 	for end := nextHour(h.from); !end.After(at); end = nextHour(h.from) {
 		lines = append(lines, h.close(end))
 	}
@@ -150,6 +154,9 @@ func (h *Hours) Close(at time.Time) []*telemetry.Line {
 	h.sums = nil
 	return lines
 }
+
+// Recall is Close of what came back from a mark: up to where all samples were in.
+func (h *Hours) Recall() []*telemetry.Line { return h.Close(h.until) }
 
 // Step closes the hour of the old clock at before, and goes on at after by the new one. Samples whose part of an
 // hour has no length yet go along.

@@ -89,11 +89,12 @@ func ParseMemory(b []byte) (Memory, error) {
 }
 
 func (h *Hours) append(b []byte) []byte {
-	if h.sums == nil || len(h.sums) > maxParts {
+	if h.sums == nil || len(h.sums) > maxParts || h.until.Sub(h.from) > maxParts*time.Hour {
 		return append(b, 0)
 	}
 	b = append(b, 1)
 	b = binary.AppendVarint(b, h.from.UnixMilli())
+	b = binary.AppendVarint(b, max(0, h.until.Sub(h.from)).Milliseconds())
 	b = append(b, byte(len(h.sums)))
 	for _, hour := range h.running() {
 		s := h.sums[hour]
@@ -128,6 +129,10 @@ func (r *reader) hours() (h Hours) {
 		return Hours{}
 	}
 	h.from, h.sums = r.time(), map[time.Time]*sums{}
+	h.until = h.from.Add(r.duration())
+	if h.until.Sub(h.from) > maxParts*time.Hour {
+		r.bad = true
+	}
 	n := int(r.byte())
 	if n > maxParts {
 		r.bad = true

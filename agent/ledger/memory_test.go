@@ -35,6 +35,7 @@ func TestWhatTheMarkHoldsComesBackOrIsForgottenFromTheOldEnd(t *testing.T) {
 			m.Hours.Traffic(at(31), at(61), rapid.Int64Range(0, 1<<50).Draw(t, "rx"), 3)
 			m.Hours.Peak(at(32), 7, 1<<40)
 			m.Hours.Clients(at(32), 12)
+			m.Hours.Cover(at(rapid.Float64Range(30, 59).Draw(t, "until")))
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "lives") {
 			m.Lives = append(m.Lives, aLife(t))
@@ -61,7 +62,7 @@ func TestWhatTheMarkHoldsComesBackOrIsForgottenFromTheOldEnd(t *testing.T) {
 		if !bytes.Equal(got.Append(nil), b) {
 			t.Fatal("packed anew it differs")
 		}
-		if a, b := textOf(m.Hours.Close(at(65))), textOf(got.Hours.Close(at(65))); a != b {
+		if a, b := textOf(m.Hours.Recall()), textOf(got.Hours.Recall()); a != b {
 			t.Fatalf("hours\n got %s\nwant %s", b, a)
 		}
 	})
@@ -121,7 +122,7 @@ func FuzzParseMemory(f *testing.F) {
 		if err != nil || !reflect.DeepEqual(again, m) {
 			t.Fatalf("%v\n got %+v\nwant %+v", err, again, m)
 		}
-		for _, l := range m.Hours.Close(m.Hours.from.Add(3 * time.Hour)) {
+		for _, l := range m.Hours.Recall() {
 			if _, err := telemetry.Check(l); err != nil {
 				t.Fatal(err)
 			}
