@@ -79,7 +79,8 @@ const shortBoot = 48 * time.Hour
 
 // lookUp finds the last batch of a former boot. Mostly it is the one right before this batch. When that is of the
 // same boot, an earlier acknowledgement has told the agent, unless the collector was killed just then; so the last
-// two days are looked through, and no more.
+// two days are looked through, and no more. An agent that does not know the time yet stamps its first batch with a guess, mostly too early:
+// then all that is stored up to now counts as before it.
 func (i *Intake) lookUp(a telemetry.Address, h telemetry.Header) (*telemetry.LastBatch, error) {
 	ctx, cancel := context.WithTimeout(i.ctx, lookupTime)
 	defer cancel()
@@ -87,6 +88,9 @@ func (i *Intake) lookUp(a telemetry.Address, h telemetry.Header) (*telemetry.Las
 		return nil, err
 	}
 	defer i.boots.queries.Release(1)
+	if now := i.p.Now(); h.Clock == telemetry.ClockEstimated && now.After(h.At) {
+		h.At = now
+	}
 	last, boot, err := i.before(ctx, a, h, i.c.LookBack, "")
 	if err == nil && last != nil && boot == h.Boot {
 		last, _, err = i.before(ctx, a, h, shortBoot, fmt.Sprintf(` AND "boot" != '%s'`, h.Boot))

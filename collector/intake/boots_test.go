@@ -61,6 +61,10 @@ func TestTheLastBatchOfAFormerBootIsFoundInInfluxDB(t *testing.T) {
 			t.Errorf("%s: got %+v (%v), want %+v", tt.name, got, err, tt.want)
 		}
 	}
+	guess := telemetry.Header{At: now.Add(-day), Boot: "0000000f", Clock: telemetry.ClockEstimated}
+	if got, err := i.lookUp(clinic, guess); err != nil || got == nil || got.At.Before(guess.At) {
+		t.Errorf("a first batch whose time is a guess, too early: got %+v (%v)", got, err)
+	}
 	reboot := put(clinic, now.Add(4*day), "0000000e", down)
 	next := put(clinic, reboot.At.Add(time.Minute), "0000000e", down)
 	if got, err := i.lookUp(clinic, next); err != nil || got == nil || *got != (telemetry.LastBatch{At: late.At, Open: down}) {
