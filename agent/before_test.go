@@ -38,7 +38,7 @@ func TestTheSumsOfTheHourOutliveAKill(t *testing.T) {
 			from := time.Now()
 			time.Sleep(time.Minute)
 			g.Verdict(probe.Verdict{State: telemetry.StateUp, At: time.Now(), Until: time.Now(), Internet: s})
-			g.Tick(Tick{Host: nothing(), Traffic: []sampler.Traffic{{Interface: "wan", WAN: true, From: from, To: time.Now(), RxBytes: 100, TxBytes: 10}}, Clients: 4, ClientsKnown: true})
+			g.Tick(Tick{Host: nothing(), Traffic: []sampler.Traffic{{Interface: "wan", WAN: true, From: from, To: time.Now(), RxBytes: 100, TxBytes: 10, WANRx: 100, WANTx: 10}}, Clients: 4, ClientsKnown: true})
 		}
 		time.Sleep(20 * time.Second) // killed here: nothing is said any more
 		n := g.next(t, "00000000")
