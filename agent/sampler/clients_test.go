@@ -44,6 +44,7 @@ nonsense
 fd00::6d0	Ayesha-phone.lan
 # br-lan d83add123457 ipv4 Bilal-tablet -1 77 32 192.168.1.119/32
 # br-lan d83add123458 ipv4 - 1763899999 78 32 192.168.1.120/32
+# br-lan 00030001d83add123456 5f3b Ayesha-phone 1763900001 10 60 fd00:0:0:10::/60
 # br-lan 0003 1 - 0 6d1 128 fd00::6d1/128
 # short
 `

@@ -143,7 +143,7 @@ func (l *leases) dnsmasq(line []byte) {
 }
 
 // odhcpd counts a line of odhcpd's state file: "# IFACE DUID IAID NAME END ID LENGTH ADDRESS/LENGTH…". IAID is "ipv4" for an
-// IPv4 lease; END is -1 for never, 0 for run out.
+// IPv4 lease; END is -1 for never, 0 for run out; LENGTH is that of the prefix, which is one address or a network.
 func (l *leases) odhcpd(line []byte) {
 	word, rest := field(line)
 	if string(word) != "#" {
@@ -158,7 +158,10 @@ func (l *leases) odhcpd(line []byte) {
 		return
 	}
 	_, rest = field(rest)
-	_, rest = field(rest)
+	length, rest := field(rest)
+	if n := string(length); n != "32" && n != "128" { // a prefix for a router behind this one, which has an address too
+		return
+	}
 	address, _ := field(rest)
 	l.add(address)
 }
