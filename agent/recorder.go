@@ -280,7 +280,7 @@ func (r *Recorder) verdict(v probe.Verdict) {
 	}
 	if v.Internet.Sent > 0 {
 		r.hours.Probed(until, v.Internet.Quality)
-		r.c.Services.Measured(until, v.Internet.Sent, v.Internet.Lost, v.Internet.RTTs)
+		r.c.Services.Measured(until, "", v.Internet.Sent, v.Internet.Lost, v.Internet.RTTs)
 	}
 	if r.suspicious = v.Pending; v.Pending {
 		r.good = v.Until
@@ -312,7 +312,7 @@ func (r *Recorder) tick(at time.Time, t tick) {
 	if q := t.path; q.Sent > 0 {
 		r.box.add(probe.Sample{Quality: q}.Line("collector", at))
 		r.hours.Probed(at, q)
-		r.c.Services.Measured(at, q.Sent, q.Lost, q.RTTs)
+		r.c.Services.Measured(at, "collector", q.Sent, q.Lost, q.RTTs)
 	}
 	r.judgePath(t)
 	for _, x := range t.Traffic {

@@ -10,8 +10,12 @@ import (
 // settle is how long after its end an hour is closed: an outage is known to have begun some time before it is found.
 const settle = 2 * time.Minute
 
-// pool is the time whose samples are judged together, as the latest minute.
-const pool = time.Minute
+// What is judged together: round trips and losses of the latest minute, jitter of some more.
+const (
+	pool       = time.Minute
+	jitterPool = 5 * time.Minute
+	neighbours = 15 * time.Minute
+)
 
 // Believed says for how long a finding is believed when none follows.
 type Believed struct {
@@ -33,6 +37,12 @@ type Monitor struct {
 	down, up          track // bit/s
 	reached           map[string]*track
 	recent            []sample
+	trips             map[string]trip // the last one of each path
+}
+
+type trip struct {
+	at  time.Time
+	rtt time.Duration
 }
 
 // sample is one measurement of the path.
@@ -40,11 +50,13 @@ type sample struct {
 	at         time.Time
 	sent, lost int
 	rtts       []time.Duration
+	moved      time.Duration // sum of differences of neighbouring round trips
+	moves      int
 }
 
 // NewMonitor judges the services.
 func NewMonitor(specs []Spec, b Believed) *Monitor {
-	m := &Monitor{specs: specs, believed: b, reached: map[string]*track{}}
+	m := &Monitor{specs: specs, believed: b, reached: map[string]*track{}, trips: map[string]trip{}}
 	for value, otherwise := range map[*time.Duration]time.Duration{
 		&m.believed.Quality: 10 * time.Minute, &m.believed.Check: 45 * time.Minute, &m.believed.Speed: 7 * 24 * time.Hour} {
 		if *value <= 0 {
@@ -80,23 +92,36 @@ func (m *Monitor) Link(at time.Time, up bool) {
 	m.link.set(wall(at), time.Time{}, value)
 }
 
-// Measured takes a measurement of one path to the internet: how many were sent and lost, and round trips in order. All within a
-// minute are judged together: the median round trip, the mean difference of neighbouring ones (RFC 3393's delay variation,
-// absolute), the share that was lost.
-func (m *Monitor) Measured(at time.Time, sent, lost int, rtts []time.Duration) {
+// Measured takes a measurement of the way to the internet: how many were sent and lost, and round trips in order. Path names what was
+// asked, if that is the same each time, such as "collector"; "" for anchors, which take turns. Round trips and losses of a minute are judged
+// together: the median round trip, the share that was lost. Jitter is the mean difference of neighbouring round trips (RFC 3393's delay
+// variation, absolute) within five minutes, because there may be one trip a minute; neighbours are two of one path, at most a quarter of an
+// hour apart.
+func (m *Monitor) Measured(at time.Time, path string, sent, lost int, rtts []time.Duration) {
 	at = wall(at)
-	for len(m.recent) > 0 && (at.Sub(m.recent[0].at) >= pool || m.recent[0].at.After(at)) {
+	for len(m.recent) > 0 && (at.Sub(m.recent[0].at) >= jitterPool || m.recent[0].at.After(at)) {
 		m.recent = m.recent[1:]
 	}
-	m.recent = append(m.recent, sample{at, sent, lost, rtts})
-	sent, lost = 0, 0
+	now := sample{at: at, sent: sent, lost: lost, rtts: rtts}
+	for i, d := range rtts {
+		if i > 0 {
+			now.moved, now.moves = now.moved+(d-rtts[i-1]).Abs(), now.moves+1
+		} else if before, ok := m.trips[path]; ok && path != "" && at.Sub(before.at) <= neighbours && !at.Before(before.at) {
+			now.moved, now.moves = (d - before.rtt).Abs(), 1
+		}
+	}
+	if len(rtts) > 0 {
+		m.trips[path] = trip{at, rtts[len(rtts)-1]}
+	}
+	m.recent = append(m.recent, now)
+
 	var all []time.Duration
 	var moved time.Duration
-	moves := 0
+	sent, lost, moves := 0, 0, 0
 	for _, s := range m.recent {
-		sent, lost, all = sent+s.sent, lost+s.lost, append(all, s.rtts...)
-		for i := 1; i < len(s.rtts); i++ { // not from one measurement to the next, which may be of another path
-			moved, moves = moved+(s.rtts[i]-s.rtts[i-1]).Abs(), moves+1
+		moved, moves = moved+s.moved, moves+s.moves
+		if at.Sub(s.at) < pool {
+			sent, lost, all = sent+s.sent, lost+s.lost, append(all, s.rtts...)
 		}
 	}
 	until := at.Add(m.believed.Quality)
@@ -106,7 +131,7 @@ func (m *Monitor) Measured(at time.Time, sent, lost int, rtts []time.Duration) {
 	if len(all) > 0 {
 		m.rtt.set(at, until, float64(ledger.Median(all)))
 	}
-	if moves > 0 {
+	if now.moves > 0 {
 		m.jitter.set(at, until, float64(moved)/float64(moves))
 	}
 }
@@ -183,6 +208,9 @@ func (m *Monitor) Step(before, after time.Time) []*telemetry.Line {
 	}
 	for i := range m.recent {
 		m.recent[i].at = m.recent[i].at.Add(d)
+	}
+	for path, t := range m.trips {
+		m.trips[path] = trip{t.at.Add(d), t.rtt}
 	}
 	if begun {
 		m.Begin(after)

@@ -53,7 +53,7 @@ func TestReadyIsWhatTheServiceNeedsAndAllOfItKnown(t *testing.T) {
 	video := Config{MaxRTTMs: 300, MaxJitterMs: 30, MaxLossPct: 3, MinUpKbps: 600, Endpoint: "video.example.org:443"}
 	good := func(m *Monitor, minutes ...float64) {
 		for _, n := range minutes {
-			m.Measured(at(n), 10, 0, ms(100, 120, 110))
+			m.Measured(at(n), "", 10, 0, ms(100, 120, 110))
 		}
 	}
 	for _, tt := range []struct {
@@ -85,32 +85,40 @@ func TestReadyIsWhatTheServiceNeedsAndAllOfItKnown(t *testing.T) {
 		{"one minute too slow", Config{MaxRTTMs: 300}, func(m *Monitor) {
 			m.Link(at(0), true)
 			good(m, 0, 8, 16)
-			m.Measured(at(20), 3, 0, ms(301, 500, 100))
+			m.Measured(at(20), "", 3, 0, ms(301, 500, 100))
 			good(m, 21, 30, 39, 48, 57)
 		}, 59, 60},
 		{"a limit is kept when it is met exactly", Config{MaxRTTMs: 300, MaxLossPct: 10, MaxJitterMs: 50}, func(m *Monitor) {
 			m.Link(at(0), true)
 			for n := 0.0; n < 60; n += 5 {
-				m.Measured(at(n), 10, 1, ms(300, 350, 300))
+				m.Measured(at(n), "", 10, 1, ms(300, 350, 300))
 			}
 		}, 60, 60},
 		{"lossy", Config{MaxLossPct: 1}, func(m *Monitor) {
 			m.Link(at(0), true)
-			m.Measured(at(0), 50, 1, nil)
-			m.Measured(at(10), 100, 1, nil)
+			m.Measured(at(0), "", 50, 1, nil)
+			m.Measured(at(10), "", 100, 1, nil)
 		}, 10, 60},
 		{"samples of one minute are judged together, jitter never between two paths", Config{MaxLossPct: 2, MaxRTTMs: 60, MaxJitterMs: 5}, func(m *Monitor) {
 			m.Link(at(0), true)
-			m.Measured(at(0), 50, 0, ms(50, 52))
-			m.Measured(at(0.5), 10, 1, ms(10, 11)) // 1 in 60
-			m.Measured(at(1.2), 10, 0, nil)        // 1 in 20
+			m.Measured(at(0), "", 50, 0, ms(50, 52))
+			m.Measured(at(0.5), "", 10, 1, ms(10, 11)) // 1 in 60
+			m.Measured(at(1.2), "", 10, 0, nil)        // 1 in 20
 		}, 1.2, 60},
 		{"a jitter that nobody has measured is not kept", Config{MaxJitterMs: 30}, func(m *Monitor) {
 			m.Link(at(0), true)
-			m.Measured(at(0), 1, 0, ms(50))
-			m.Measured(at(20), 2, 0, ms(50, 51))
-			m.Measured(at(25), 1, 0, ms(50)) // says nothing new of it
+			m.Measured(at(0), "", 1, 0, ms(50))
+			m.Measured(at(20), "", 2, 0, ms(50, 51))
+			m.Measured(at(25), "", 1, 0, ms(50)) // says nothing new of it
 		}, 10, 60},
+		{"one round trip a minute on one path tells of jitter too", Config{MaxJitterMs: 30}, func(m *Monitor) {
+			m.Link(at(0), true)
+			for n := range 20 {
+				m.Measured(at(float64(n)), "collector", 1, 0, ms(50+20*(n%2)))
+				m.Measured(at(float64(n)+0.1), "", 1, 0, ms(50+200*(n%2))) // anchors take turns, near and far
+			}
+			m.Measured(at(20), "collector", 1, 0, ms(200)) // (150 + 4 × 20) / 5
+		}, 19, 60},
 		{"quality grows old", Config{MaxRTTMs: 300}, func(m *Monitor) {
 			m.Link(at(0), true)
 			good(m, 5, 30)
@@ -190,7 +198,7 @@ func TestAClockStepTakesWhatIsKnownAlong(t *testing.T) {
 	m := NewMonitor([]Spec{spec(t, Config{MaxRTTMs: 300})}, Believed{})
 	m.Begin(at(0))
 	m.Link(at(0), true)
-	m.Measured(at(5), 1, 0, ms(100))
+	m.Measured(at(5), "", 1, 0, ms(100))
 	got := text(t, m.Step(at(10), at(1000))) + text(t, m.Close(at(1010))) // 5 of the 10 minutes that it is believed are left
 	want := "hour_service,service=clinic ready_ms=300000i,window_ms=600000i 1795428000000\nhour_service,service=clinic ready_ms=300000i,window_ms=600000i 1795488000000\n"
 	if got != want {
@@ -265,7 +273,7 @@ func TestAddingUpAgreesWithLookingAtEachSecond(t *testing.T) {
 				m.Link(moment.Add(-time.Duration(back)*time.Second), ok)
 				hold(&link, now-back, seconds, sign(ok))
 			case 1:
-				m.Measured(moment, 1, 0, ms(map[bool]int{true: 300, false: 301}[ok]))
+				m.Measured(moment, "", 1, 0, ms(map[bool]int{true: 300, false: 301}[ok]))
 				m.recent = nil
 				hold(&rtt, now, 600, sign(ok))
 			case 2:
@@ -371,7 +379,7 @@ func BenchmarkHour(b *testing.B) {
 		for n := range 60 {
 			now = now.Add(time.Minute)
 			m.Link(now, n%20 != 0)
-			m.Measured(now, 4, 0, ms(100, 110, 120, 130))
+			m.Measured(now, "", 4, 0, ms(100, 110, 120, 130))
 			if n%30 == 0 {
 				m.Reached(now, "e-health-video", true)
 			}
