@@ -23,8 +23,8 @@ var (
 )
 
 const (
-	// minGrant is the least that a test begins with; less tells nothing.
-	minGrant = 256 << 10
+	// minGrant is the least that a test begins with; less tells nothing, and half of it may be on its way before we can look.
+	minGrant = 1 << 20
 	// months is how many months the file remembers, so that a clock that steps over a month and back finds what was spent. The one
 	// that was touched longest ago goes first.
 	months = 24

@@ -36,11 +36,12 @@ type flow struct {
 	far estimate // an upload, as the server counts it
 }
 
-// near tells whether the cap may be reached before an end takes effect. In a download that is what can still come in, twice, because the
-// kernel may double what it asks for while we look the other way. In an upload it is an eighth for what is lost on the way and sent again.
+// near tells whether the cap may be reached before an end takes effect. In a download that is what can still come in: what the socket has room
+// for, and as much again, because the kernel may ask for more while we look the other way. In an upload it is an eighth for what is lost
+// on the way and sent again.
 func (f *flow) near(down bool) bool {
 	if down {
-		return f.m.used()+2*room(f.m.Conn) >= f.limit
+		return f.m.used()+2*(room(f.m.Conn)+lookBytes) >= f.limit
 	}
 	return f.m.committed()+lastMessage >= f.limit-f.limit/8
 }
@@ -52,6 +53,9 @@ func (f *flow) download(r *Result) (End, error) {
 	}
 	buf := make([]byte, readBuffer)
 	var bytes, looked int64
+	if f.near(true) {
+		return f.enough(EndBudget), nil
+	}
 	for {
 		kind, msg, err := f.ws.NextReader()
 		if err != nil {

@@ -69,7 +69,7 @@ func overSlowLoopback(t *testing.T) {
 		limit int64
 	}{
 		"8 Mbit/s":                   {"tbf rate 8mbit burst 16kb latency 100ms", 100 << 20},
-		"2 Mbit/s, cap of 800 kB":    {"tbf rate 2mbit burst 16kb latency 200ms", 800_000},
+		"2 Mbit/s, cap of 1.2 MB":    {"tbf rate 2mbit burst 16kb latency 200ms", 1_200_000},
 		"8 Mbit/s, lossy, cap 2 MB":  {"tbf rate 8mbit burst 5kb latency 5ms", 2_000_000},
 		"50 Mbit/s, cap of 12 MB":    {"tbf rate 50mbit burst 64kb latency 50ms", 12_000_000},
 		"bloated, 1 s before 1 Mbit": {"tbf rate 1mbit burst 16kb latency 1000ms", 100 << 20},

@@ -92,20 +92,3 @@ func (w Window) After(t time.Time, gap time.Duration) time.Time {
 		t = t.Add(left)
 	}
 }
-
-// ParseZone reads "+05:00" or "-03:30", which need no table, an IANA name such as "Asia/Karachi", which needs the system's, or "", which is the
-// system's own time zone.
-func ParseZone(text string) (*time.Location, error) {
-	if text == "" {
-		return time.Local, nil
-	}
-	if t, err := time.Parse("-07:00", text); err == nil {
-		_, offset := t.Zone()
-		return time.FixedZone(text, offset), nil
-	}
-	zone, err := time.LoadLocation(text)
-	if err != nil || text == "Local" {
-		return nil, fmt.Errorf("%q is not a time zone that this machine knows; write the offset from UTC, such as \"+05:00\"", text)
-	}
-	return zone, nil
-}
