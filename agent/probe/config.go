@@ -38,7 +38,7 @@ type Config struct {
 	Route func() Route
 	// Changed says that an interface or a route is not what it was, see Watch. Nil where the platform does not tell: then
 	// Route is read before each question.
-	Changed <-chan struct{}
+	Changed <-chan time.Time
 	// Doubt says that bytes wait too long for the far end: the link is asked at once.
 	Doubt <-chan struct{}
 	// Evidence is a moment at which the far end had bytes of ours, or we some of the far end's; zero: never. Nil: there is no such evidence.

@@ -141,16 +141,16 @@ func (p *Prober) look(now time.Time) bool {
 	return r != before
 }
 
-// changed hears that the kernel has told of an interface or a route, and tells whether there is something to do.
-func (p *Prober) changed(ctx context.Context) bool {
-	now := time.Now()
+// changed hears that the kernel told of an interface or a route at a moment that may be past, when a round was under way, and tells
+// whether there is something to do.
+func (p *Prober) changed(ctx context.Context, at time.Time) bool {
 	late := eventLate
-	if !p.event.IsZero() && now.Sub(p.event) <= eventLateNext+eventLate {
+	if !p.event.IsZero() && at.Sub(p.event) <= eventLateNext+eventLate {
 		late = eventLateNext // it tells of carriers once a second at most
 	}
-	p.event = now
+	p.event = at
 	was := p.broken
-	moved := p.look(now)
+	moved := p.look(time.Now())
 	if !p.Route().Up { // for good, or for the moment that a lease is renewed?
 		t := time.NewTimer(settleFor)
 		defer t.Stop()
@@ -161,7 +161,7 @@ func (p *Prober) changed(ctx context.Context) bool {
 		}
 		moved = p.look(time.Now()) || moved
 		if was.first.IsZero() && !p.broken.first.IsZero() {
-			p.broken.from = now.Add(-late)
+			p.broken.from = at.Add(-late)
 		}
 	}
 	if moved {

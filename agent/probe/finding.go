@@ -93,11 +93,10 @@ func (k *known) confirms(f finding) bool {
 }
 
 func (k *known) change(f finding, v *Verdict) {
-	to := f.first
-	if k.confirms(f) {
-		to = k.suspect.first
+	to, from := f.first, f.from
+	if k.confirms(f) { // what the kernel tells of now may not be how it began
+		to, from = k.suspect.first, k.suspect.from
 	}
-	from := f.from
 	if from.IsZero() {
 		from = k.otherwise(f)
 	}

@@ -81,10 +81,10 @@ func (p *Prober) Run(ctx context.Context, tell func(Verdict)) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
-		case _, ok := <-changed:
+		case at, ok := <-changed:
 			if !ok {
 				changed, p.c.Changed = nil, nil
-			} else if !p.changed(ctx) {
+			} else if !p.changed(ctx, at) {
 				continue
 			}
 		case _, ok := <-doubt:

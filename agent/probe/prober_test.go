@@ -308,13 +308,13 @@ type wan struct {
 	start   time.Time
 	turns   []time.Duration // it is well until the first one, not until the second, and so on
 	without Route           // while it is not
-	changed chan struct{}
+	changed chan time.Time
 }
 
 func newWAN(without Route, turns ...time.Duration) *wan {
-	w := &wan{start: time.Now(), turns: turns, without: without, changed: make(chan struct{}, 1)}
+	w := &wan{start: time.Now(), turns: turns, without: without, changed: make(chan time.Time, 1)}
 	for _, at := range turns {
-		time.AfterFunc(at, func() { w.changed <- struct{}{} })
+		time.AfterFunc(at, func() { w.changed <- time.Now() })
 	}
 	return w
 }

@@ -6,14 +6,16 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Watch tells when an interface goes up or down, gains or loses its carrier, or a default route comes or goes, as soon as the kernel
-// says so; nothing is asked and nothing sent. What happens while the last word has not been taken is told once. The channel is closed when ctx
+// says so; nothing is asked and nothing sent. The word is when it was heard; what happens
+// before it is taken adds nothing to it. The channel is closed when ctx
 // ends. It is nil where the kernel does not tell; then the route must be read now and then.
-func Watch(ctx context.Context, log *slog.Logger) <-chan struct{} {
+func Watch(ctx context.Context, log *slog.Logger) <-chan time.Time {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err == nil {
 		groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE)
@@ -25,12 +27,12 @@ func Watch(ctx context.Context, log *slog.Logger) <-chan struct{} {
 		log.Warn("the kernel does not tell of interfaces and routes; they are read with each question", "err", err)
 		return nil
 	}
-	told := make(chan struct{}, 1)
+	told := make(chan time.Time, 1)
 	go watch(ctx, os.NewFile(uintptr(fd), "netlink"), told)
 	return told
 }
 
-func watch(ctx context.Context, f *os.File, told chan<- struct{}) {
+func watch(ctx context.Context, f *os.File, told chan<- time.Time) {
 	defer close(told)
 	stop := context.AfterFunc(ctx, func() { _ = f.Close() })
 	defer stop()
@@ -46,7 +48,7 @@ func watch(ctx context.Context, f *os.File, told chan<- struct{}) {
 			continue
 		}
 		select {
-		case told <- struct{}{}:
+		case told <- time.Now():
 		default: // it is still waiting to be taken
 		}
 	}
