@@ -20,7 +20,7 @@ type Config struct {
 	// DNSEvery is the gap between two questions for DNSName while all is well.
 	DNSEvery time.Duration
 	// DownEvery is the gap between two rounds of an outage that is older than a minute; before that they come each second. The end of the
-	// outage is known to half of it, or of Timeout if that is longer.
+	// outage is known to half of it, or of Timeout if that is longer. 0: 5 s.
 	DownEvery time.Duration
 	// ExtraPerHour is how many probes an hour may be spent beyond the schedule, in the mean over a day: when traffic that was flowing
 	// stops, and to tell a degraded link from chance. What a quiet night leaves over a busy evening may use. 0 spends none.

@@ -115,7 +115,7 @@ func (f *fakeNet) taken() []string {
 }
 
 func testConfig() Config {
-	return Config{Every: 75 * time.Second, SampleEvery: 5 * time.Minute, DNSEvery: 15 * time.Minute, DownEvery: 5 * time.Second, ExtraPerHour: 12, Count: 1, Confirm: 8, Timeout: 2 * time.Second,
+	return Config{Every: 75 * time.Second, SampleEvery: 5 * time.Minute, DNSEvery: 15 * time.Minute, ExtraPerHour: 12, Count: 1, Confirm: 8, Timeout: 2 * time.Second,
 		DNSName: theName, DNSTimeout: 3 * time.Second, Anchors: []Target{{Addr: anchorA}, {Addr: anchorB}, {Addr: anchorC}},
 		Limits: ledger.Limits{LossPct: 20, MedianRTT: 400 * time.Millisecond},
 		Route:  func() Route { return Route{Interface: "wan", Gateway: gateway, Up: true} }, Log: slog.New(slog.DiscardHandler)}

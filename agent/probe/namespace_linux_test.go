@@ -112,7 +112,7 @@ const procNet = "/proc/self/net"
 
 // config asks quickly, so that the test need not wait.
 func (r *router) config(t *testing.T) Config {
-	return Config{Every: time.Minute, SampleEvery: time.Hour, DNSEvery: time.Hour, DownEvery: 5 * time.Second, Count: 1, Timeout: 400 * time.Millisecond, DNSTimeout: 400 * time.Millisecond, Anchors: r.anchors,
+	return Config{Every: time.Minute, SampleEvery: time.Hour, DNSEvery: time.Hour, Count: 1, Timeout: 400 * time.Millisecond, DNSTimeout: 400 * time.Millisecond, Anchors: r.anchors,
 		Limits: ledger.Limits{LossPct: 20, MedianRTT: 400 * time.Millisecond}, Log: slog.New(slog.DiscardHandler),
 		Neighbour: func(a netip.Addr) ledger.Answer { return Neighbour(procNet, a) },
 		Route: func() Route {

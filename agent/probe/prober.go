@@ -14,6 +14,7 @@ import (
 const (
 	quickEvery = time.Second
 	quickFor   = time.Minute
+	downEvery  = 5 * time.Second
 	namesShare = 8 // a dead resolver is asked again after an eighth of the time that it is dead: the link is alive then, and each question paid for
 )
 
@@ -58,6 +59,9 @@ type Prober struct {
 func New(c Config, n *Net) *Prober { return newProber(c, n) }
 
 func newProber(c Config, n network) *Prober {
+	if c.DownEvery <= 0 {
+		c.DownEvery = downEvery
+	}
 	p := &Prober{c: c, rounds: rounds{c: c, net: n}, filtered: filteredAfter, step: c.Every}
 	p.route.Store(&Route{})
 	return p
