@@ -18,10 +18,10 @@
 // It lies between the last proof of a working link and the first question that nobody answered; At is the middle and Err
 // half the distance. So:
 //
-//   - A link in use is known to five seconds. The last reading of the counters with traffic in it begins at most 3 s before the cut, the
-//     first without ends at most 6 s after it, and then the anchors are asked: (9 s + patience for the first anchor + twice the
-//     usual round trip) / 2. A lull of both directions is asked about only at the second silent reading, and only while the extra
-//     probes last (ExtraPerHour); then 10, 20, 40 s later.
+//   - A link in use is known to five seconds. The last reading of the counters with traffic in it begins at most 3 s before the cut. The
+//     anchors are asked at the first reading in which packets only leave, which ends at most 6 s after the last with traffic began, or at
+//     the second in which neither side speaks, at 9 s: (9 s + patience for the first anchor + twice the usual round trip) / 2. This lasts as
+//     long as the extra probes do (ExtraPerHour). A lull is asked about once more 10, 20 and 40 s later.
 //   - A link that nobody uses is known to half of Every. No schedule can do better for less: an echo and its answer are 56 bytes, 84 with
 //     Ethernet, so one each 10 s is 259,200 × 84 = 21.8 MB a month, more than the whole budget, for an error of 5 s.
 //   - A cable that is cut, or a route that goes, is known to milliseconds, because the kernel tells (Watch).
