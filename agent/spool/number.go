@@ -16,9 +16,9 @@ const (
 	lostStep = 1 << 40
 )
 
-// NextSeq is the seq that the next batch must carry: 1 in an empty folder without Options.Fresh, and never one that any batch had
-// before. It rises by one with each Put, by more after damage in the folder, after the loss of what waited in RAM, and when Fresh begins
-// to know. Ask again after a Put that failed.
+// NextSeq is the seq that the next batch must carry: 1 in an empty folder, and never one that any batch of this folder had before. It
+// rises by one with each Put, by more after damage in the folder, after the loss of what waited in RAM, and, where there is no folder
+// to write to, when Options.Fresh begins to know. Ask again after a Put that failed.
 func (s *Spool) NextSeq() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
