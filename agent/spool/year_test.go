@@ -40,13 +40,12 @@ func (v *village) add(l *telemetry.Line) {
 	}
 }
 
-// seal packs the lines behind a header into the batch that s takes next.
-func (v *village) seal(s *Spool, tier telemetry.Tier, at time.Time, body []byte, lines int) Batch {
+// seal packs the lines behind a header, as long as that of a full spool is.
+func (v *village) seal(tier telemetry.Tier, at time.Time, body []byte, lines int) Batch {
 	v.t.Helper()
-	st := s.Stats()
-	h := telemetry.Header{At: at.Add(time.Duration(v.rng.IntN(900)) * time.Millisecond), Boot: "4f2a9c1b", Seq: s.NextSeq(),
+	h := telemetry.Header{At: at.Add(time.Duration(v.rng.IntN(900)) * time.Millisecond), Boot: "4f2a9c1b", Seq: 300_000 + uint64(v.rng.IntN(300_000)),
 		Open:       telemetry.OpenSpan{State: v.state, Cause: cause(v.state), Length: time.Duration(v.rng.IntN(60_000)) * time.Millisecond},
-		SpoolBytes: st.Bytes, SpoolLines: st.Lines, WireBytes: 12345678, Clock: telemetry.ClockSynced}
+		SpoolBytes: 3_000_000 + v.rng.Int64N(1_000_000), SpoolLines: 50_000 + v.rng.Int64N(50_000), WireBytes: 12345678, Clock: telemetry.ClockSynced}
 	text, err := h.Line().Append(nil)
 	if err != nil {
 		v.t.Fatal(err)
@@ -55,7 +54,7 @@ func (v *village) seal(s *Spool, tier telemetry.Tier, at time.Time, body []byte,
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	return Batch{Seq: h.Seq, Tier: tier, Boot: h.Boot, Lines: lines + 1, Payload: packed}
+	return Batch{Tier: tier, Boot: h.Boot, Lines: lines + 1, Payload: packed}
 }
 
 func cause(s telemetry.State) telemetry.Cause {
@@ -126,39 +125,45 @@ func TestAYearOfflineFitsInFourMebibytesWithTheLedgerIntact(t *testing.T) {
 	d.noPower = true
 	s := open(t, d, Options{})
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	minutes := make([][]byte, 1440) // the spool does not look into payloads, so one day of them stands for all
-	for i := range minutes {
-		text, lines := v.minute(start.Add(time.Duration(i) * time.Minute))
-		minutes[i] = v.seal(s, detail, start.Add(time.Duration(i)*time.Minute), text, lines).Payload
+	var minutes, hours []Batch // the spool does not look into payloads, so four hours of detail and a month of ledger stand for all
+	for i := range 240 {
+		at := start.Add(time.Duration(i) * time.Minute)
+		text, lines := v.minute(at)
+		minutes = append(minutes, v.seal(detail, at, text, lines))
+	}
+	spans := 0
+	for h := range 30 * 24 {
+		n := 1 + v.rng.IntN(3)
+		if h/24 == 17 { // a day a month with fifty cuts an hour
+			n = 100
+		}
+		spans += n
+		at := start.Add(time.Duration(h) * time.Hour)
+		text, lines := v.hour(at, n)
+		hours = append(hours, v.seal(ledger, at.Add(time.Hour), text, lines))
 	}
 	var ledgers []Batch
 	var details []uint64
-	ledgerBytes, detailBytes, spans := 0, 0, 0
+	ledgerBytes, detailBytes := 0, 0
 	dropped := int64(0)
+	store := func(b Batch) Batch {
+		b.Seq = s.NextSeq()
+		if err := s.Put(b); err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
 	for h := range 365 * 24 {
 		if h == 180*24+11 {
 			dropped += s.Stats().DroppedBatches
 			s = reopen(t, s, d, Options{})
 		}
-		at := start.Add(time.Duration(h) * time.Hour)
 		for m := range 60 {
-			b := Batch{Seq: s.NextSeq(), Tier: detail, Boot: "4f2a9c1b", Lines: 5, Payload: minutes[(h*60+m)%len(minutes)]}
-			if err := s.Put(b); err != nil {
-				t.Fatalf("hour %d: %v", h, err)
-			}
+			b := store(minutes[(h*60+m)%len(minutes)])
 			details = append(details, b.Seq)
 			detailBytes += len(b.Payload)
 		}
-		n := 1 + v.rng.IntN(3)
-		if h/24%30 == 17 { // a dozen days with fifty cuts an hour
-			n = 100
-		}
-		spans += n
-		text, lines := v.hour(at, n)
-		b := v.seal(s, ledger, at.Add(time.Hour), text, lines)
-		if err := s.Put(b); err != nil {
-			t.Fatalf("hour %d: %v", h, err)
-		}
+		b := store(hours[h%len(hours)])
 		ledgers = append(ledgers, b)
 		ledgerBytes += len(b.Payload)
 	}
@@ -176,7 +181,7 @@ func TestAYearOfflineFitsInFourMebibytesWithTheLedgerIntact(t *testing.T) {
 		t.Fatal("no detail is left")
 	}
 	st := s.Stats()
-	t.Logf("ledger: %d batches of %d B with %d spans; detail: %d of %d batches of %d B kept; on disk %d B in %d files, index %d B",
+	t.Logf("ledger: %d batches of %d B, %d spans a month; detail: %d of %d batches of %d B kept; on disk %d B in %d files, index %d B",
 		len(ledgers), ledgerBytes/len(ledgers), spans, len(got)-kept, len(details), detailBytes/len(details), st.DiskBytes, len(d.now), st.IndexBytes)
 	same(t, got[:kept], ledgers)
 	if n := len(got) - kept; n < 24*60 {
