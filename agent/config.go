@@ -110,10 +110,10 @@ func Defaults() Config {
 	d := func(t time.Duration) conf.Duration { return conf.Duration(t) }
 	return Config{
 		Agent: "main", Profile: Standard, Brokers: []string{"mqtt://127.0.0.1:1883"}, SecretFile: "/etc/nabz/secret", DataDir: "/var/lib/nabz-agent",
-		SpoolMaxBytes: 4 << 20, DetailEvery: d(time.Minute), ReportEvery: d(time.Minute), MonthlyMB: 15, MarkEvery: d(time.Minute), ResumeWait: d(2 * time.Minute), LogLevel: "info",
+		SpoolMaxBytes: 4 << 20, DetailEvery: d(time.Minute), ReportEvery: d(time.Minute), MonthlyMB: 15, MarkEvery: d(5 * time.Minute), ResumeWait: d(2 * time.Minute), LogLevel: "info",
 		Time:   TimeConfig{Servers: []string{"time.cloudflare.com", "time.google.com"}},
 		Uplink: UplinkConfig{Keepalive: d(time.Minute), AckWithin: d(10 * time.Minute), AckTimeout: d(30 * time.Second), MaxBackoff: d(time.Minute), Window: 8, BacklogMaxKbps: 128},
-		Probe: ProbeConfig{Every: d(70 * time.Second), SampleEvery: d(5 * time.Minute), ExtraPerHour: 10, Method: "auto", Count: 1, Confirm: 8, Timeout: d(2 * time.Second), TCPPort: 53,
+		Probe: ProbeConfig{Every: d(75 * time.Second), SampleEvery: d(5 * time.Minute), ExtraPerHour: 10, Method: "auto", Count: 1, Confirm: 8, Timeout: d(2 * time.Second), TCPPort: 53,
 			Anchors: []string{"1.1.1.1", "8.8.8.8", "9.9.9.9"}, DNSName: "example.com", DNSTimeout: d(3 * time.Second), DNSEvery: d(15 * time.Minute),
 			LossPct: 20, MedianRTT: d(400 * time.Millisecond), WANEvidence: "auto"},
 		Sampler:      SamplerConfig{Interfaces: []string{}},

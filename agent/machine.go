@@ -58,17 +58,17 @@ func (c *ProbeConfig) wanProves() bool {
 
 // Trust is how brokers prove themselves: by the certificates in the CA file, or by the system's.
 func (c *Config) Trust() (*tls.Config, error) {
-	t, file := &tls.Config{MinVersion: tls.VersionTLS12}, c.CAFile
-	if file == "" {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile == "" {
 		return t, nil
 	}
-	pem, err := os.ReadFile(file)
+	pem, err := os.ReadFile(c.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("read ca_file: %w", err)
 	}
 	t.RootCAs = x509.NewCertPool()
 	if !t.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read ca_file: %s holds no certificate in PEM form", file)
+		return nil, fmt.Errorf("read ca_file: %s holds no certificate in PEM form", c.CAFile)
 	}
 	return t, nil
 }

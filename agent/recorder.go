@@ -374,7 +374,7 @@ func (r *Recorder) event(at time.Time, e event) {
 	r.log.Info("event", "kind", e.kind, "detail", e.detail)
 }
 
-// tellLosses tells what the spool has dropped or found damaged, at once and then once an hour while it goes on.
+// tellLosses tells what the spool has dropped, at once and then once an hour while it goes on.
 func (r *Recorder) tellLosses(at time.Time) {
 	for _, e := range r.box.takeNews() {
 		r.event(at, e)
@@ -385,10 +385,6 @@ func (r *Recorder) tellLosses(at time.Time) {
 	}
 	if n := s.DroppedBatches - r.losses.DroppedBatches; n > 0 {
 		r.event(at, event{"spool_overflow", fmt.Sprintf("%d batches with %d lines dropped because the spool was full", n, s.DroppedLines-r.losses.DroppedLines)})
-		r.lossesAt = at
-	}
-	if c, t := s.CorruptRecords-r.losses.CorruptRecords, s.TornBytes-r.losses.TornBytes; c > 0 || t > 0 {
-		r.event(at, event{"spool_corrupt", fmt.Sprintf("%d damaged records skipped, %d torn bytes cut off", c, t)})
 		r.lossesAt = at
 	}
 	r.losses = s

@@ -382,9 +382,9 @@ func TestLossesOfTheSpoolAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, nil)
 		g.Settle()
-		g.q.stats = spool.Stats{CorruptRecords: 1, TornBytes: 12}
+		g.q.stats = spool.Stats{DroppedBatches: 1, DroppedLines: 8}
 		g.Tick(Tick{Host: nothing()})
-		lacks(t, g.news(t), `event,kind=spool_corrupt detail="1 damaged records skipped, 12 torn bytes cut off"`)
+		lacks(t, g.news(t), `event,kind=spool_overflow detail="1 batches with 8 lines dropped because the spool was full"`)
 		for range 30 {
 			g.q.stats.DroppedBatches++
 			g.q.stats.DroppedLines += 8

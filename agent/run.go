@@ -193,7 +193,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 		log.Warn("the next start cannot tell whether the configuration has changed", "err", err)
 	}
 	a.uplink = uplink.New(uplink.Config{
-		Brokers: c.Brokers, Address: c.Address(), Secret: secret, TLS: trust,
+		Brokers: c.Brokers, Address: c.Address(), Secret: secret, TLS: trust, Time: a.now,
 		Keepalive: c.Uplink.Keepalive.Std(), AckTimeout: c.Uplink.AckTimeout.Std(), MaxBackoff: c.Uplink.MaxBackoff.Std(), Window: c.Uplink.Window,
 		AckWithin: c.Uplink.AckWithin.Std(), BacklogKbps: c.Uplink.BacklogMaxKbps,
 		Session: a.spool.NextSession, OnAck: a.acked, Doubt: a.inDoubt, Log: log,
@@ -241,6 +241,9 @@ func (a *agent) notify(state ...string) {
 		a.c.Notify(state...)
 	}
 }
+
+// now is the time, and whether somebody has told it.
+func (a *agent) now() (time.Time, bool) { return a.clock.Now(), a.clock.Known() }
 
 // fresh is a number above those of runs that this folder does not tell of; 0 while the time is not known.
 func (a *agent) fresh() uint64 {

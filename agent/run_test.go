@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,11 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"go.uber.org/goleak"
 
+	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/agent/spool"
+	"github.com/smartvillage/nabz/agent/uplink"
 	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/internal/testca"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -70,7 +74,7 @@ func (doorkeeper) OnACLCheck(_ *mqtt.Client, topic string, write bool) bool {
 	return err == nil && a == address && kind.FromAgent() == write
 }
 
-func newCentre(t *testing.T) *centre {
+func newCentre(t *testing.T, cert ...tls.Certificate) *centre {
 	t.Helper()
 	c := &centre{t: t, stored: map[uint64]stored{}}
 	var err error
@@ -81,14 +85,18 @@ func newCentre(t *testing.T) *centre {
 	if err := c.broker.AddHook(new(doorkeeper), nil); err != nil {
 		t.Fatal(err)
 	}
-	l := listeners.NewTCP(listeners.Config{ID: "test", Address: "127.0.0.1:0"})
+	lc, scheme := listeners.Config{ID: "test", Address: "127.0.0.1:0"}, "mqtt://"
+	if len(cert) > 0 {
+		lc.TLSConfig, scheme = &tls.Config{Certificates: cert}, "mqtts://"
+	}
+	l := listeners.NewTCP(lc)
 	if err := c.broker.AddListener(l); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.broker.Serve(); err != nil {
 		t.Fatal(err)
 	}
-	c.url = "mqtt://" + l.Address()
+	c.url = scheme + l.Address()
 	if err := c.broker.Subscribe(telemetry.Filter(telemetry.KindData), 1, c.data); err != nil {
 		t.Fatal(err)
 	}
@@ -447,6 +455,58 @@ func TestAKilledAgentLeavesNoOverlap(t *testing.T) {
 	}
 	if off < 4 { // five where a UTC hour falls into one of them
 		t.Errorf("%d off spans for 4 kills", off)
+	}
+}
+
+func TestARouterThatBootsIn1970LearnsTheTimeThroughTLSAndThenRefusesWhatHasExpired(t *testing.T) {
+	ca, loopback := testca.New(t), net.IPv4(127, 0, 0, 1)
+	c := newCentre(t, ca.Sign(loopback, time.Hour))
+	cfg := config(t, c.url)
+	cfg.CAFile, cfg.Time.Trust = ca.File(), false
+	began := time.Now()
+	cfg.Clock = func() clock.Reading {
+		since := time.Since(began)
+		return clock.Reading{Wall: time.Unix(100, 0).Add(since), Mono: 100*time.Second + since}
+	}
+	stop := start(t, cfg)
+	waitFor(t, "lines with the right time", func() bool {
+		l := c.lines("host")
+		return len(l) > 0 && time.Since(time.UnixMilli(l[0].Time)).Abs() < time.Minute
+	})
+	stop()
+	c.check(t)
+
+	known := clock.New(clock.SystemReading, time.Time{})
+	known.Believe()
+	for name, row := range map[string]struct {
+		k    *clock.Clock
+		cert tls.Certificate
+		ok   bool
+	}{
+		"good":                         {known, ca.Sign(loopback, time.Hour), true},
+		"expired":                      {known, ca.Sign(loopback, -time.Minute), false},
+		"expired, but nobody knows":    {clock.New(cfg.Clock, time.Time{}), ca.Sign(loopback, -time.Minute), true},
+		"another CA":                   {known, testca.New(t).Sign(loopback, time.Hour), false},
+		"another CA, no time":          {clock.New(cfg.Clock, time.Time{}), testca.New(t).Sign(loopback, time.Hour), false},
+		"for another machine, no time": {clock.New(cfg.Clock, time.Time{}), ca.Sign(net.IPv4(192, 0, 2, 1), time.Hour), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			trust, err := cfg.Trust()
+			if err != nil {
+				t.Fatal(err)
+			}
+			near, far := net.Pipe()
+			defer near.Close()
+			go func() {
+				defer far.Close()
+				_ = tls.Server(far, &tls.Config{Certificates: []tls.Certificate{row.cert}}).HandshakeContext(t.Context())
+			}()
+			trust.ServerName = "127.0.0.1"
+			err = tls.Client(near, uplink.Dated(trust, func() (time.Time, bool) { return row.k.Now(), row.k.Known() })).HandshakeContext(t.Context())
+			if (err == nil) != row.ok {
+				t.Errorf("got %v, want ok %v", err, row.ok)
+			}
+		})
 	}
 }
 

@@ -17,7 +17,7 @@ func (a *agent) openServices() error {
 	a.services = service.NewMonitor(specs, service.Believed{Quality: 2 * max(a.c.DetailEvery.Std(), a.c.Probe.SampleEvery.Std()), Check: every * 3 / 2})
 	a.checker = service.NewChecker(service.CheckerConfig{
 		Services: specs, Every: every, Log: a.log,
-		Now: func() (time.Time, bool) { return a.clock.Now(), a.clock.Known() },
+		Now: a.now,
 		Up: func() bool {
 			s := a.seen.Load().state
 			return s == telemetry.StateUp || s == telemetry.StateDegraded

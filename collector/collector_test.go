@@ -203,7 +203,7 @@ func TestWhatAnAgentSendsIsStoredShownAndAcknowledged(t *testing.T) {
 	v := s.join(0)
 	v.client.Publish(v.a.Topic(telemetry.KindPresence), 1, true, "online 1")
 	at := time.Now().UTC().Truncate(time.Millisecond).Add(-time.Second)
-	if a := v.sendUntil(1, batch(at, "00000001", 1, telemetry.NewLine("host", at).Float("cpu_pct", 12.5))); a.Verdict != telemetry.Stored || a.Refused != 0 || a.Last != nil {
+	if a := v.sendUntil(1, batch(at, "00000001", 1, telemetry.NewLine("host", at).Float("cpu_pct", 13))); a.Verdict != telemetry.Stored || a.Refused != 0 || a.Last != nil {
 		t.Errorf("got %+v, want stored", a)
 	}
 	// Ledger lines, after a reboot: the acknowledgement tells what the boot before said last.
@@ -217,7 +217,7 @@ func TestWhatAnAgentSendsIsStoredShownAndAcknowledged(t *testing.T) {
 		q    string
 		want string
 	}{
-		{telemetry.Detail, `SELECT cpu_pct FROM host WHERE site='gokina' AND agent='n0'`, fmt.Sprintf(`[[%d,12.5]]`, at.UnixMilli())},
+		{telemetry.Detail, `SELECT cpu_pct FROM host WHERE site='gokina' AND agent='n0'`, fmt.Sprintf(`[[%d,13]]`, at.UnixMilli())},
 		{telemetry.Detail, `SELECT seq FROM batch WHERE site='gokina' AND agent='n0'`, fmt.Sprintf(`[[%d,1],[%d,2]]`, at.UnixMilli(), at.UnixMilli()+1)},
 		{telemetry.Ledger, `SELECT ms, err_ms FROM span WHERE site='gokina' AND state='down' AND cause='backhaul'`, fmt.Sprintf(`[[%d,3600000,1000]]`, span.Start.UnixMilli())},
 	} {

@@ -24,15 +24,17 @@ type Queue interface {
 
 // Config says whom to talk to. Brokers, Address and Secret have no default.
 type Config struct {
-	Brokers    []string          // tcp://host:1883 or tls://host:8883; tried in turn, staying with the one that works
-	Address    telemetry.Address // who we are; also the MQTT user name and client id
-	Secret     string            // the password
-	TLS        *tls.Config       // for tls:// brokers; nil: the system's roots
-	Keepalive  time.Duration     // silence of ours after which MQTT pings, in whole seconds; less where something on the way forgets sooner. 0: 60s
-	AckTimeout time.Duration     // wait for the collector before a batch is sent again. 0: 30s
-	AckWithin  time.Duration     // patience with the collector on batches of detail, whose headers say so: they are sent again this much later. 0: none
-	MaxBackoff time.Duration     // longest wait between two attempts to connect; five times that between two attempts of a batch. 0: 60s
-	Window     int               // most batches under way at once. 0: 8
+	Brokers []string          // tcp://host:1883 or tls://host:8883; tried in turn, staying with the one that works
+	Address telemetry.Address // who we are; also the MQTT user name and client id
+	Secret  string            // the password
+	TLS     *tls.Config       // for tls:// brokers; nil: the system's roots
+	// Time judges the dates of certificates, see Dated. nil: the system's clock.
+	Time       func() (at time.Time, known bool)
+	Keepalive  time.Duration // silence of ours after which MQTT pings, in whole seconds; less where something on the way forgets sooner. 0: 60s
+	AckTimeout time.Duration // wait for the collector before a batch is sent again. 0: 30s
+	AckWithin  time.Duration // patience with the collector on batches of detail, whose headers say so: they are sent again this much later. 0: none
+	MaxBackoff time.Duration // longest wait between two attempts to connect; five times that between two attempts of a batch. 0: 60s
+	Window     int           // most batches under way at once. 0: 8
 	// BacklogKbps bounds what is sent, in kbit/s with all overhead, beyond a burst of 4 KiB that the batches of a minute fit in. 0: no bound
 	BacklogKbps int
 

@@ -84,7 +84,14 @@ func (u *Uplink) dial(ctx context.Context, broker *url.URL) (net.Conn, *meter, e
 	ctx, cancel := context.WithTimeout(ctx, u.signIn)
 	defer cancel()
 	// The broker gives a connection up after one and a half keepalives; bytes that wait longer wait for nobody.
-	return dial(ctx, u.c.Dial, broker, u.tls, max(u.c.Keepalive*3/2, deadLeast), &u.path, &u.total)
+	conf := u.tls
+	if u.c.Time != nil && broker.Scheme == "tls" {
+		if conf = conf.Clone(); conf.ServerName == "" {
+			conf.ServerName = broker.Hostname()
+		}
+		conf = Dated(conf, u.c.Time)
+	}
+	return dial(ctx, u.c.Dial, broker, conf, max(u.c.Keepalive*3/2, deadLeast), &u.path, &u.total)
 }
 
 // reached notes how a connection came about. When the one before died in silence after a quiet time and this one worked at once, it was

@@ -39,18 +39,25 @@ type fault struct {
 const settle = 14 * time.Second
 
 func faults() []fault {
-	outage := func(cause telemetry.Cause, down, up string) func(v *village) {
+	outageOf := func(cause telemetry.Cause, down string, up func(v *village)) func(v *village) {
 		return func(v *village) {
 			v.inject(telemetry.StateDown, cause, func() { v.atModem(down) })
 			v.hold(settle)
-			v.inject(telemetry.StateUp, "", func() { v.atModem(up) })
+			v.inject(telemetry.StateUp, "", func() { up(v) })
 			v.hold(settle)
 		}
+	}
+	outage := func(cause telemetry.Cause, down, up string) func(v *village) {
+		return outageOf(cause, down, func(v *village) { v.atModem(up) })
 	}
 	blackhole := func(what string) (string, string) {
 		return "ip route add blackhole " + what, "ip route del blackhole " + what
 	}
-	backhaulDown, backhaulUp := blackhole(internet)
+	backhaulDown := "ip link set line down" // the modem's own line: nothing passes either way
+	backhaulUp := func(v *village) {
+		v.atModem("ip link set line up")
+		v.atModem(fmt.Sprintf("ip route add default via 10.100.%d.1", v.n))
+	}
 	dnsDown, dnsUp := blackhole(nameServer + "/32")
 	restart := func(cause telemetry.Cause, end func(v *village), boot bool) func(v *village) {
 		return func(v *village) {
@@ -71,7 +78,7 @@ func faults() []fault {
 			v.inject(telemetry.StateUp, "", func() { v.atModem(fmt.Sprintf("ip addr add 192.168.%d.1/24 dev lan", v.n)) })
 			v.hold(settle)
 		}},
-		{site: "backhaul-gone", worst: 5 * time.Second, happen: outage(telemetry.CauseBackhaul, backhaulDown, backhaulUp)},
+		{site: "backhaul-gone", worst: 5 * time.Second, happen: outageOf(telemetry.CauseBackhaul, backhaulDown, backhaulUp)},
 		{site: "dns-gone", worst: 6 * time.Second, happen: outage(telemetry.CauseDNS, dnsDown, dnsUp)},
 		{site: "one-anchor-gone", happen: func(v *village) {
 			down, up := blackhole(anchorB + "/32")
@@ -101,7 +108,7 @@ func faults() []fault {
 			for range 3 { // closer together than fifty an hour
 				v.inject(telemetry.StateDown, telemetry.CauseBackhaul, func() { v.atModem(backhaulDown) })
 				v.hold(10*time.Second + time.Duration(rng.Int64N(int64(4*time.Second))))
-				v.inject(telemetry.StateUp, "", func() { v.atModem(backhaulUp) })
+				v.inject(telemetry.StateUp, "", func() { backhaulUp(v) })
 				v.hold(11*time.Second + time.Duration(rng.Int64N(int64(4*time.Second))))
 			}
 		}},
@@ -111,7 +118,7 @@ func faults() []fault {
 			happen: func(v *village) {
 				defer v.use()()
 				v.hold(25 * time.Second)
-				outage(telemetry.CauseBackhaul, backhaulDown, backhaulUp)(v)
+				outageOf(telemetry.CauseBackhaul, backhaulDown, backhaulUp)(v)
 			}},
 	}
 }
@@ -266,7 +273,7 @@ func playVillages(t *testing.T) {
 }
 
 // checkNumbers finds out whether every batch is stored, once: their numbers have no hole but where the agent was killed, which leaves those
-// unused that it had set aside.
+// unused that it had set aside. The first one, a header alone, may have come before the time was known, too old to be kept.
 func checkNumbers(t *testing.T, st *store.Store, a telemetry.Address, kills int) int {
 	t.Helper()
 	seqs := column(t, st, telemetry.Detail, "batch", "seq", a)
@@ -274,7 +281,7 @@ func checkNumbers(t *testing.T, st *store.Store, a telemetry.Address, kills int)
 	holes := 0
 	for i, seq := range seqs {
 		switch {
-		case i == 0 && seq != 1, i > 0 && seq == seqs[i-1]:
+		case i == 0 && seq > 2, i > 0 && seq == seqs[i-1]:
 			t.Errorf("batch %d stands where another should: %v", seq, seqs)
 		case i > 0 && seq > seqs[i-1]+1:
 			holes++

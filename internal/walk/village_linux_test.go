@@ -20,7 +20,6 @@ const (
 	anchorA, anchorB, anchorC = "198.51.100.1", "198.51.100.2", "198.51.100.3"
 	nocAddress                = "198.51.100.9"
 	nameServer                = "198.51.100.53"
-	internet                  = "198.51.100.0/24"
 )
 
 // village is a router with a real agent, a modem in front of it, and a line from there to the centre: two namespaces of its own.
