@@ -24,7 +24,7 @@ func readKernel(c net.Conn) (k kernel, ok bool) {
 		i, err2 = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 		room, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
 	})
-	if err != nil || err2 != nil {
+	if err != nil || err2 != nil || i.Rto == 0 { // an emulated kernel says yes and tells nothing
 		return k, false
 	}
 	k = kernel{sent: int64(i.Bytes_sent), received: int64(i.Bytes_received), retrans: int64(i.Bytes_retrans), acked: int64(i.Bytes_acked), unsent: int64(i.Notsent_bytes),

@@ -17,7 +17,7 @@ const (
 	overheadPct = 8
 	// perConn is what nobody counts for us: the name's lookup, and the segments after the close.
 	perConn = 600
-	// unknownWindow stands where the kernel does not tell the window.
+	// unknownWindow stands where the kernel tells neither the window nor what the socket has room for.
 	unknownWindow = 1 << 20
 	// unsentMost is how much may wait in the kernel unsent.
 	unsentMost = 64 << 10
@@ -112,7 +112,7 @@ func (m *meter) onWay(k kernel, ok bool) int64 {
 	case !m.pushed:
 		return maxText // a measurement
 	case !ok:
-		return unknownWindow
+		return room(m.Conn)
 	}
 	return k.window
 }

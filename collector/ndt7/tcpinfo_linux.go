@@ -32,7 +32,7 @@ func keepFresh(c net.Conn) {
 func readTCP(c net.Conn) (info *tcpInfo) {
 	socket(c, func(fd int) {
 		i, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil {
+		if err != nil || i.Rto == 0 { // an emulated kernel says yes and tells nothing
 			return
 		}
 		info = &tcpInfo{BusyTime: int64(i.Busy_time), BytesAcked: int64(i.Bytes_acked), BytesReceived: int64(i.Bytes_received),
