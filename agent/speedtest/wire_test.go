@@ -28,7 +28,7 @@ const (
 	opPong   = 0xA
 )
 
-// byHand answers one WebSocket after the other, each with the next of play, and hands over the requests.
+// byHand answers one WebSocket after the other, each with the next of play, and hands over the requests; after the last it closes the channel.
 func byHand(t *testing.T, play ...func(net.Conn, *bufio.Reader)) (url string, requests chan *http.Request) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -39,6 +39,7 @@ func byHand(t *testing.T, play ...func(net.Conn, *bufio.Reader)) (url string, re
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer close(requests)
 		for _, p := range play {
 			conn, err := l.Accept()
 			if err != nil {
@@ -188,8 +189,12 @@ func TestAnyNdt7ServerCanBeMeasuredAgainst(t *testing.T) {
 			}
 			send(conn, opClose, false, goodbyeFrame())
 			for { // what is on its way
-				if _, _, err := take(r); err != nil {
+				op, payload, err := take(r)
+				if err != nil {
 					return
+				}
+				if op == opPong {
+					pong = append(pong, payload...)
 				}
 			}
 		})
@@ -203,6 +208,8 @@ func TestAnyNdt7ServerCanBeMeasuredAgainst(t *testing.T) {
 			req.Header.Get("Sec-WebSocket-Protocol") != "net.measurementlab.ndt.v7" {
 			t.Errorf("%s: %s %v", want, req.URL, req.Header)
 		}
+	}
+	for range requests { // the server has come to its end
 	}
 	if string(pong) != "are you thereand now" {
 		t.Errorf("the pings were answered with %q", pong)
