@@ -127,7 +127,7 @@ func (r *Recorder) release() bool {
 	r.c.Clock.Bind()
 	r.wall, r.mono = r.c.Clock.Now(), r.c.elapsed()
 	start := r.at(r.start)
-	back := ledger.Return{Batch: r.last, Boot: r.c.Boot, Start: start, Up: r.life.From, Slack: r.c.MarkEvery, BatchSlack: max(r.c.MarkEvery, r.c.ReportEvery+r.c.DetailEvery), Lives: r.before.Lives}
+	back := ledger.Return{Batch: r.last, Boot: r.c.Boot, Start: start, Up: r.life.From, Slack: max(r.c.MarkEvery, r.c.DetailEvery), BatchSlack: max(r.c.MarkEvery, r.c.ReportEvery+r.c.DetailEvery), Lives: r.before.Lives}
 	if m := r.c.Mark; m != nil {
 		back.Mark = &ledger.Last{At: m.At, Mono: m.Mono, Open: m.Open, Boot: m.Boot, Clean: m.Clean}
 		r.lines(r.before.Hours.Recall())

@@ -80,6 +80,7 @@ type Recorder struct {
 
 	begun      bool            // a first verdict has come
 	told       telemetry.State // what the prober last said
+	downAt     time.Time       // when the link was last told to be down, by elapsed time
 	good       time.Time       // the last proof of a working link before the suspicion
 	suspicious bool            // a round has failed and none confirmed it yet: nothing is sealed now
 	due        bool            // seal both tiers
@@ -286,7 +287,9 @@ func (r *Recorder) verdict(v probe.Verdict) {
 		r.good = v.Until
 		return
 	}
-	r.told = v.State
+	if r.told = v.State; v.State == telemetry.StateDown {
+		r.downAt = v.Until
+	}
 	v.State = r.path.overrule(v.State)
 	state, cause := r.ledger.State()
 	if state == "" && !r.begun && r.lost == 0 { // the first verdict speaks for the moments before it too, unless others were lost
@@ -340,6 +343,10 @@ func (r *Recorder) tick(at time.Time, t tick) {
 
 // judgePath takes what traffic of our own has told of the link into account, while the prober says that it is up.
 func (r *Recorder) judgePath(t tick) {
+	if r.downAt.After(t.from) { // what an outage has cost is no measure of the link before and after it
+		r.path = path{}
+		return
+	}
 	state, _ := r.ledger.State()
 	slow, judged := r.path.judge(t.path, t.from, r.c.Limits)
 	if !judged || r.suspicious || state != telemetry.StateUp && state != telemetry.StateDegraded {

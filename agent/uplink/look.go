@@ -50,8 +50,8 @@ func (m *meter) lookLocked(now time.Time) {
 	trip := t.sample(before)
 	// A broker that has just talked with us delays its TCP's acknowledgements by up to 40 ms, in the hope of more to say, until one was
 	// delayed in vain. Such a sample is left out: an answer was measured meanwhile, or the next segment will be.
-	if m.tripCounted || m.chat > 0 {
-		trip = 0
+	if m.left = 0; m.tripCounted || m.chat > 0 {
+		m.left, trip = trip, 0
 	}
 	if m.tripCounted = false; m.chat > 0 && t.delivered != before.delivered {
 		m.chat--
@@ -120,15 +120,15 @@ func (m *meter) answered(now time.Time, trip time.Duration, quality bool) (chang
 		return changed
 	}
 	m.path.seen(now)
-	if !quality {
-		return changed
+	switch {
+	case !quality:
+	case m.raw == nil || m.proxied:
+		m.tripCounted = true
+		m.path.counted(1, 0, trip)
+	default: // the kernel tells of the link and has counted its segment: a broker with much to do is not taken for a slow link
+		m.path.counted(0, 0, m.left)
+		m.left = 0
 	}
-	sent := 0
-	if m.raw == nil || m.proxied || !m.judged {
-		sent = 1 // otherwise the kernel has counted its segment
-	}
-	m.tripCounted = true
-	m.path.counted(sent, 0, trip)
 	return changed
 }
 

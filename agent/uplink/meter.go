@@ -47,8 +47,9 @@ type meter struct {
 	judged      bool             // whether they are is known
 	trips       [5]time.Duration // the broker's last answers
 	answers     int
-	chat        int  // looks at which TCP's samples are not those of the path alone; see lookLocked
-	tripCounted bool // an answer was counted since the last look; TCP's sample would be the same once more
+	chat        int           // looks at which TCP's samples are not those of the path alone; see lookLocked
+	left        time.Duration // the last sample of TCP, where it was not counted
+	tripCounted bool          // an answer was counted since the last look; TCP's sample would be the same once more
 }
 
 // newMeter measures a connection that has just been made.
