@@ -114,7 +114,10 @@ func (b *box) seal(t telemetry.Tier, now time.Time, open telemetry.OpenSpan, soo
 func (b *box) put(t telemetry.Tier, p part, now time.Time, open telemetry.OpenSpan, soon bool) error {
 	stats := b.c.Queue.Stats()
 	h := telemetry.Header{At: b.next(now), Boot: b.c.Boot, Seq: b.c.Queue.NextSeq(), Open: open, Next: b.c.ReportEvery,
-		SpoolBytes: stats.Bytes, SpoolLines: stats.Lines, WireBytes: b.c.WireBytes(), Clock: b.c.Clock.Status()}
+		WireBytes: b.c.WireBytes(), Clock: b.c.Clock.Status()}
+	if !b.explained(stats.Batches) {
+		h.SpoolBytes, h.SpoolLines = stats.Bytes, stats.Lines
+	}
 	if p.estimated {
 		h.Clock = telemetry.ClockEstimated
 	}
@@ -137,14 +140,18 @@ func (b *box) put(t telemetry.Tier, p part, now time.Time, open telemetry.OpenSp
 // patience is how late the acknowledgement of a detail batch may be. While more batches wait than patience explains, there is
 // none: what waits should leave.
 func (b *box) patience(waiting int64) time.Duration {
-	if b.c.Patience == nil {
+	if b.c.Patience == nil || !b.explained(waiting) {
 		return 0
 	}
-	p := b.c.Patience()
-	if every := b.c.ReportEvery; every > 0 && waiting > int64(p/every)+2 {
-		return 0
+	return b.c.Patience()
+}
+
+// explained tells whether so many batches wait because we can wait for their acknowledgements, and not because something is wrong.
+func (b *box) explained(waiting int64) bool {
+	if b.c.Patience == nil || b.c.ReportEvery <= 0 {
+		return waiting == 0
 	}
-	return p
+	return waiting <= int64(b.c.Patience()/b.c.ReportEvery)+2
 }
 
 // fault counts how often in a row something went wrong.

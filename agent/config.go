@@ -110,7 +110,7 @@ func Defaults() Config {
 	d := func(t time.Duration) conf.Duration { return conf.Duration(t) }
 	return Config{
 		Agent: "main", Profile: Standard, Brokers: []string{"mqtt://127.0.0.1:1883"}, SecretFile: "/etc/nabz/secret", DataDir: "/var/lib/nabz-agent",
-		SpoolMaxBytes: 4 << 20, DetailEvery: d(time.Minute), ReportEvery: d(time.Minute), MonthlyMB: 15, MarkEvery: d(5 * time.Minute), ResumeWait: d(2 * time.Minute), LogLevel: "info",
+		SpoolMaxBytes: 4 << 20, SpoolFlushEvery: d(20 * time.Minute), DetailEvery: d(time.Minute), ReportEvery: d(time.Minute), MonthlyMB: 15, MarkEvery: d(15 * time.Minute), ResumeWait: d(2 * time.Minute), LogLevel: "info",
 		Time:   TimeConfig{Servers: []string{"time.cloudflare.com", "time.google.com"}},
 		Uplink: UplinkConfig{Keepalive: d(time.Minute), AckWithin: d(10 * time.Minute), AckTimeout: d(30 * time.Second), MaxBackoff: d(time.Minute), Window: 8, BacklogMaxKbps: 128},
 		Probe: ProbeConfig{Every: d(75 * time.Second), SampleEvery: d(5 * time.Minute), ExtraPerHour: 10, Method: "auto", Count: 1, Confirm: 8, Timeout: d(2 * time.Second), TCPPort: 53,
@@ -132,7 +132,7 @@ func DefaultsOf(profile string) Config {
 	c, d := Defaults(), func(t time.Duration) conf.Duration { return conf.Duration(t) }
 	if c.Profile = profile; profile == Metered {
 		c.DetailEvery, c.ReportEvery, c.MonthlyMB = d(5*time.Minute), d(15*time.Minute), 4
-		c.Uplink.Keepalive, c.Uplink.AckWithin, c.Uplink.BacklogMaxKbps = d(5*time.Minute), 0, 32
+		c.Uplink.Keepalive, c.Uplink.AckWithin, c.Uplink.BacklogMaxKbps, c.SpoolFlushEvery = d(5*time.Minute), d(40*time.Minute), 32, d(time.Hour)
 		c.Probe.Every, c.Probe.SampleEvery, c.Probe.DNSEvery, c.Probe.ExtraPerHour, c.ServiceEvery = d(330*time.Second), d(time.Hour), d(time.Hour), 3, d(2*time.Hour)
 		c.Speedtest.PerDay, c.Speedtest.MonthlyMB, c.Speedtest.TestMB = 0.1, 50, 15
 	}

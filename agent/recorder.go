@@ -60,13 +60,14 @@ type queue interface {
 // RAM and nothing is stamped: what is sent can never be changed. A short history of that time is kept in the mark, for the next run
 // should this one end before.
 type Recorder struct {
-	c      RecorderConfig
-	log    *slog.Logger
-	ledger ledger.Ledger
-	hours  ledger.Hours
-	box    box
-	links  map[string]*probe.Sample
-	path   path
+	c        RecorderConfig
+	log      *slog.Logger
+	ledger   ledger.Ledger
+	hours    ledger.Hours
+	box      box
+	links    map[string]*probe.Sample
+	path     path
+	unjudged tick // the last one
 
 	start    time.Time // of this agent
 	released bool
@@ -343,7 +344,8 @@ func (r *Recorder) tick(at time.Time, t tick) {
 
 // judgePath takes what traffic of our own has told of the link into account, while the prober says that it is up.
 func (r *Recorder) judgePath(t tick) {
-	if r.downAt.After(t.from) { // what an outage has cost is no measure of the link before and after it
+	t, r.unjudged = r.unjudged, t                  // one set late: by then an outage that it was the first sign of is known
+	if t.from.IsZero() || r.downAt.After(t.from) { // what an outage has cost is no measure of the link before and after it
 		r.path = path{}
 		return
 	}

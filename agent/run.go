@@ -30,6 +30,9 @@ const (
 	readEvery = 10 * time.Second // counters of the interfaces, for peaks and evidence
 	lastWords = 5 * time.Second  // for the last batches to be acknowledged at the end
 
+	// uptimeSets is in how many sets the uptime is told once: it changes by itself, and costs 6 bytes.
+	uptimeSets = 10
+
 	powerSupplies = "/sys/class/power_supply"
 )
 
@@ -136,6 +139,7 @@ type agent struct {
 	ended    chan struct{} // nobody takes speeds any more
 	doubt    chan struct{}
 	unsaved  fault // of the month's bytes
+	sets     int   // taken by the recorder's goroutine
 }
 
 func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error) {
@@ -278,7 +282,7 @@ func (a *agent) acked(k telemetry.Ack, _ int) {
 // record is the one goroutine that uses the recorder, and reads the machine for it.
 func (a *agent) record(ctx context.Context) error {
 	defer close(a.ended)
-	ifaces := sampler.NewInterfaces(a.c.Sampler.Interfaces, func() string { return a.c.Probe.Way().Interface })
+	ifaces := sampler.NewInterfaces(a.c.Sampler.Interfaces, func() string { return a.prober.Route().Interface })
 	machine := sampler.NewHost(a.c.DataDir)
 	machine.Read(ctx) // the busy share of the cpu is counted from here
 	a.read(ctx, ifaces)
@@ -360,7 +364,11 @@ func (a *agent) sample(ctx context.Context, ifaces *sampler.Interfaces, machine 
 		now = a.clock.Now()
 	}
 	clients := sampler.Counter{}.Read(now)
-	t := Tick{Traffic: ifaces.Take(), Host: machine.Read(ctx), More: []Liner{sampler.ReadPower(powerSupplies), clients}}
+	host := machine.Read(ctx)
+	if a.sets++; a.sets%uptimeSets != 1 {
+		host.UptimeSec = -1
+	}
+	t := Tick{Traffic: ifaces.Take(), Host: host, More: []Liner{sampler.ReadPower(powerSupplies), clients}}
 	n, known := clients.Count()
 	t.Clients, t.ClientsKnown = int(n), known
 	return t
