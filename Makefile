@@ -60,7 +60,7 @@ bench-wire: build ## bytes a month of both profiles by the interface's counters,
 	@go build -o bin/.bench ./internal/tools/bench && bin/.bench wire $(if $(BENCH_FOR),-for $(BENCH_FOR))
 
 .PHONY: bench-agent
-bench-agent: build ## the agent's memory, processor time, flash writes, sizes; root; BENCH_FOR, else a quarter of an hour
+bench-agent: build ## the agent's memory, processor time, flash writes, sizes; root; BENCH_FOR, else three quarters of an hour
 	@go build -o bin/.bench ./internal/tools/bench && bin/.bench agent $(if $(BENCH_FOR),-for $(BENCH_FOR))
 
 .PHONY: third-party

@@ -107,16 +107,12 @@ func (f Footprint) sizes(program, target, example string) ([]Figure, error) {
 // live runs the agent behind a link, signed in over TLS.
 func (f Footprint) live(ctx context.Context, dir string) (_ []Figure, err error) {
 	const name = "standard"
-	known, err := knowsProfiles(ctx, f.Programs.Agent)
-	if err != nil {
-		return nil, err
-	}
 	c, err := openCentre(ctx, f.Programs, dir, []string{name}, f.Log)
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
-	v, err := openVillage(ctx, c, name, 1, profiles(known)[0].settings)
+	v, err := openVillage(ctx, c, name, 1, profiles()[0].settings)
 	if err != nil {
 		return nil, err
 	}

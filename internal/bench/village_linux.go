@@ -9,13 +9,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
 
 // wan is the name of the agent's interface, in its namespace.
 const wan = "wan"
+
+// The hardware addresses of both ends of each link.
+const nearMAC, farMAC = "02:00:00:00:00:02", "02:00:00:00:00:01"
 
 // village is one agent behind its own link, in a network and mount namespace of its own.
 type village struct {
@@ -75,22 +77,25 @@ func (v *village) file(name string) string { return filepath.Join(v.dir, name) }
 func (v *village) data() string            { return v.file("data") }
 
 // lay puts one end of a pair of interfaces into the agent's namespace. Segments are never sent joined, so that each packet counts
-// as it would on a wire; the new addressing (IPv6) is off, for its neighbour discovery is the kernel's and not the agent's.
+// as it would on a wire. Both ends know each other's hardware address for good, and the new addressing (IPv6) is off: neighbour discovery is
+// the kernel's, stays between router and modem, and never reaches the line that is paid for. On such an Ethernet it was 7.3 MB a month.
 func (v *village) lay(ctx context.Context, number int) error {
 	pid := strconv.Itoa(v.agent.pid())
 	near, far := fmt.Sprintf("198.18.%d.2", number), fmt.Sprintf("198.18.%d.1", number)
 	inside := []string{"--target", pid, "--net", "--", "ip"}
 	steps := [][]string{
-		{"ip", "link", "add", v.far, "gso_max_segs", "1", "type", "veth", "peer", "name", wan, "gso_max_segs", "1"},
+		{"ip", "link", "add", v.far, "address", farMAC, "gso_max_segs", "1", "type", "veth", "peer", "name", wan, "address", nearMAC, "gso_max_segs", "1"},
 		{"ip", "link", "set", v.far, "addrgenmode", "none"},
 		{"ip", "link", "set", wan, "addrgenmode", "none"},
 		{"ip", "link", "set", wan, "netns", pid},
 		{"ip", "address", "add", far + "/30", "dev", v.far},
 		{"ip", "link", "set", v.far, "up"},
+		{"ip", "neighbour", "replace", near, "lladdr", nearMAC, "dev", v.far, "nud", "permanent"},
 		append([]string{"nsenter"}, append(inside, "link", "set", "lo", "up")...),
 		append([]string{"nsenter"}, append(inside, "link", "set", wan, "addrgenmode", "none")...),
 		append([]string{"nsenter"}, append(inside, "address", "add", near+"/30", "dev", wan)...),
 		append([]string{"nsenter"}, append(inside, "link", "set", wan, "up")...),
+		append([]string{"nsenter"}, append(inside, "neighbour", "replace", far, "lladdr", farMAC, "dev", wan, "nud", "permanent")...),
 		append([]string{"nsenter"}, append(inside, "route", "add", "default", "via", far)...),
 	}
 	for _, s := range steps {
@@ -133,10 +138,4 @@ func (v *village) close() error {
 	err := v.agent.stop()
 	v.capture.close()
 	return err
-}
-
-// knowsProfiles tells whether the agent has the key "profile".
-func knowsProfiles(ctx context.Context, agent string) (bool, error) {
-	example, err := command(ctx, agent, "config")
-	return strings.Contains(example, "\nprofile = "), err
 }

@@ -24,12 +24,9 @@ type profile struct {
 	limit    float64
 }
 
-// profiles are those of the agent. One that knows none runs on its defaults.
-func profiles(known bool) []profile {
+// profiles are those of the agent.
+func profiles() []profile {
 	anchorList := fmt.Sprintf("[probe]\nanchors = [%q, %q, %q]\n", anchors()[0], anchors()[1], anchors()[2])
-	if !known {
-		return []profile{{"default", anchorList, 15e6}}
-	}
 	return []profile{
 		{"standard", "profile = \"standard\"\n" + anchorList, 15e6},
 		{"metered", "profile = \"metered\"\n" + anchorList, 4e6},
@@ -45,12 +42,8 @@ func (w Wire) Run(ctx context.Context) (_ []Figure, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	known, err := knowsProfiles(ctx, w.Programs.Agent)
-	if err != nil {
-		return nil, err
-	}
 	var sites []string
-	for _, p := range profiles(known) {
+	for _, p := range profiles() {
 		sites = append(sites, p.name)
 	}
 	c, err := openCentre(ctx, w.Programs, dir, sites, w.Log)
@@ -66,7 +59,7 @@ func (w Wire) Run(ctx context.Context) (_ []Figure, err error) {
 			}
 		}
 	}()
-	for i, p := range profiles(known) {
+	for i, p := range profiles() {
 		v, err := openVillage(ctx, c, p.name, i+1, p.settings)
 		if err != nil {
 			return nil, err
