@@ -184,11 +184,12 @@ func TestTheConnectionTellsOfQualityToo(t *testing.T) {
 		{"slow", []told{{3, 0, 900 * time.Millisecond, 3}}, telemetry.StateDegraded},
 		{"one slow trip is none to go by", []told{{3, 0, 900 * time.Millisecond, 1}}, telemetry.StateUp},
 		{"three in three minutes are", []told{{3, 0, 900 * time.Millisecond, 1}, {3, 0, 900 * time.Millisecond, 1}, {3, 0, 900 * time.Millisecond, 1}}, telemetry.StateDegraded},
-		{"one of two segments sent again is no loss of half", []told{{2, 1, 0, 0}}, telemetry.StateUp},
-		{"three of ten are a loss", []told{{10, 3, 0, 0}}, telemetry.StateDegraded},
-		{"two of ten are within the limit", []told{{10, 2, 0, 0}}, telemetry.StateUp},
-		{"good again", []told{{10, 5, 0, 0}, {10, 0, 90 * time.Millisecond, 3}}, telemetry.StateUp},
-		{"old news", []told{{10, 5, 0, 0}, {}, {}, {}, {}, {}, {}, {}}, telemetry.StateUp},
+		{"one of two segments sent again is no loss of half", []told{{2, 1, 90 * time.Millisecond, 1}}, telemetry.StateUp},
+		{"a broker that is away is none", []told{{10, 3, 90 * time.Millisecond, 1}, {4, 4, 0, 0}, {10, 3, 90 * time.Millisecond, 1}}, telemetry.StateUp},
+		{"three of ten are a loss", []told{{10, 3, 90 * time.Millisecond, 1}}, telemetry.StateDegraded},
+		{"two of ten are within the limit", []told{{10, 2, 90 * time.Millisecond, 1}}, telemetry.StateUp},
+		{"good again", []told{{10, 5, 90 * time.Millisecond, 1}, {10, 0, 90 * time.Millisecond, 3}}, telemetry.StateUp},
+		{"old news", []told{{10, 5, 90 * time.Millisecond, 1}, {}, {}, {}, {}, {}, {}, {}}, telemetry.StateUp},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

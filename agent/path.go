@@ -65,3 +65,6 @@ func quality(sent, lost int, rtts []time.Duration) ledger.Quality {
 	lost = max(lost, 0)
 	return ledger.Quality{Sent: max(sent, lost+len(rtts)), Lost: lost, RTTs: rtts}
 }
+
+// deaf tells whether what was sent brought nothing back.
+func deaf(q ledger.Quality) bool { return q.Sent > 0 && len(q.RTTs) == 0 }

@@ -67,6 +67,7 @@ type Recorder struct {
 	box      box
 	links    map[string]*probe.Sample
 	path     path
+	deaf     bool // the one before it brought nothing back
 	unjudged tick // the last one
 
 	start    time.Time // of this agent
@@ -344,8 +345,11 @@ func (r *Recorder) tick(at time.Time, t tick) {
 
 // judgePath takes what traffic of our own has told of the link into account, while the prober says that it is up.
 func (r *Recorder) judgePath(t tick) {
-	t, r.unjudged = r.unjudged, t                  // one set late: by then an outage that it was the first sign of is known
-	if t.from.IsZero() || r.downAt.After(t.from) { // what an outage has cost is no measure of the link before and after it
+	next := t
+	t, r.unjudged = r.unjudged, t // one set late: by then an outage that it was the first sign of is known
+	// What an outage has cost is no measure of the link before and after it, and a broker that is away is the NOC's fault, not the village's.
+	skip := r.deaf || deaf(t.path) || deaf(next.path)
+	if r.deaf = deaf(t.path); skip || t.from.IsZero() || r.downAt.After(t.from) {
 		r.path = path{}
 		return
 	}
@@ -354,17 +358,17 @@ func (r *Recorder) judgePath(t tick) {
 	if !judged || r.suspicious || state != telemetry.StateUp && state != telemetry.StateDegraded {
 		return
 	}
-	next := r.told
+	become := r.told
 	if slow {
-		next = telemetry.StateDegraded
+		become = telemetry.StateDegraded
 	}
-	if next == state || next != telemetry.StateUp && next != telemetry.StateDegraded {
+	if become == state || become != telemetry.StateUp && become != telemetry.StateDegraded {
 		return
 	}
 	since, err := r.at(r.path.from), r.mono.Sub(r.path.from)
-	r.spans(r.ledger.Observe(since, next, telemetry.CauseNone, err))
+	r.spans(r.ledger.Observe(since, become, telemetry.CauseNone, err))
 	r.urgent = true
-	r.log.Info("the connection to the broker tells of another quality", "state", string(next), "was", string(state), "since", since, "uncertain_by", err.String())
+	r.log.Info("the connection to the broker tells of another quality", "state", string(become), "was", string(state), "since", since, "uncertain_by", err.String())
 }
 
 func (r *Recorder) flushLinks(at time.Time) {

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smartvillage/nabz/agent"
+	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/internal/testneed"
@@ -33,6 +37,8 @@ type fault struct {
 	extra  []string // of the configuration
 	happen func(v *village)
 	worst  time.Duration // no change may be less well known than this; 0: as told
+
+	noClock bool // the machine has no battery clock
 }
 
 // settle is how long a village is left alone between two changes: longer than it takes to notice one.
@@ -72,13 +78,13 @@ func faults() []fault {
 	}
 	return []fault{
 		{site: "cable-cut", worst: time.Second, happen: outage(telemetry.CauseLocal, "ip link set lan down", "ip link set lan up")},
-		{site: "gateway-gone", worst: 5 * time.Second, happen: func(v *village) {
+		{site: "gateway-gone", worst: 6 * time.Second, happen: func(v *village) {
 			v.inject(telemetry.StateDown, telemetry.CauseLocal, func() { v.atModem("ip addr flush dev lan") })
 			v.hold(settle)
 			v.inject(telemetry.StateUp, "", func() { v.atModem(fmt.Sprintf("ip addr add 192.168.%d.1/24 dev lan", v.n)) })
 			v.hold(settle)
 		}},
-		{site: "backhaul-gone", worst: 5 * time.Second, happen: outageOf(telemetry.CauseBackhaul, backhaulDown, backhaulUp)},
+		{site: "backhaul-gone", worst: 6 * time.Second, happen: outageOf(telemetry.CauseBackhaul, backhaulDown, backhaulUp)},
 		{site: "dns-gone", worst: 6 * time.Second, happen: outage(telemetry.CauseDNS, dnsDown, dnsUp)},
 		{site: "one-anchor-gone", happen: func(v *village) {
 			down, up := blackhole(anchorB + "/32")
@@ -94,6 +100,22 @@ func faults() []fault {
 		}},
 		{site: "power-cut", happen: restart(telemetry.CausePower, (*village).cut, true)},
 		{site: "agent-killed", happen: restart(telemetry.CauseAgent, (*village).cut, false)},
+		// A router whose clock stands in 1970 at each boot loses power before anybody has told it the time.
+		{site: "never-knew-the-time", noClock: true, happen: func(v *village) {
+			nocDown, nocUp := blackhole(nocAddress + "/32")
+			v.inject(telemetry.StateOff, telemetry.CausePower, v.cut)
+			v.atModem(nocDown)
+			v.hold(4 * time.Second)
+			v.newBoot()
+			v.inject(telemetry.StateUp, "", v.start)
+			v.hold(2 * settle)
+			v.inject(telemetry.StateOff, telemetry.CausePower, v.cut)
+			v.atModem(nocUp)
+			v.hold(4 * time.Second)
+			v.newBoot()
+			v.inject(telemetry.StateUp, "", v.start)
+			v.hold(settle)
+		}},
 		{site: "shut-down", happen: restart(telemetry.CauseShutdown, (*village).stop, true)},
 		{site: "disk-full", happen: func(v *village) {
 			file := filepath.Join(v.data(), "ballast")
@@ -189,6 +211,28 @@ func TestWhateverHappensToAVillageTheLedgerTellsTheTruthAndNothingIsLost(t *test
 	t.Logf("%s", out)
 }
 
+// TestPlayAnAgentWithoutAClock is the agent of a village without a clock, in a process of its own.
+func TestPlayAnAgentWithoutAClock(t *testing.T) {
+	file := os.Getenv(withoutClock)
+	if file == "" {
+		t.Skip("played by the test of the villages")
+	}
+	c, doc, err := agent.Read(file, "")
+	if err = errors.Join(err, c.Validate(doc)); err != nil {
+		t.Fatal(err)
+	}
+	booted := time.Now()
+	c.Clock = func() clock.Reading {
+		since := 5*time.Second + time.Since(booted)
+		return clock.Reading{Wall: time.Unix(0, 0).Add(since), Mono: since}
+	}
+	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGTERM)
+	defer stop()
+	if err := agent.Run(ctx, c, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func playVillages(t *testing.T) {
 	shell(t, "mount --make-rprivate /")
 	shell(t, "ip link set lo up")
@@ -222,6 +266,9 @@ func playVillages(t *testing.T) {
 
 	for i, v := range villages {
 		v.install(c.secrets[v.address], ca, all[i].extra...)
+		if all[i].noClock {
+			v.withoutClock()
+		}
 		if all[i].site == "disk-full" {
 			if err := os.Mkdir(v.data(), 0o700); err != nil {
 				t.Fatal(err)

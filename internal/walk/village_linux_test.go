@@ -161,6 +161,19 @@ func (v *village) install(secret, ca string, extra ...string) {
 	})
 }
 
+// withoutClock names the configuration of an agent that is played by this program, because its machine has no battery clock.
+const withoutClock = "NABZ_WALK_NO_CLOCK"
+
+// withoutClock has the agent find the clock in 1970 at each boot.
+func (v *village) withoutClock() {
+	v.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.argv = []string{"env", withoutClock + "=" + filepath.Join(v.dir, "agent.toml"), self, "-test.run=^TestPlayAnAgentWithoutAClock$"}
+}
+
 // start switches the router on.
 func (v *village) start() {
 	v.t.Helper()
