@@ -22,8 +22,10 @@ const (
 	doorName   = "agent.sock"
 	askStatus  = "status"
 	askProve   = "prove"
+	askSpeed   = "speedtest"
 	doorWait   = 5 * time.Second  // for the question
 	proveWait  = 45 * time.Second // for a test line to be acknowledged
+	speedWait  = time.Minute      // for a speed test
 	doorGuests = 4                // at once
 )
 
@@ -34,6 +36,7 @@ var ErrNotRunning = errors.New("no agent is running")
 type answer struct {
 	Status *Status `json:"status,omitempty"`
 	Proof  *Proof  `json:"proof,omitempty"`
+	Speed  *Speed  `json:"speedtest,omitempty"`
 	Err    string  `json:"error,omitempty"`
 }
 
@@ -74,6 +77,18 @@ func ReadStatus(ctx context.Context, dataDir string) (Status, error) {
 		return Status{}, err
 	}
 	return *a.Status, nil
+}
+
+// SpeedTest has the agent that works on the data folder measure its throughput now. It is part of the month's budget for speed tests, and
+// its result is reported like any other.
+func SpeedTest(ctx context.Context, dataDir string) (Speed, error) {
+	ctx, cancel := context.WithTimeout(ctx, speedWait+doorWait)
+	defer cancel()
+	a, err := ask(ctx, dataDir, askSpeed)
+	if err != nil || a.Speed == nil {
+		return Speed{}, err
+	}
+	return *a.Speed, nil
 }
 
 // listen opens the door. The spool's lock is held, so what lies there is of a run that is over.
@@ -132,8 +147,18 @@ func (a *agent) reply(ctx context.Context, conn net.Conn) {
 		if out.Proof = &p; err != nil {
 			out.Err = err.Error()
 		}
+	case askSpeed + "\n":
+		if conn.SetDeadline(time.Now().Add(speedWait+doorWait)) != nil {
+			return
+		}
+		limited, cancel := context.WithTimeout(ctx, speedWait)
+		r, err := a.testNow(limited)
+		cancel()
+		if out.Speed = &r; err != nil {
+			out.Err = err.Error()
+		}
 	default:
-		out.Err = "unknown question; this agent answers status and prove"
+		out.Err = "unknown question; this agent answers status, prove and speedtest"
 	}
 	if text, err := json.Marshal(out); err == nil {
 		_, _ = conn.Write(append(text, '\n')) // who asked may have gone

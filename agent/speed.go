@@ -1,7 +1,10 @@
 package agent
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/smartvillage/nabz/agent/service"
@@ -72,4 +75,44 @@ func (a *agent) speedLine(r speedtest.Result) {
 		a.services.Speed(at, r.DownBps, r.UpBps)
 		return []*telemetry.Line{r.Line()}
 	})
+}
+
+// Speed is the result of one test for a person. What was not measured is 0.
+type Speed struct {
+	Server     string  `json:"server"`
+	DownBps    int64   `json:"down_bps"`
+	UpBps      int64   `json:"up_bps"`
+	MinRTTMs   float64 `json:"min_rtt_ms,omitempty"`
+	UsedBytes  int64   `json:"used_bytes"`
+	MonthBytes int64   `json:"month_bytes"` // what speed tests have cost this month
+	LimitBytes int64   `json:"limit_bytes"`
+}
+
+// testNow runs a speed test now, within the month's budget.
+func (a *agent) testNow(ctx context.Context) (Speed, error) {
+	if a.speed == nil {
+		return Speed{}, errors.New("no speed tests are configured; set speedtest.server, for example to the collector's \"https://noc.example.org:4443\"")
+	}
+	r, err := a.speed.Now(ctx)
+	s := a.speed.Stats()
+	return Speed{Server: r.Server, DownBps: r.DownBps, UpBps: r.UpBps, MinRTTMs: float64(r.MinRTT) / float64(time.Millisecond), UsedBytes: r.UsedBytes,
+		MonthBytes: s.Used, LimitBytes: s.Monthly}, err
+}
+
+// WriteTo writes the result for a person.
+func (s Speed) WriteTo(w io.Writer) (int64, error) {
+	n, err := fmt.Fprintf(w, "from %s: down %s, up %s, round trip %.0f ms; the test cost %s, this month's tests %s of %s\n", s.Server, rate(s.DownBps), rate(s.UpBps),
+		s.MinRTTMs, size(s.UsedBytes), size(s.MonthBytes), size(s.LimitBytes))
+	return int64(n), err
+}
+
+// rate is a throughput for a person.
+func rate(bps int64) string {
+	switch {
+	case bps == 0:
+		return "not measured"
+	case bps < 1_000_000:
+		return fmt.Sprintf("%.0f kbit/s", float64(bps)/1e3)
+	}
+	return fmt.Sprintf("%.1f Mbit/s", float64(bps)/1e6)
 }

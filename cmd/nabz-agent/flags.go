@@ -36,8 +36,8 @@ type setting struct{ value, source string }
 
 // commandLine is what a person asked for.
 type commandLine struct {
-	command  string // run, check, status, config, help, version
-	json     bool   // of status
+	command  string // run, check, status, speedtest, config, help, version
+	json     bool   // of status and speedtest
 	settings map[string]setting
 }
 
@@ -46,14 +46,14 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 	c := commandLine{command: "run", settings: map[string]setting{}}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		c.command, args = args[0], args[1:]
-		if !slices.Contains([]string{"run", "check", "status", "config"}, c.command) {
-			return c, command.Usage(fmt.Errorf("unknown command %q; want run, check, status or config", c.command))
+		if !slices.Contains([]string{"run", "check", "status", "speedtest", "config"}, c.command) {
+			return c, command.Usage(fmt.Errorf("unknown command %q; want run, check, status, speedtest or config", c.command))
 		}
 	}
 	fs := flag.NewFlagSet("nabz-agent", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	version := fs.Bool("version", false, "")
-	if c.command == "status" {
+	if c.command == "status" || c.command == "speedtest" {
 		fs.BoolVar(&c.json, "json", false, "")
 	}
 	for _, o := range options() {
@@ -104,7 +104,7 @@ SYNOPSIS
   nabz-agent [run] [--config FILE] [--site ID] [--agent ID] [--profile NAME]
              [--broker URL]... [--secret-file FILE] [--data-dir DIR] [--log-level LEVEL]
   nabz-agent check [--config FILE]...
-  nabz-agent status [--json] [--config FILE]...
+  nabz-agent status|speedtest [--json] [--config FILE]...
   nabz-agent config
   nabz-agent --help | --version
 
@@ -119,6 +119,9 @@ COMMANDS
            they are mended. Works beside a running agent and without one.
   status   Ask the running agent: state of the link, what waits, the last
            acknowledgement, bytes used this month. --json for programs.
+  speedtest
+           Have the running agent measure its throughput now, within the month's budget
+           for speed tests and not while villagers use the link.
   config   Print an example configuration with every key at its default.
 
 OPTIONS

@@ -38,6 +38,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = check(ctx, c.settings, stdout)
 	case "status":
 		err = status(ctx, c, stdout)
+	case "speedtest":
+		err = speedTest(ctx, c, stdout)
 	default:
 		err = start(ctx, c.settings, stderr)
 	}
@@ -84,12 +86,30 @@ func status(ctx context.Context, c commandLine, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	return show(c, s, stdout)
+}
+
+// speedTest has the running agent measure its throughput now.
+func speedTest(ctx context.Context, c commandLine, stdout io.Writer) error {
+	configuration, err := load(c.settings)
+	if err != nil && configuration.DataDir == "" {
+		return err
+	}
+	s, err := agent.SpeedTest(ctx, configuration.DataDir)
+	if err != nil {
+		return fmt.Errorf("speed test: %w", err)
+	}
+	return show(c, s, stdout)
+}
+
+// show writes an answer for a person, or as JSON.
+func show(c commandLine, answer io.WriterTo, stdout io.Writer) error {
 	if c.json {
 		e := json.NewEncoder(stdout)
 		e.SetIndent("", "  ")
-		return e.Encode(s)
+		return e.Encode(answer)
 	}
-	_, err = s.WriteTo(stdout)
+	_, err := answer.WriteTo(stdout)
 	return err
 }
 

@@ -24,6 +24,7 @@ type centre struct {
 	dir     string
 	web     string // URL
 	broker  string // URL
+	speed   string // URL of speed tests; "" where there are none
 	secrets map[telemetry.Address]string
 	cmd     *exec.Cmd
 	done    chan error
@@ -65,21 +66,24 @@ func newCentre(t *testing.T, influxURL, influxToken, influxOrg, detail, ledger s
 	return c
 }
 
-// secure has the broker listen on ip, port 8883, with a certificate of the programme's own authority, whose file it names.
-func (c *centre) secure(ip string) (ca string) {
+// secure has the broker listen on ip and port with a certificate of the programme's own authority, whose file it names, and speed tests
+// be served on the port after it.
+func (c *centre) secure(ip string, port int) (ca string) {
 	c.t.Helper()
 	authority := testca.New(c.t)
-	cert, key := authority.Files(net.ParseIP(ip), 24*time.Hour)
+	cert, key := authority.Files(net.ParseIP(ip), 100*24*time.Hour)
 	text, err := os.ReadFile(c.config())
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	was := fmt.Sprintf("listen = %q", strings.TrimPrefix(c.broker, "tcp://"))
-	now := strings.Replace(string(text), was, fmt.Sprintf("listen = \"%s:8883\"\ntls_cert = %q\ntls_key = %q", ip, cert, key), 1)
+	now := strings.Replace(string(text), was, fmt.Sprintf("listen = \"%s:%d\"\ntls_cert = %q\ntls_key = %q", ip, port, cert, key), 1)
+	c.broker = fmt.Sprintf("tls://%s:%d", ip, port)
+	c.speed = fmt.Sprintf("https://%s:%d", ip, port+1)
+	now += fmt.Sprintf("[speedtest]\nlisten = \"%s:%d\"\n", ip, port+1)
 	if err := os.WriteFile(c.config(), []byte(now), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-	c.broker = "tls://" + ip + ":8883"
 	return authority.File()
 }
 

@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -123,6 +124,11 @@ func faults() []fault {
 			v.hold(2 * settle)
 			v.onDisk("rm " + file)
 		}},
+		{site: "measured", extra: []string{"speedtest.server = SPEED", "speedtest.busy_share = 1.0", "speedtest.per_day = 0.0", "speedtest.monthly_mb = 40.0"}, happen: func(v *village) {
+			shell(v.t, fmt.Sprintf("tc qdisc add dev c%d root tbf rate 8mbit burst 32kb latency 200ms", v.n))
+			v.atModem("tc qdisc add dev line root tbf rate 4mbit burst 32kb latency 200ms")
+			v.measure(8e6, 4e6)
+		}},
 		{site: "flapping", worst: 5 * time.Second, extra: []string{`probe.wan_evidence = "yes"`}, happen: func(v *village) {
 			rng := rand.New(rand.NewPCG(3, 50))
 			defer v.use()()
@@ -174,6 +180,26 @@ func (v *village) use() (end func()) {
 	}
 }
 
+// measure runs a speed test by hand over a line of known rates, in bit/s.
+func (v *village) measure(down, up float64) {
+	cmd := exec.Command("nsenter", "-t", fmt.Sprint(v.agent.Process.Pid), "-m", "-n", program(v.t, "nabz-agent"), "speedtest", "--json", "--config", v.argv[len(v.argv)-1])
+	out, err := cmd.CombinedOutput()
+	var s agent.Speed
+	if err = errors.Join(err, json.Unmarshal(out, &s)); err != nil {
+		v.t.Errorf("speedtest: %v\n%s", err, out)
+		return
+	}
+	for what, x := range map[string][2]float64{"down": {float64(s.DownBps), down}, "up": {float64(s.UpBps), up}} {
+		if share := x[0] / x[1]; share < 0.8 || share > 1.05 { // headers take their part of the line
+			v.t.Errorf("%s: measured %.2f Mbit/s of %.2f", what, x[0]/1e6, x[1]/1e6)
+		}
+	}
+	if s.MonthBytes < s.UsedBytes || s.UsedBytes < 1e6 || s.LimitBytes != 40e6 {
+		v.t.Errorf("the budget: %+v", s)
+	}
+	v.t.Logf("%+v", s)
+}
+
 // onDisk runs a command where the agent's own file systems are seen; that it fails is its purpose here.
 func (v *village) onDisk(line string) {
 	_ = exec.Command("nsenter", append([]string{"-t", fmt.Sprint(v.agent.Process.Pid), "-m"}, strings.Fields(line)...)...).Run()
@@ -190,7 +216,7 @@ func TestWhateverHappensToAVillageTheLedgerTellsTheTruthAndNothingIsLost(t *test
 	if os.Getuid() != 0 {
 		testneed.Missing(t, "network namespaces", "run the test as root")
 	}
-	for _, need := range [][2]string{{"ip", "iproute2"}, {"nsenter", "util-linux"}, {"sysctl", "procps"}} {
+	for _, need := range [][2]string{{"ip", "iproute2"}, {"nsenter", "util-linux"}, {"sysctl", "procps"}, {"tc", "iproute2"}} {
 		testneed.Program(t, need[0], "apt-get install "+need[1])
 	}
 	influxd.ChildForTest(t) // is there one at all? The child begins its own
@@ -255,7 +281,7 @@ func playVillages(t *testing.T) {
 	}
 	server := influxd.ChildForTest(t)
 	c := newCentre(t, server.URL, "", "", "nabz", "nabz_ledger", agents...)
-	ca := c.secure(nocAddress)
+	ca := c.secure(nocAddress, 8883)
 	c.start()
 	c.ready()
 	st, err := store.Open(store.Config{URL: server.URL}, slog.New(slog.DiscardHandler))
@@ -265,6 +291,9 @@ func playVillages(t *testing.T) {
 	defer st.Close()
 
 	for i, v := range villages {
+		for k := range all[i].extra {
+			all[i].extra[k] = strings.Replace(all[i].extra[k], "SPEED", strconv.Quote(c.speed), 1)
+		}
 		v.install(c.secrets[v.address], ca, all[i].extra...)
 		if all[i].noClock {
 			v.withoutClock()
@@ -313,6 +342,9 @@ func playVillages(t *testing.T) {
 	g.Wait()
 	for i, v := range villages {
 		t.Run(v.address.Site, func(t *testing.T) {
+			if v.address.Site == "measured" && len(column(t, st, telemetry.Ledger, "speedtest", "down_bps", v.address)) != 1 {
+				t.Error("the result of the speed test is not stored once")
+			}
 			t.Logf("%d batches stored", checkNumbers(t, st, v.address, v.kills))
 			compareSpans(t, spansOf(t, st, v.address), v.truth, ended, all[i].worst)
 		})

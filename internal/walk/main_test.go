@@ -69,6 +69,20 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// twoFreePorts finds a port of 127.0.0.1 that nobody listens on, nor on the one after it.
+func twoFreePorts(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		p := freePort(t)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p+1)); err == nil {
+			_ = l.Close()
+			return p
+		}
+	}
+	t.Fatal("no two free ports side by side")
+	return 0
+}
+
 // waitFor asks until the answer is yes, and fails the test with what was waited for when it never is.
 func waitFor(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
