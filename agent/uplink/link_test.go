@@ -1,13 +1,8 @@
 package uplink
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -15,6 +10,7 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/agent/spool"
+	"github.com/smartvillage/nabz/internal/testca"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -173,23 +169,8 @@ func TestALargeBatchPassesThroughTheSmallSendBuffer(t *testing.T) {
 // certificate makes one for 127.0.0.1 and the pool that trusts it.
 func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(cert)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+	ca := testca.New(t)
+	return ca.Sign(net.IPv4(127, 0, 0, 1), time.Hour), ca.Pool()
 }
 
 func TestTLSIsSpokenAndTheBrokerIsVerified(t *testing.T) {

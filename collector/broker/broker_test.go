@@ -2,17 +2,11 @@ package broker_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -28,6 +22,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/broker"
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/internal/testca"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -400,7 +395,9 @@ func TestAddressesThatCannotServeAreRefusedWithWhatToDo(t *testing.T) {
 }
 
 func TestOverTLS(t *testing.T) {
-	cert, key, roots := certificate(t)
+	ca := testca.New(t)
+	cert, key := ca.Files(net.IPv4(127, 0, 0, 1), time.Hour)
+	roots := ca.Pool()
 	s := start(t, func(c *broker.Config) { c.TLSCert, c.TLSKey = cert, key })
 	o := s.options(honest)
 	o.Servers = nil
@@ -414,33 +411,4 @@ func TestOverTLS(t *testing.T) {
 	if _, err := join(t, s.options(rogue)); err == nil {
 		t.Error("a plain connection was let in")
 	}
-}
-
-func certificate(t *testing.T) (cert, key string, roots *x509.CertPool) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bytes, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	roots = x509.NewCertPool()
-	chain := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	roots.AppendCertsFromPEM(chain)
-	for name, data := range map[string][]byte{cert: chain, key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bytes})} {
-		if err := os.WriteFile(name, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key, roots
 }

@@ -55,6 +55,13 @@ func (a CA) File() string {
 	return a.write("ca.pem", "CERTIFICATE", a.cert.Raw)
 }
 
+// Pool trusts the authority and nobody else.
+func (a CA) Pool() *x509.CertPool {
+	p := x509.NewCertPool()
+	p.AddCert(a.cert)
+	return p
+}
+
 func (a CA) write(name, kind string, der []byte) string {
 	a.t.Helper()
 	file := filepath.Join(a.t.TempDir(), name)
