@@ -63,8 +63,13 @@ func (r *Recorder) hold(in input) {
 			return
 		}
 	}
-	if len(r.held) == maxHeld {
-		r.held = append(r.held[:0], r.held[1:]...)
+	r.wait(in)
+}
+
+// wait puts an input behind those that wait for the clock; where there is no more room the oldest is given up.
+func (r *Recorder) wait(in input) {
+	if len(r.held) >= maxHeld {
+		r.held = append(r.held[:0], r.held[len(r.held)-maxHeld+1:]...)
 		r.lost++
 	}
 	r.held = append(r.held, in)
@@ -186,7 +191,7 @@ func (r *Recorder) doze() time.Duration {
 	r.naps = append(r.naps, nap{r.c.elapsed(), napped})
 	if !r.released {
 		r.life.Lapse(r.c.Clock.Mono())
-		r.held = append(r.held, input{at: r.c.elapsed(), asleep: r.came})
+		r.wait(input{at: r.c.elapsed(), asleep: r.came})
 	}
 	return napped
 }

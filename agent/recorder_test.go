@@ -260,6 +260,22 @@ func TestWhatWaitsForTheClockIsBounded(t *testing.T) {
 	})
 }
 
+func TestAMachineThatSleepsOftenHoldsNoMoreThanTheBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.clock.known = false
+		g.Settle()
+		for range maxHeld {
+			time.Sleep(time.Second)
+			g.clock.slept += time.Minute
+			g.Tick(Tick{Host: nothing()})
+		}
+		if n := len(g.held); n > maxHeld {
+			t.Errorf("%d inputs wait, at most %d may", n, maxHeld)
+		}
+	})
+}
+
 func TestAnOutageOfTenHoursWithoutAClockIsToldWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, nil)
