@@ -40,7 +40,7 @@ func Ask(ctx context.Context, server string) (told time.Time, rtt time.Duration,
 		}
 	}
 	if err != nil {
-		return time.Time{}, 0, fmt.Errorf("ask time server %s: %w; name others under clock.servers where this one stays away", server, err)
+		return time.Time{}, 0, fmt.Errorf("ask time server %s: %w; name others in time.servers where this one stays away", server, err)
 	}
 	if rtt = time.Since(began); r.RTT > 0 && r.RTT < rtt {
 		rtt = r.RTT // without the look-up of the name
