@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -18,7 +19,7 @@ type Proof struct {
 	Running bool          `json:"running"`           // through the running agent; else this program did the agent's work itself
 	Broker  string        `json:"broker"`            // that took it
 	Took    time.Duration `json:"took_ns"`           // from sealing to the acknowledgement
-	Ahead   time.Duration `json:"clock_ahead_ns"`    // of this agent's clock against the collector's, within Took
+	Ahead   time.Duration `json:"clock_ahead_ns"`    // of this machine's clock against the collector's, within Took; the agent has its own, which follows the collector's
 	Refused string        `json:"refused,omitempty"` // why the collector rejected the line, though it came
 }
 
@@ -83,6 +84,13 @@ func Prove(ctx context.Context, c Config, log *slog.Logger) (Proof, error) {
 // proveAlone seals a test line without a recorder.
 func (a *agent) proveAlone(ctx context.Context) (Proof, error) {
 	b := box{c: RecorderConfig{Boot: a.boot, Clock: a.clock, Queue: a.spool, Sealer: a.sealer, WireBytes: func() int64 { return 0 }, Wake: a.uplink.Wake, Log: a.log}, log: a.log}
+	if !a.clock.Known() { // a test line is kept for ever: the acknowledgement of a header alone tells the time first
+		got := a.proving.expect(a.spool.NextSeq())
+		b.seal(telemetry.Detail, clock.Floor().Add(rand.N(24*time.Hour)), telemetry.OpenSpan{}, true)
+		if p, err := a.await(ctx, got, time.Now(), false); err != nil && !a.clock.Known() {
+			return p, err
+		}
+	}
 	now := a.clock.Now()
 	b.add(telemetry.NewLine("event", now).Tag("kind", "check").Str("detail", "test line of nabz-agent check"))
 	got := a.proving.expect(a.spool.NextSeq())
@@ -124,7 +132,7 @@ func (a *agent) await(ctx context.Context, got <-chan telemetry.Ack, since time.
 	select {
 	case k := <-got:
 		p.Took = time.Since(since)
-		p.Broker, p.Ahead, p.Refused = a.uplink.Stats().Broker, a.clock.Now().Sub(k.Now), k.Why
+		p.Broker, p.Ahead, p.Refused = a.uplink.Stats().Broker, a.read().Wall.Sub(k.Now), k.Why
 		if k.Verdict == telemetry.Rejected {
 			return p, fmt.Errorf("the collector rejects the test line: %s", k.Why)
 		}

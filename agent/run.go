@@ -114,6 +114,7 @@ type agent struct {
 	boot     string
 	spool    *spool.Spool
 	sealer   *telemetry.Sealer
+	read     func() clock.Reading // of this machine's clocks
 	clock    *clock.Clock
 	uplink   *uplink.Uplink
 	prober   *probe.Prober
@@ -145,7 +146,10 @@ type agent struct {
 func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{c: c, log: log, verdicts: make(chan probe.Verdict), first: make(chan telemetry.Ack, 1), started: time.Now(),
 		proofs: make(chan chan (<-chan telemetry.Ack)), doubt: make(chan struct{}, 1),
-		checks: make(chan service.Check), speeds: make(chan speedtest.Result), ended: make(chan struct{})}
+		checks: make(chan service.Check), speeds: make(chan speedtest.Result), ended: make(chan struct{}), read: c.Clock}
+	if a.read == nil {
+		a.read = clock.SystemReading
+	}
 	a.seen.Store(&seen{})
 	secret, err := c.Secret()
 	if err != nil {
@@ -177,11 +181,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 		return nil, err
 	}
 	mark, marked := a.spool.Mark()
-	read := c.Clock
-	if read == nil {
-		read = clock.SystemReading
-	}
-	a.clock = clock.New(read, mark.At)
+	a.clock = clock.New(a.read, mark.At)
 	if marked && mark.Boot == a.boot && mark.Clock == telemetry.ClockSynced {
 		a.clock.Continue(mark.At, mark.Mono)
 	}
@@ -254,7 +254,7 @@ func (a *agent) fresh() uint64 {
 	if a.clock != nil && a.clock.Known() {
 		return spool.Seed(a.clock.Now())
 	}
-	if wall := clock.SystemReading().Wall; !wall.Before(clock.Floor()) {
+	if wall := a.read().Wall; !wall.Before(clock.Floor()) {
 		return spool.Seed(wall)
 	}
 	return 0
@@ -285,7 +285,7 @@ func (a *agent) record(ctx context.Context) error {
 	ifaces := sampler.NewInterfaces(a.c.Sampler.Interfaces, func() string { return a.prober.Route().Interface })
 	machine := sampler.NewHost(a.c.DataDir)
 	machine.Read(ctx) // the busy share of the cpu is counted from here
-	a.read(ctx, ifaces)
+	a.traffic(ctx, ifaces)
 	a.account(false)
 	a.recorder.Hello()
 	a.recorder.Event("boot", fmt.Sprintf("nabz-agent %s on %s/%s, boot %s, asks by %s", a.c.Version, runtime.GOOS, runtime.GOARCH, a.boot, a.method))
@@ -306,7 +306,7 @@ func (a *agent) record(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			last := context.WithoutCancel(ctx)
-			a.read(last, ifaces)
+			a.traffic(last, ifaces)
 			a.account(true)
 			a.recorder.Close(a.sample(last, ifaces, machine))
 			return nil
@@ -324,7 +324,7 @@ func (a *agent) record(ctx context.Context) error {
 		case <-enough.C:
 			a.recorder.Settle()
 		case <-read.C:
-			a.read(ctx, ifaces)
+			a.traffic(ctx, ifaces)
 			a.notify(notifyAlive)
 		case <-detail.C:
 			a.tick(ctx, ifaces, machine)
@@ -332,8 +332,8 @@ func (a *agent) record(ctx context.Context) error {
 	}
 }
 
-// read takes the counters of the interfaces.
-func (a *agent) read(ctx context.Context, ifaces *sampler.Interfaces) {
+// traffic takes the counters of the interfaces.
+func (a *agent) traffic(ctx context.Context, ifaces *sampler.Interfaces) {
 	flow, err := ifaces.Read(ctx)
 	if err != nil {
 		a.log.Debug("interface counters cannot be read", "err", err)
@@ -346,7 +346,7 @@ func (a *agent) read(ctx context.Context, ifaces *sampler.Interfaces) {
 
 // tick hands over what was sampled since the last one.
 func (a *agent) tick(ctx context.Context, ifaces *sampler.Interfaces, machine *sampler.Host) {
-	a.read(ctx, ifaces)
+	a.traffic(ctx, ifaces)
 	for _, f := range a.spool.Findings() {
 		a.recorder.Event(string(f.Kind), f.Detail)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -70,6 +71,37 @@ func TestWithNoAgentRunningATestLineIsSentAllTheSame(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(cfg.DataDir); len(left) > 0 {
 		t.Errorf("files were left in the agent's folder: %v", left)
+	}
+}
+
+func TestAProofTellsHowFarThisMachinesClockIsOff(t *testing.T) {
+	c := newCentre(t)
+	cfg := config(t, c.url)
+	cfg.Time.Trust = false
+	cfg.Clock = func() clock.Reading {
+		r := clock.SystemReading()
+		r.Wall, r.Synced = r.Wall.Add(-3*time.Hour), false
+		return r
+	}
+	for _, running := range []bool{false, true} {
+		stop := func() {}
+		if running {
+			stop = start(t, cfg)
+			waitFor(t, "a clock that follows the collector's", func() bool {
+				s, err := ReadStatus(t.Context(), cfg.DataDir)
+				return err == nil && s.Clock == string(telemetry.ClockSynced)
+			})
+		}
+		p, err := Prove(t.Context(), cfg, slog.New(slog.DiscardHandler))
+		if off := p.Ahead + 3*time.Hour; err != nil || p.Running != running || off.Abs() > p.Took+time.Minute {
+			t.Errorf("proof %+v, %v; this machine's clock is three hours behind", p, err)
+		}
+		stop()
+	}
+	for _, l := range c.lines("event") {
+		if off := time.Since(time.UnixMilli(l.Time)); off > time.Hour {
+			t.Errorf("an event is stamped by a clock that is wrong: %s", l.Raw)
+		}
 	}
 }
 
