@@ -45,7 +45,7 @@ func ask(ctx context.Context, dir, word string) (answer, error) {
 	path := filepath.Join(dir, doorName)
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ECONNREFUSED):
 		return answer{}, fmt.Errorf("ask the agent at %s: %w; start it, or name its configuration with --config", path, ErrNotRunning)
 	case errors.Is(err, fs.ErrPermission):
 		return answer{}, fmt.Errorf("ask the agent at %s: %w; ask as root or as the agent's own user", path, err)

@@ -13,6 +13,8 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/smartvillage/nabz/agent/uplink"
 )
 
 const (
@@ -34,7 +36,8 @@ func (k *checkup) brokers(ctx context.Context) {
 		k.bad = true
 		return
 	}
-	if k.runs != nil && k.runs.Broker.Connected {
+	connected := k.runs != nil && k.runs.Broker.Connected
+	if connected {
 		defer k.tell(Finding{Matter: "credentials", Found: k.runs.Broker.URL + " has let the running agent in as " + k.c.Address().String()})
 	}
 	let := 0
@@ -47,7 +50,7 @@ func (k *checkup) brokers(ctx context.Context) {
 		if !ok {
 			continue
 		}
-		if k.runs != nil && k.runs.Broker.Connected { // a second sign-in would push the running agent out
+		if connected || k.shut { // a second sign-in would push the running agent out
 			_ = conn.Close()
 			let++
 			continue
@@ -84,7 +87,7 @@ func (k *checkup) reach(ctx context.Context, u *url.URL, trust *tls.Config) (net
 	}
 	trust = trust.Clone()
 	trust.ServerName = u.Hostname()
-	t := tls.Client(conn, trust)
+	t := tls.Client(conn, uplink.Dated(trust, k.now)) // as the agent does: while the clock is not set, dates are not judged
 	if err := t.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		f.Grade, f.Found, f.Next = Fail, u.Host+" is reached, but not trusted: "+err.Error(), k.untrusted(err, u)
@@ -92,8 +95,14 @@ func (k *checkup) reach(ctx context.Context, u *url.URL, trust *tls.Config) (net
 		return nil, false
 	}
 	state := t.ConnectionState()
-	left := time.Until(state.PeerCertificates[0].NotAfter)
-	f.Found += fmt.Sprintf(", %s, certificate valid for %d days more", tls.VersionName(state.Version), int(left.Hours()/24))
+	f.Found += ", " + tls.VersionName(state.Version)
+	now, set := k.now()
+	if !set {
+		k.tell(f)
+		return t, true
+	}
+	left := state.PeerCertificates[0].NotAfter.Sub(now)
+	f.Found += fmt.Sprintf(", certificate valid for %d days more", int(left.Hours()/24))
 	if left < expirySoon {
 		f.Grade, f.Next = Warn, "tell the NOC to renew the broker's certificate"
 	}

@@ -2,6 +2,7 @@ package checkup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,6 +52,7 @@ type checkup struct {
 	way  probe.Route
 	up   bool // the internet answers
 	runs *agent.Status
+	shut bool // an agent may run, but does not talk with us
 	bad  bool // something on the way to the broker failed: the test line need not be tried for long
 }
 
@@ -59,6 +61,8 @@ func Run(ctx context.Context, c agent.Config, file string, tell func(Finding)) (
 	k := &checkup{c: c}
 	if s, err := agent.ReadStatus(ctx, c.DataDir); err == nil {
 		k.runs = &s
+	} else {
+		k.shut = !errors.Is(err, agent.ErrNotRunning)
 	}
 	k.tell = func(f Finding) {
 		worst = max(worst, f.Grade)
@@ -91,6 +95,9 @@ func (k *checkup) line(ctx context.Context) {
 	if err != nil {
 		f.Grade, f.Found = Fail, err.Error()
 		f.Next = "look at the collector's log and its page /healthz; a rejected line lies there with the dead letters"
+		if k.shut {
+			f.Next = "check as root or as the agent's own user, so that the running agent answers"
+		}
 		k.tell(f)
 		return
 	}
@@ -99,13 +106,14 @@ func (k *checkup) line(ctx context.Context) {
 		f.Grade, f.Next = Warn, "start the agent: service nabz-agent start, or systemctl start nabz-agent"
 	}
 	k.tell(f)
-	if off := p.Ahead.Abs() - p.Took; off > 5*time.Second {
+	_, set := k.now() // else it was told
+	if off := p.Ahead.Abs() - p.Took; set && off > 5*time.Second {
 		word := "ahead of"
 		if p.Ahead < 0 {
 			word = "behind"
 		}
 		k.tell(Finding{Matter: "clock", Grade: Warn, Found: fmt.Sprintf("%s %s the collector's; the agent goes by the collector's", off.Round(time.Second), word),
-			Next: "let NTP set this machine's clock; logs and TLS go by it"})
+			Next: "let NTP set this machine's clock; logs and other programs go by it"})
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/smartvillage/nabz/agent"
+	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/internal/testca"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -141,6 +142,60 @@ func TestWhereAllIsWellOnlyTheAgentIsMissing(t *testing.T) {
 	}
 	if n := strings.Count(text, "\n"); n > 24 {
 		t.Errorf("%d lines are more than a screen:\n%s", n, text)
+	}
+}
+
+func TestARouterThatBootsIn1970IsToldOfItsClockAndNotOfACertificate(t *testing.T) {
+	ca := testca.New(t)
+	cert := ca.Sign(net.IPv4(127, 0, 0, 1), 1000*time.Hour)
+	c := site(t, "mqtts://"+centre(t, &cert))
+	c.CAFile = ca.File()
+	began := time.Now()
+	c.Clock = func() clock.Reading {
+		since := time.Since(began)
+		return clock.Reading{Wall: time.Unix(100, 0).Add(since), Mono: 100*time.Second + since}
+	}
+	found, _, text := findings(t, c)
+	if f := found["clock"]; f.Grade != Fail || !strings.Contains(f.Found, "not set") {
+		t.Errorf("clock: %+v", f)
+	}
+	for _, matter := range []string{"broker", "credentials"} {
+		if f := found[matter]; f.Grade != Pass {
+			t.Errorf("%s: %+v; the agent would get in", matter, f)
+		}
+	}
+	if f := found["test line"]; !strings.Contains(f.Found, "stored by the collector") {
+		t.Errorf("test line: %+v\n%s", f, text)
+	}
+}
+
+func TestAnAgentThatDoesNotTalkWithUsIsNotPushedOut(t *testing.T) {
+	c := site(t, "mqtt://"+centre(t, nil))
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mute, err := net.Listen("unix", filepath.Join(c.DataDir, "agent.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := mute.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	defer func() { _ = mute.Close(); <-done }()
+	found, _, text := findings(t, c)
+	if f, asked := found["credentials"]; asked {
+		t.Errorf("signed in beside an agent that may run: %+v", f)
+	}
+	if f := found["test line"]; f.Grade != Fail || !strings.Contains(f.Next, "as root") {
+		t.Errorf("test line: %+v\n%s", f, text)
 	}
 }
 

@@ -16,13 +16,23 @@ import (
 // pings is how many probes one question sends.
 const pings = 3
 
+// now is this machine's clock; false while it is not set.
+func (k *checkup) now() (at time.Time, set bool) {
+	read := k.c.Clock
+	if read == nil {
+		read = clock.SystemReading
+	}
+	at = read().Wall.UTC()
+	return at, !at.Before(clock.Floor())
+}
+
 func (k *checkup) clock(context.Context) {
-	now := clock.SystemReading().Wall.UTC()
+	now, set := k.now()
 	f := Finding{Matter: "clock", Found: now.Format("2006-01-02 15:04:05 UTC")}
-	if now.Before(clock.Floor()) {
+	if !set {
 		f.Grade = Fail
 		f.Found += ": not set, or its battery is empty"
-		f.Next = "set it (date -u -s \"2026-11-23 12:00:00\") or let NTP do it: TLS refuses certificates of the future. The agent itself waits for the collector's time"
+		f.Next = "set it (date -u -s \"2026-11-23 12:00:00\") or let NTP do it: logs and other programs go by it. The agent itself waits for the collector's time"
 	}
 	k.tell(f)
 }
