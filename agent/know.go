@@ -106,5 +106,5 @@ func residentBytes() int64 {
 
 // wireBytes is what was on the wire since the start, speed tests aside.
 func (a *agent) wireBytes() int64 {
-	return a.uplink.Stats().WireBytes + a.network.Bytes() + a.checker.Bytes()
+	return a.uplink.Stats().WireBytes + a.network.Bytes() + a.checker.Bytes() + a.clock.Bytes()
 }

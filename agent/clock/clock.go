@@ -3,6 +3,7 @@ package clock
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/smartvillage/nabz/telemetry"
@@ -64,7 +65,8 @@ func (s Step) String() string {
 
 // Clock turns readings into wall time. Safe for concurrent use.
 type Clock struct {
-	read func() Reading
+	read  func() Reading
+	bytes atomic.Int64 // of questions to time servers, and their answers
 
 	mu     sync.Mutex
 	prev   Reading

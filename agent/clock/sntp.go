@@ -2,6 +2,7 @@ package clock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ const (
 	askFirst   = 15 * time.Second // after a question without an answer; doubled each time
 	askMost    = time.Hour
 	askTimeout = 5 * time.Second
+	packet     = 76                      // of IPv4, UDP and SNTP, one way
 	farthest   = 1500 * time.Millisecond // from a reference clock: MAXDIST of RFC 5905, section 11.2
 )
 
@@ -79,7 +81,11 @@ func (c *Clock) keep(ctx context.Context, servers []string, ask func(context.Con
 		}
 		told, rtt, err := ask(ctx, servers[n%len(servers)])
 		n++
+		if name := (*net.DNSError)(nil); !errors.As(err, &name) { // else nobody was asked
+			c.bytes.Add(packet)
+		}
 		if err == nil {
+			c.bytes.Add(packet)
 			c.Heard(told, rtt, SNTP)
 			if silent > 0 {
 				log.Info("a time server answers", "server", servers[(n-1)%len(servers)], "silent", silent)
@@ -95,6 +101,9 @@ func (c *Clock) keep(ctx context.Context, servers []string, ask func(context.Con
 	<-ctx.Done()
 	return nil
 }
+
+// Bytes is what the time servers have been asked and have answered so far, whole IP packets. Safe for concurrent use.
+func (c *Clock) Bytes() int64 { return c.bytes.Load() }
 
 // Unsure tells whether the time is to be asked for: it is not known, or what was heard does not fit.
 func (c *Clock) Unsure() bool {

@@ -127,6 +127,7 @@ func TestTimeServersAreAskedOnlyWhileTheTimeIsNotKnown(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var mu sync.Mutex
 		var list []string
+		answers := 0
 		questions := func(add ...string) []string {
 			mu.Lock()
 			defer mu.Unlock()
@@ -142,6 +143,9 @@ func TestTimeServersAreAskedOnlyWhileTheTimeIsNotKnown(t *testing.T) {
 				if dead.Load() {
 					return time.Time{}, 0, errors.New("no answer")
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				answers++
 				return wall.Add(time.Since(begin)), time.Second, nil
 			}, slog.New(slog.DiscardHandler))
 		}()
@@ -174,6 +178,12 @@ func TestTimeServersAreAskedOnlyWhileTheTimeIsNotKnown(t *testing.T) {
 		synctest.Wait()
 		if asked := questions(); len(asked) != n+1 {
 			t.Errorf("asked %d times about a step that does not fit", len(asked)-n)
+		}
+		mu.Lock()
+		want := 76 * int64(len(list)+answers)
+		mu.Unlock()
+		if got := c.Bytes(); got != want {
+			t.Errorf("%d bytes were counted, want %d", got, want)
 		}
 		cancel()
 		if err := <-done; err != nil {

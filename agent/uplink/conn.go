@@ -3,10 +3,12 @@ package uplink
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -15,6 +17,8 @@ const (
 	sendBuffer = 64 << 10
 	// brokerCaches is how many brokers' TLS sessions are remembered.
 	brokerCaches = 8
+
+	ipv4Header, ipv6Header = 20, 40
 )
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
@@ -43,8 +47,10 @@ func dial(ctx context.Context, connect dialer, u *url.URL, conf *tls.Config, lim
 	if port == "" {
 		port = map[string]string{"tcp": "1883", "tls": "8883"}[u.Scheme]
 	}
+	began := time.Now()
 	raw, err := connect(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
+		total.Add(inVain(u.Hostname(), err, time.Since(began)))
 		return nil, nil, err
 	}
 	m := newMeter(raw, p, total)
@@ -63,6 +69,33 @@ func dial(ctx context.Context, connect dialer, u *url.URL, conf *tls.Config, lim
 		return nil, nil, closeAfter(m, fmt.Errorf("tls: %w", err))
 	}
 	return over, m, nil
+}
+
+// Segments of an attempt to connect: TCP's header, with the options that systems send in the first one.
+const (
+	synSegment, resetSegment = 40, 20
+	synAgain                 = time.Second // after which the first one is repeated, then after twice that
+)
+
+// inVain is what an attempt that made no connection has had on the wire, both ways. It is an estimate, as the packets are the kernel's and the
+// name may have been looked up within took. Nothing goes out where there is no way or no address, or to this machine itself.
+func inVain(host string, err error, took time.Duration) (bytes int64) {
+	ip := net.ParseIP(host)
+	if name := (*net.DNSError)(nil); errors.As(err, &name) || errors.Is(err, syscall.ENETUNREACH) || ip.IsLoopback() {
+		return 0
+	}
+	header := int64(ipv4Header)
+	if ip != nil && ip.To4() == nil {
+		header = ipv6Header
+	}
+	bytes = header + synSegment
+	for again := synAgain; again <= took; again = 2*again + synAgain {
+		bytes += header + synSegment
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		bytes += header + resetSegment
+	}
+	return bytes
 }
 
 // tune sets the socket's options.

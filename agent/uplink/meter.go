@@ -54,11 +54,11 @@ type meter struct {
 
 // newMeter measures a connection that has just been made.
 func newMeter(c net.Conn, p *path, total *atomic.Int64) *meter {
-	m := &meter{Conn: c, path: p, total: total, idle: make(chan struct{}, 1), ipHeader: 40, alive: time.Now()}
+	m := &meter{Conn: c, path: p, total: total, idle: make(chan struct{}, 1), ipHeader: ipv6Header, alive: time.Now()}
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		m.local = a.IP.IsLoopback()
 		if a.IP.To4() != nil {
-			m.ipHeader = 20
+			m.ipHeader = ipv4Header
 		}
 	}
 	s, ok := c.(syscall.Conn)

@@ -2,7 +2,12 @@ package uplink
 
 import (
 	"bytes"
+	"context"
+	"net"
+	"net/url"
+	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -143,6 +148,32 @@ func TestOneRoundTripIsRecoveredFromTheSmoothedOne(t *testing.T) {
 	}
 	if got := (tcpInfo{retrans: 5, spurious: 2}).lost(tcpInfo{retrans: 1}); got != 2 {
 		t.Errorf("lost %d, want 2", got)
+	}
+}
+
+func TestAnAttemptThatReachesNobodyIsCounted(t *testing.T) {
+	silent := &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	for _, tt := range []struct {
+		name, host string
+		err        error
+		took       time.Duration
+		want       int64
+	}{
+		{"nobody answers for 30 s", "broker.example.org", silent, 30 * time.Second, 5 * 60}, // at 0, 1, 3, 7 and 15 s
+		{"nobody answers over IPv6", "2001:db8::1", silent, 2 * time.Second, 2 * 80},
+		{"refused", "192.0.2.1", refused, 300 * time.Millisecond, 60 + 40},
+		{"there is no way", "192.0.2.1", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, 0, 0},
+		{"there is no such name", "broker.example.org", &net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}, time.Second, 0},
+		{"this machine itself", "127.0.0.1", refused, 0, 0},
+	} {
+		if got := inVain(tt.host, tt.err, tt.took); got != tt.want {
+			t.Errorf("%s: %d bytes, want %d", tt.name, got, tt.want)
+		}
+	}
+	u := New(Config{Brokers: []string{"mqtt://192.0.2.1:1883"}, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, refused }}, nil)
+	if _, _, err := u.dial(t.Context(), &url.URL{Scheme: "tcp", Host: "192.0.2.1:1883"}); err == nil || u.Stats().WireBytes != 60+40 {
+		t.Errorf("%d bytes were counted, %v", u.Stats().WireBytes, err)
 	}
 }
 
