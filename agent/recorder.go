@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -304,7 +305,7 @@ func (r *Recorder) verdict(v probe.Verdict) {
 	r.c.Services.Link(r.at(v.At), v.State == telemetry.StateUp || v.State == telemetry.StateDegraded)
 	if v.State != state || v.Cause != cause {
 		r.urgent = true
-		r.log.Info("the link changed its state", "state", string(v.State), "cause", string(v.Cause), "was", string(state), "since", r.at(v.At), "uncertain_by", v.Err.String())
+		r.log.Info("the link changed its state", "state", cmp.Or(string(v.State), "unknown"), "cause", string(v.Cause), "was", cmp.Or(string(state), "unknown"), "since", r.at(v.At), "uncertain_by", v.Err.String())
 	}
 }
 

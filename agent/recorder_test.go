@@ -324,6 +324,31 @@ func TestWhatWasDroppedWhileTheClockWasNotKnownStaysUnknown(t *testing.T) {
 	})
 }
 
+func TestAStateThatIsNotKnownAnyMoreIsNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		up(g)
+		time.Sleep(10 * time.Minute)
+		g.Tick(Tick{Host: nothing()})
+		since := time.Now().Add(-2 * time.Minute)
+		g.Verdict(probe.Verdict{At: since, Until: since})
+		time.Sleep(10 * time.Minute)
+		g.Tick(Tick{Host: nothing()})
+		if h := g.header(t, g.q.batches[len(g.q.batches)-1]); h.Open != (telemetry.OpenSpan{}) {
+			t.Errorf("the header tells %+v as open", h.Open)
+		}
+		up(g)
+		time.Sleep(time.Minute)
+		g.Close(Tick{Host: nothing()})
+		got := g.news(t)
+		lacks(t, got, "span,state=up ms=480000i,err_ms=0i 1795435200000\n", "span,state=up ms=60000i,err_ms=0i 1795436400000\n")
+		if n := strings.Count(got, "span,"); n != 2 {
+			t.Errorf("%d spans in\n%s", n, got)
+		}
+	})
+}
+
 func TestAStepForwardLeavesAGapAndDoublesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, nil)

@@ -8,7 +8,7 @@ import (
 
 // Verdict is what one round says.
 type Verdict struct {
-	State telemetry.State
+	State telemetry.State // "": not known since At
 	Cause telemetry.Cause
 	At    time.Time     // the state holds from here; the same as Until when it did not change
 	Err   time.Duration // the true moment of the change lies within At ± Err
@@ -39,7 +39,8 @@ func (f finding) is(s telemetry.State, c telemetry.Cause) bool { return f.state 
 type known struct {
 	state telemetry.State
 	cause telemetry.Cause
-	begun time.Time // of the prober
+	begun time.Time // of the prober, or since when nothing is known
+	lost  bool      // nothing is known any more; else not yet
 	least time.Time // the state cannot have begun before
 	good  time.Time // the link was last known to work
 	named time.Time // a name was last resolved
@@ -103,10 +104,13 @@ func (k *known) change(f finding, v *Verdict) {
 	if from.Before(k.least) {
 		from = k.least
 	}
-	if k.state == "" {
-		v.At = k.begun
-	} else {
+	switch {
+	case k.state != "":
 		v.At, v.Err = between(from, to)
+	case k.lost:
+		v.At = to
+	default:
+		v.At = k.begun
 	}
 	k.least = v.At.Add(-v.Err)
 	if v.Until.Before(v.At) {
@@ -158,15 +162,27 @@ func (k *known) pending() Verdict {
 	return v
 }
 
-// still is the state as far as it is known.
-func (k *known) still() Verdict {
-	at := k.begun
+// until is when the state was last known to hold.
+func (k *known) until() time.Time {
 	switch {
 	case alive(k.state):
-		at = k.good
+		return k.good
 	case k.state != "":
-		at = k.held
+		return k.held
 	}
+	return k.begun
+}
+
+// forget says that the state is not known any more since it was last known to hold.
+func (k *known) forget() Verdict {
+	k.begun, k.lost = k.until(), true
+	k.state, k.cause, k.suspect = "", "", finding{}
+	return k.still()
+}
+
+// still is the state as far as it is known.
+func (k *known) still() Verdict {
+	at := k.until()
 	return Verdict{State: k.state, Cause: k.cause, At: at, Until: at, Pending: !k.suspect.first.IsZero()}
 }
 

@@ -138,7 +138,9 @@ func (p *Prober) work(ctx context.Context, tell func(Verdict)) {
 	}
 	v, ok := p.judge(r)
 	if !ok && p.known.state != "" { // what was measured is told, even when it says nothing of the state
-		v, ok = p.known.still(), r.internet.Sent+r.dns.Sent > 0
+		if v, ok = p.known.still(), r.internet.Sent+r.dns.Sent > 0; p.knowsNoMore(r.start) {
+			v, ok = p.known.forget(), true
+		}
 	}
 	if plan.sample {
 		v.Gateway, v.Internet = r.gateway, r.internet
@@ -296,6 +298,12 @@ func (p *Prober) judge(r round) (Verdict, bool) {
 		f.first, f.last = r.dns.Asked, r.dns.Heard
 	}
 	return k.find(f), true
+}
+
+// knowsNoMore tells whether the state has been told for as long as it may be without a word on it. Where there are no anchors, nothing but
+// evidence can say that the link works, and that it does not only the gateway.
+func (p *Prober) knowsNoMore(now time.Time) bool {
+	return len(p.c.Anchors) == 0 && now.Sub(p.known.until()) >= 2*p.c.Every
 }
 
 // believesEvidence tells whether silent anchors say nothing, because the link proved itself to work a short while ago

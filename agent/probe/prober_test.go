@@ -334,6 +334,40 @@ func (w *wan) route() Route {
 	return w.without
 }
 
+func TestWithoutAnchorsTheStateIsUnknownWhenEvidenceStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig()
+		c.Anchors = nil
+		start := time.Now()
+		cut, back := start.Add(30*time.Minute), start.Add(90*time.Minute)
+		last := start
+		c.Evidence = func() time.Time { // a ping each minute
+			if now := time.Now().Truncate(time.Minute); now.Before(cut) || !now.Before(back) {
+				last = now
+			}
+			return last
+		}
+		var changes []Verdict
+		for _, v := range watchAll(t, c, steady(30*time.Millisecond, dead()), 2*time.Hour) {
+			if n := len(changes); !v.Pending && (n == 0 || v.State != changes[n-1].State) {
+				changes = append(changes, v)
+			}
+		}
+		want := []struct {
+			state telemetry.State
+			at    time.Duration
+		}{{telemetry.StateUp, 0}, {"", 29 * time.Minute}, {telemetry.StateUp, 90 * time.Minute}}
+		if len(changes) != len(want) {
+			t.Fatalf("got %+v", changes)
+		}
+		for i, v := range changes {
+			if v.State != want[i].state || v.At.Sub(start) != want[i].at || v.Err != 0 {
+				t.Errorf("got %q from %v on ± %v, want %q from %v on", v.State, v.At.Sub(start), v.Err, want[i].state, want[i].at)
+			}
+		}
+	})
+}
+
 func TestACarrierThatIsLostIsToldAtOnceWithoutAPacket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		at, back := 100*time.Second, 130*time.Second
