@@ -102,29 +102,40 @@ func (a *agent) proveAlone(ctx context.Context) (Proof, error) {
 func (a *agent) prove(ctx context.Context) (Proof, error) {
 	a.proving.one.Lock()
 	defer a.proving.one.Unlock()
-	sealed := make(chan (<-chan telemetry.Ack), 1)
+	sealed := make(chan sealedProof, 1)
 	select {
 	case a.proofs <- sealed:
 	case <-ctx.Done():
 		return Proof{Running: true}, ctx.Err()
 	}
 	got := <-sealed
-	if got == nil {
-		return Proof{Running: true}, errors.New("the agent stamps nothing yet, because it does not know the time or waits for the collector's word on the time before; ask again in two minutes")
+	if got.ack == nil {
+		return Proof{Running: true}, errors.New(got.why)
 	}
-	return a.await(ctx, got, time.Now(), true)
+	return a.await(ctx, got.ack, time.Now(), true)
 }
 
-// sealProof is prove's part in the recorder's goroutine; nil when nothing could be sealed.
-func (a *agent) sealProof() <-chan telemetry.Ack {
+// sealedProof is the acknowledgement to wait for, or nil and why nothing was sealed.
+type sealedProof struct {
+	ack <-chan telemetry.Ack
+	why string
+}
+
+// sealProof is prove's part in the recorder's goroutine.
+func (a *agent) sealProof() sealedProof {
 	seq := a.spool.NextSeq()
 	got := a.proving.expect(seq)
 	a.recorder.urgent = true
 	a.recorder.Event("check", "test line of nabz-agent check")
-	if a.spool.NextSeq() == seq {
-		return nil
+	switch {
+	case a.spool.NextSeq() != seq:
+		return sealedProof{ack: got}
+	case !a.recorder.released:
+		return sealedProof{why: "the agent stamps nothing yet, because it does not know the time or waits for the collector's word on the time before; ask again in two minutes"}
+	case a.recorder.suspicious:
+		return sealedProof{why: "the link seems to have failed just now, and nothing is sealed until that is certain; ask again in a minute"}
 	}
-	return got
+	return sealedProof{why: "the disk takes nothing, and what is measured waits in RAM; free space on it, or look whether it is mounted read-only"}
 }
 
 func (a *agent) await(ctx context.Context, got <-chan telemetry.Ack, since time.Time, running bool) (Proof, error) {

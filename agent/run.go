@@ -129,7 +129,7 @@ type agent struct {
 	started  time.Time
 	usage    *usage
 	seen     atomic.Pointer[seen] // what the recorder's goroutine last saw
-	proofs   chan chan (<-chan telemetry.Ack)
+	proofs   chan chan sealedProof
 	proving  proving
 	services *service.Monitor
 	checker  *service.Checker
@@ -145,7 +145,7 @@ type agent struct {
 
 func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{c: c, log: log, verdicts: make(chan probe.Verdict), first: make(chan telemetry.Ack, 1), started: time.Now(),
-		proofs: make(chan chan (<-chan telemetry.Ack)), doubt: make(chan struct{}, 1),
+		proofs: make(chan chan sealedProof), doubt: make(chan struct{}, 1),
 		checks: make(chan service.Check), speeds: make(chan speedtest.Result), ended: make(chan struct{}), read: c.Clock}
 	if a.read == nil {
 		a.read = clock.SystemReading

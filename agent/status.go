@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -100,7 +101,7 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 	}
 	row("way out", "%s; asks by %s", via, s.Link.AsksBy)
 	row("clock", "%s, %s", s.Now.UTC().Format("2006-01-02 15:04:05 UTC"), s.Clock)
-	broker := s.Broker.URL + ", not connected"
+	broker := cmp.Or(s.Broker.URL, "none tried yet") + ", not connected"
 	if s.Broker.Connected {
 		broker = s.Broker.URL + ", connected for " + seconds(s.Broker.ForS) + ", keepalive " + seconds(s.Broker.KeepaliveS)
 	}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/smartvillage/nabz/agent/clock"
+	"github.com/smartvillage/nabz/agent/probe"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -121,4 +123,44 @@ func TestAProofThatFailsSaysHowFarItCame(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAProofThatCannotBeSealedSaysWhy(t *testing.T) {
+	cfg := config(t, "mqtt://127.0.0.1:9")
+	a, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	for _, step := range []struct {
+		name, want string
+		do         func()
+	}{
+		{"at the start", "stamps nothing yet", func() {}},
+		{"the link is in doubt", "link seems to have failed", func() {
+			a.recorder.Settle()
+			now := time.Now()
+			a.recorder.Verdict(probe.Verdict{State: telemetry.StateUp, At: now, Until: now, Pending: true})
+		}},
+		{"all is well", "", func() { up(&rig{Recorder: a.recorder}) }},
+	} {
+		step.do()
+		got := a.sealProof()
+		if sealed := got.ack != nil; sealed != (step.want == "") || !strings.Contains(got.why, step.want) {
+			t.Errorf("%s: sealed %v, %q, want %q", step.name, sealed, got.why, step.want)
+		}
+	}
+}
+
+func TestABudgetThatCannotBeReadCostsTheSpeedTestsOnly(t *testing.T) {
+	c := newCentre(t)
+	cfg := config(t, c.url)
+	cfg.Speedtest.Server = "http://127.0.0.1:9"
+	if err := os.MkdirAll(filepath.Join(cfg.DataDir, "speedtest-budget"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stop := start(t, cfg)
+	waitFor(t, "a set of the machine", func() bool { return len(c.lines("host")) > 0 })
+	stop()
+	c.check(t)
 }
