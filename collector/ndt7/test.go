@@ -3,12 +3,14 @@ package ndt7
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -95,12 +97,13 @@ type run struct {
 func (t *run) serve(ctx context.Context) (end string, err error) {
 	defer t.ws.Close()
 	t.ws.SetReadLimit(maxMessage)
-	if err := t.ws.NetConn().SetDeadline(t.start.Add(t.s.c.Time + graceTime)); err != nil {
+	last := t.start.Add(t.s.c.Time + graceTime)
+	if err := errors.Join(t.ws.SetReadDeadline(last), t.ws.SetWriteDeadline(last)); err != nil { // of each message: the library sets them anew
 		return endFault, err
 	}
 	stop := func() {
 		t.stopped.Store(true)
-		_ = t.ws.NetConn().SetDeadline(time.Unix(1, 0)) // wakes whoever reads or writes
+		t.cut()
 	}
 	defer context.AfterFunc(ctx, stop)()
 	defer context.AfterFunc(t.s.ctx, stop)()
@@ -108,7 +111,12 @@ func (t *run) serve(ctx context.Context) (end string, err error) {
 	t.done = make(chan struct{})
 	go func() { defer close(t.done); t.why = t.read() }()
 	if t.d == download {
+		sent := make(chan struct{})
+		var idle sync.WaitGroup
+		idle.Go(func() { t.cutIdle(sent) })
 		end, err = t.send()
+		close(sent)
+		idle.Wait()
 	} else {
 		end, err = t.watch()
 	}
@@ -125,6 +133,39 @@ func (t *run) serve(ctx context.Context) (end string, err error) {
 		return endClient, nil
 	}
 	return end, err
+}
+
+// cut ends the connection under whoever reads or writes. A deadline would not: the library sets another with its next message.
+func (t *run) cut() {
+	conn := t.ws.NetConn()
+	if over, ok := conn.(*tls.Conn); ok {
+		conn = over.NetConn() // its own Close would wait to say goodbye
+	}
+	conn.Close()
+}
+
+// cutIdle cuts a download off to whose client nothing gets through any more: a write would hang there for as long as TCP tries.
+func (t *run) cutIdle(sent <-chan struct{}) {
+	tick := time.NewTicker(min(tellEvery, t.s.c.MaxIdle))
+	defer tick.Stop()
+	last, moved := int64(-1), time.Now()
+	for {
+		select {
+		case <-sent:
+			return
+		case now := <-tick.C:
+			n := t.bytes.Load()
+			if info := readTCP(t.ws.NetConn()); info != nil {
+				n = info.BytesAcked
+			}
+			if n != last {
+				last, moved = n, now
+			} else if now.Sub(moved) >= t.s.c.MaxIdle {
+				t.cut()
+				return
+			}
+		}
+	}
 }
 
 // sayGoodbye closes as the protocol asks: the server's close frame, the client's, and then the server closes TCP first.

@@ -80,6 +80,26 @@ func TestAClientThatSendsNothingIsCutOff(t *testing.T) {
 	w.count("tests_total", 1, "upload", endFault)
 }
 
+// A link that breaks in a download leaves a client that reads nothing: it must not hold its place until TCP gives up.
+func TestAClientThatReadsNothingIsCutOff(t *testing.T) {
+	w := open(t, Config{MaxIdle: 50 * time.Millisecond, Time: 13 * time.Second})
+	w.begin(down, w.token("router", "one"))
+	w.count("tests_total", 1, "download", endFault)
+	if n := w.atWork(); n != 0 {
+		t.Errorf("%d tests under way", n)
+	}
+}
+
+func TestTheEndOfTheCollectorEndsADownloadThatNobodyReads(t *testing.T) {
+	w := open(t, Config{MaxIdle: time.Hour, Time: 13 * time.Second})
+	w.begin(down, w.token("router", "one"))
+	until(t, "the test to be under way", func() bool { return w.atWork() == 1 })
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.count("tests_total", 1, "download", endStop)
+}
+
 func TestTheEndOfTheCollectorEndsTests(t *testing.T) {
 	w := open(t, Config{Time: 13 * time.Second})
 	a, b := w.begin(down, w.token("router", "one")), w.begin(up, w.token("kiosk", "two"))
