@@ -24,6 +24,7 @@ const (
 	lastMessage  = 1 << 20                // they double until here, as long as they are a sixteenth of what was sent
 	maxMessage   = 1 << 24                // no end may refuse a message up to here
 	maxQuery     = 4096                   // bytes of the query string
+	maxTold      = 1 << 20                // bytes of measurements that a client may send in one test; some thousands of them
 	tellEvery    = 250 * time.Millisecond // between two measurements
 	graceTime    = 3 * time.Second        // beyond the time of a test, after which the connection is cut
 )

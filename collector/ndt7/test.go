@@ -26,8 +26,11 @@ const (
 	endFault  = "fault"  // the connection broke, or the agent did what the protocol forbids
 )
 
-// errStrange is an agent that sends what only the server may send.
-var errStrange = errors.New("a binary message came in the direction in which none may")
+// What an agent does that the protocol does not have.
+var (
+	errStrange   = errors.New("a binary message came in the direction in which none may")
+	errTalkative = errors.New("measurements came that are larger than any need be")
+)
 
 // test is one test in one direction, from the request to the end.
 func (s *Server) test(w http.ResponseWriter, r *http.Request, d direction) {
@@ -179,6 +182,7 @@ func (t *run) sayGoodbye() {
 // read takes what the client sends until the connection ends. The error is never nil.
 func (t *run) read() error {
 	buf := make([]byte, 32<<10)
+	told := 0 // bytes of measurements: without a bound they would get round that of a test
 	for {
 		kind, r, err := t.ws.NextReader()
 		if err != nil {
@@ -193,6 +197,9 @@ func (t *run) read() error {
 			n, err = r.Read(buf)
 			if kind == websocket.BinaryMessage {
 				t.bytes.Add(int64(n))
+			} else if told += n; told > maxTold {
+				t.ws.Close()
+				return errTalkative
 			}
 		}
 		if err != io.EOF {

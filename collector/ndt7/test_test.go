@@ -72,6 +72,24 @@ func TestATestEndsAtItsBytes(t *testing.T) {
 	}
 }
 
+func TestMeasurementsAreNoWayRoundTheBytesOfATest(t *testing.T) {
+	w := open(t, Config{Bytes: 1 << 20, Time: 13 * time.Second})
+	for i, path := range []string{down, up} {
+		ws := w.begin(path, w.token([]string{"router", "kiosk"}[i], []string{"one", "two"}[i]))
+		heard := make(chan error, 1)
+		go func() { heard <- drain(ws) }()
+		b := make([]byte, 1<<16)
+		sent := 0
+		for ws.WriteMessage(websocket.TextMessage, b) == nil && sent < 64<<20 {
+			sent += len(b)
+		}
+		if sent == 64<<20 {
+			t.Errorf("%s: %d bytes of text were taken", path, sent)
+		}
+		<-heard
+	}
+}
+
 func TestAClientThatSendsNothingIsCutOff(t *testing.T) {
 	w := open(t, Config{MaxIdle: 50 * time.Millisecond})
 	if err := drain(w.begin(up, w.token("router", "one"))); !closed(err) {
