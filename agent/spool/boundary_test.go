@@ -306,8 +306,10 @@ func walks() map[string]Options {
 }
 
 func TestACutBehindEveryOperationKeepsWhatWasDurable(t *testing.T) {
+	t.Parallel()
 	for name, o := range walks() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cuts := 0
 			for seed := range uint64(3) {
 				w := newWalker(t, o, seed)
@@ -338,8 +340,10 @@ func TestACutBehindEveryOperationKeepsWhatWasDurable(t *testing.T) {
 }
 
 func TestACutWhileRecoveringFromACutLosesNothing(t *testing.T) {
+	t.Parallel()
 	for name, o := range walks() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWalker(t, o, 9)
 			for range 80 {
 				w.step()

@@ -213,6 +213,7 @@ func TestSpoolKeepsItsPromisesThroughAnything(t *testing.T) {
 
 // TestACrashAtEveryOperationLosesNothing walks one long script and dies in every single operation of it.
 func TestACrashAtEveryOperationLosesNothing(t *testing.T) {
+	t.Parallel()
 	script := func(m *model, t failer) (during uint64) {
 		for i := range 40 {
 			if m.d.dead {

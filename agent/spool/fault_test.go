@@ -54,6 +54,7 @@ func (b breakdown) strike(f *tape, n int) {
 // TestAFaultInEveryOperationIsToldAndOutlived: whatever fails and when, a batch that was taken is there, one that was refused is
 // not, the fault is told with what to do, and when it ends all goes on.
 func TestAFaultInEveryOperationIsToldAndOutlived(t *testing.T) {
+	t.Parallel()
 	for name, o := range walks() {
 		for _, b := range breakdowns() {
 			t.Run(name+", "+b.name, func(t *testing.T) {

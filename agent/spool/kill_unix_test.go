@@ -73,6 +73,7 @@ func child(dir string) error {
 }
 
 func TestKillMinusNineLosesNoBatchWhosePutHasReturned(t *testing.T) {
+	t.Parallel()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

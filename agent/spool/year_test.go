@@ -120,21 +120,22 @@ func (v *village) minute(at time.Time) (text []byte, lines int) {
 }
 
 func TestAYearOfflineFitsInFourMebibytesWithTheLedgerIntact(t *testing.T) {
+	t.Parallel()
 	v := newVillage(t)
 	d := newDisk()
 	d.noPower = true
 	s := open(t, d, Options{})
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	var minutes, hours []Batch // the spool does not look into payloads, so four hours of detail and a month of ledger stand for all
-	for i := range 240 {
+	var minutes, hours []Batch // the spool does not look into payloads, so two hours of detail and ten days of ledger stand for all
+	for i := range 120 {
 		at := start.Add(time.Duration(i) * time.Minute)
 		text, lines := v.minute(at)
 		minutes = append(minutes, v.seal(detail, at, text, lines))
 	}
 	spans := 0
-	for h := range 30 * 24 {
+	for h := range 10 * 24 {
 		n := 1 + v.rng.IntN(3)
-		if h/24 == 17 { // a day a month with fifty cuts an hour
+		if h%30 == 17 { // a day a month with fifty cuts an hour
 			n = 100
 		}
 		spans += n
@@ -181,7 +182,7 @@ func TestAYearOfflineFitsInFourMebibytesWithTheLedgerIntact(t *testing.T) {
 		t.Fatal("no detail is left")
 	}
 	st := s.Stats()
-	t.Logf("ledger: %d batches of %d B, %d spans a month; detail: %d of %d batches of %d B kept; on disk %d B in %d files, index %d B",
+	t.Logf("ledger: %d batches of %d B, %d spans in ten days; detail: %d of %d batches of %d B kept; on disk %d B in %d files, index %d B",
 		len(ledgers), ledgerBytes/len(ledgers), spans, len(got)-kept, len(details), detailBytes/len(details), st.DiskBytes, len(d.now), st.IndexBytes)
 	same(t, got[:kept], ledgers)
 	if n := len(got) - kept; n < 24*60 {
