@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,7 +24,20 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets tests that wait for seconds do so all at once, on however few processors, unless -parallel says otherwise.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	most := "16"
+	flag.Visit(func(f *flag.Flag) {
+		if f.Name == "test.parallel" {
+			most = f.Value.String()
+		}
+	})
+	if err := flag.Set("test.parallel", most); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var (
 	me   = telemetry.Address{Site: "village", Agent: "router"}

@@ -191,6 +191,7 @@ func (k *cable) broker(conf *tls.Config) *broker {
 }
 
 func TestOverARealLinkABatchIsOnePacketAndOneBack(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	k := newCable(t, 20*time.Millisecond)
 	b := k.broker(nil).start()
 	b.answer = func(seq uint64, _ []byte) string {

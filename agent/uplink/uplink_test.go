@@ -79,6 +79,7 @@ func TestSilenceMakesTheSameBytesGoAgain(t *testing.T) {
 }
 
 func TestABrokerRestartedInMidStreamLosesNothing(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	b := newBroker(t)
 	var n atomic.Int64
 	b.answer = func(seq uint64, _ []byte) string {
@@ -288,6 +289,7 @@ func TestTheNextBrokerIsTriedWhenOneIsGone(t *testing.T) {
 }
 
 func TestAttemptsThatReachNobodyUseUpNoSession(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	b := newBroker(t).start()
 	b.stop()
 	var asked atomic.Int64
@@ -349,6 +351,7 @@ func TestStoppingDoesNotWaitForABrokerThatHangs(t *testing.T) {
 }
 
 func TestABacklogIsPacedToItsEnd(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	b := newBroker(t).start()
 	a := newAgent(t, func(c *Config) { c.BacklogKbps, c.AckWithin = 400, time.Minute }, b.url())
 	a.put(t, 200)
@@ -359,6 +362,7 @@ func TestABacklogIsPacedToItsEnd(t *testing.T) {
 }
 
 func TestALateAnswerToARowEmptiesTheQueue(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	b := newBroker(t)
 	b.answer = func(seq uint64, _ []byte) string {
 		switch seq {
