@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,7 +47,12 @@ func tellsTCP(t *testing.T) bool {
 
 func TestATestMeasuresTheRateOfTheLink(t *testing.T) {
 	t.Parallel()
-	early := 0
+	var early atomic.Int64
+	t.Cleanup(func() { // when all have come to their end
+		if early.Load() == 0 {
+			t.Error("all links were steady, and no test ended early")
+		}
+	})
 	for name, c := range map[string]struct {
 		down, up float64
 		tls      bool
@@ -56,6 +62,7 @@ func TestATestMeasuresTheRateOfTheLink(t *testing.T) {
 		"TLS, slower down than up": {1e6, 6e6, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			m, dial := newMiddle(t, c.down, c.up)
 			s := serve(t, ndt7.Config{}, c.tls)
 			r, err := client(t, s, dial).Test(t.Context(), 100<<20)
@@ -71,7 +78,7 @@ func TestATestMeasuresTheRateOfTheLink(t *testing.T) {
 			}
 			for _, end := range []End{r.DownEnd, r.UpEnd} {
 				if end == EndStable {
-					early++
+					early.Add(1)
 				}
 			}
 			switch told := r.MinRTT > 0 && r.MinRTT < time.Second && r.SentBytes > 0; {
@@ -81,9 +88,6 @@ func TestATestMeasuresTheRateOfTheLink(t *testing.T) {
 				t.Errorf("what the system does not tell is not left out: %+v", r)
 			}
 		})
-	}
-	if early == 0 {
-		t.Error("all links were steady, and no test ended early")
 	}
 }
 
