@@ -51,6 +51,9 @@ func (f *flow) download(r *Result) (End, error) {
 	if err := f.ws.SetReadDeadline(f.start.Add(testMax)); err != nil {
 		return EndFault, err
 	}
+	if f.stop.Load() { // before there was a deadline: that has replaced the one that ends all waiting
+		return EndStop, errors.New("the agent ends")
+	}
 	buf := make([]byte, readBuffer)
 	var bytes, looked int64
 	if f.near(true) {

@@ -270,3 +270,25 @@ func TestATestTakesLittleMemory(t *testing.T) {
 		t.Errorf("%d bytes allocated for %d on the wire; 2 MiB are allowed", all, r.UsedBytes)
 	}
 }
+
+// The agent may end while a connection is made: the deadline of the test must not take the place of the one that ends all waiting.
+func TestAnEndBeforeTheFirstByteEndsADownload(t *testing.T) {
+	t.Parallel()
+	url, _ := byHand(t, func(conn net.Conn, r *bufio.Reader) {
+		send(conn, opBinary, false, make([]byte, 1<<13))
+		send(conn, opClose, false, goodbyeFrame())
+		_, _ = io.Copy(io.Discard, r)
+	})
+	ws, m, release, err := anyServer(t, url).open(t.Context(), &tally{}, "download", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.end(true)
+	defer release()
+	f := &flow{ws: ws, m: m, start: time.Now(), limit: 100 << 20}
+	f.stop.Store(true)
+	m.wake()
+	if end, err := f.download(&Result{}); end != EndStop || err == nil || f.own.count > 0 {
+		t.Errorf("%s %v, %d bytes read", end, err, f.own.count)
+	}
+}
