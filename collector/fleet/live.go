@@ -46,6 +46,7 @@ type Live struct {
 	mu     sync.Mutex
 	agents map[telemetry.Address]*agentLive
 	deaf   []deafness
+	back   time.Time // when Restore brought the past back; zero when it has not
 	watch  watchers
 }
 

@@ -78,9 +78,12 @@ func (ag *agentLive) takeHeader(h telemetry.Header, received time.Time, detail b
 
 // patience is how long this agent may be silent: while its connection stands, half as long again as it says itself or, when it
 // does not say, as its reports have come. After a restart that interval is not known yet; then it is taken to report as rarely as
-// any may, so that nobody is unreachable for the collector's own absence.
-func (ag *agentLive) patience(least time.Duration) time.Duration {
-	if !ag.connected {
+// any may, so that nobody is unreachable for the collector's own absence. For that, too, the connection counts as standing until
+// there was time to make it anew.
+func (ag *agentLive) patience(l *Live, now time.Time) time.Duration {
+	least := l.o.UnreachableAfter
+	returning := ag.session == 0 && !l.back.IsZero() && l.silence(l.back, now) <= least
+	if !ag.connected && !returning {
 		return least
 	}
 	every := ag.head.Next
@@ -205,13 +208,13 @@ func (ag *agentLive) status(l *Live, a telemetry.Address, now time.Time) AgentSt
 	since := ag.past.Run(o.State, o.Cause, ag.head.At.Add(-o.Length).UnixMilli(), spanSlack)
 	st.Told = Told{State: o.State, Cause: o.Cause, At: ag.head.At, Since: time.UnixMilli(since).UTC()}
 	offline := !ag.offlineAt.IsZero() && !ag.head.At.After(ag.offlineAt)
-	if o.State == "" || offline || l.silence(ag.head.At, now) > ag.patience(l.o.UnreachableAfter) {
+	if o.State == "" || offline || l.silence(ag.head.At, now) > ag.patience(l, now) {
 		st.State, st.Since = Unreachable, ag.head.At
 		st.CatchingUp = !offline && l.silence(ag.heard, now) <= l.o.UnreachableAfter
 		return st
 	}
 	st.State, st.Cause, st.Since = SiteState(o.State), o.Cause, st.Told.Since
-	fresh := 2 * ag.patience(l.o.UnreachableAfter)
+	fresh := 2 * ag.patience(l, now)
 	q := ag.quality(now, fresh)
 	st.LatencyMs, st.LossPct = q.latencyMs.pointer(), q.lossPct.pointer()
 	if up := ag.uplink(); up.at > 0 && now.UnixMilli()-up.at <= fresh.Milliseconds() {

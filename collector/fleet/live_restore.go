@@ -48,6 +48,7 @@ func (l *Live) Restore(ctx context.Context, q Querier) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.back = l.o.Now()
 	l.takeSpans(spans, now)
 	newest := time.Time{}
 	for _, s := range heads {

@@ -81,8 +81,9 @@ func TestARestartGoesOnFromWhatInfluxDBHolds(t *testing.T) {
 
 // headQuerier holds one batch line of an agent.
 type headQuerier struct {
-	a  telemetry.Address
-	at time.Time
+	a    telemetry.Address
+	at   time.Time
+	next time.Duration
 }
 
 func (q headQuerier) Query(_ context.Context, tier telemetry.Tier, _ string) ([]store.Series, error) {
@@ -91,7 +92,44 @@ func (q headQuerier) Query(_ context.Context, tier telemetry.Tier, _ string) ([]
 	}
 	number := func(n int64) json.Number { return json.Number(strconv.FormatInt(n, 10)) }
 	return []store.Series{{Name: "batch", Tags: map[string]string{"site": q.a.Site, "agent": q.a.Agent},
-		Values: [][]any{{number(q.at.UnixMilli()), number(9), "0123abcd", "up", "", number(60_000), number(0), number(0), number(0), "synced"}}}}, nil
+		Values: [][]any{{number(q.at.UnixMilli()), number(9), "0123abcd", "up", "", number(60_000), number(0), number(0), number(0), "synced", number(int64(q.next.Seconds()))}}}}, nil
+}
+
+func TestASiteThatReportsSeldomHasItsChanceToComeBackAfterARestart(t *testing.T) {
+	for name, c := range map[string]struct {
+		told  time.Duration // before the collector stopped
+		first SiteState
+	}{"in the middle of its interval": {10 * time.Minute, Up}, "silent for longer than it had said": {23 * time.Minute, Unreachable}} {
+		t.Run(name, func(t *testing.T) {
+			v := newVillage(t)
+			other := telemetry.Address{Site: "other", Agent: "kiosk"} // which spoke when the collector stopped
+			v.sites, v.agents = append(v.sites, Site{ID: "other"}), append(v.agents, other)
+			stopped := v.now
+			v.now = stopped.Add(5 * time.Minute)
+			if err := v.live.Restore(t.Context(), headQueriers{{kiosk, stopped.Add(-c.told), 15 * time.Minute}, {other, stopped, time.Minute}}); err != nil {
+				t.Fatal(err)
+			}
+			state := func() SiteState { st, _ := v.live.Site(kiosk.Site); return st.State }
+			v.now = v.now.Add(89 * time.Second)
+			if got := state(); got != c.first {
+				t.Errorf("before it can have come back it is %s, want %s", got, c.first)
+			}
+			v.now = v.now.Add(2 * time.Second)
+			if got := state(); got != Unreachable {
+				t.Errorf("it has not come back and is %s", got)
+			}
+		})
+	}
+}
+
+type headQueriers []headQuerier
+
+func (all headQueriers) Query(ctx context.Context, tier telemetry.Tier, q string) (out []store.Series, err error) {
+	for _, h := range all {
+		series, _ := h.Query(ctx, tier, q)
+		out = append(out, series...)
+	}
+	return out, nil
 }
 
 func TestTimeSpentWaitingForInfluxDBCountsOnce(t *testing.T) {
@@ -100,7 +138,7 @@ func TestTimeSpentWaitingForInfluxDBCountsOnce(t *testing.T) {
 	v.now, v.deaf = stopped.Add(10*time.Minute), true // started anew, without InfluxDB
 	v.live.Sites()
 	v.now = v.now.Add(time.Hour)
-	if err := v.live.Restore(t.Context(), headQuerier{kiosk, stopped}); err != nil {
+	if err := v.live.Restore(t.Context(), headQuerier{a: kiosk, at: stopped}); err != nil {
 		t.Fatal(err)
 	}
 	v.deaf = false
@@ -117,7 +155,7 @@ func TestABatchStoredWhileRestoreWaitedTakesNoDeafnessAway(t *testing.T) {
 	v.live.Sites()
 	v.now = told.Add(time.Hour)
 	other := telemetry.Address{Site: "lost", Agent: "kiosk"}
-	if err := v.live.Restore(t.Context(), headQuerier{other, told.Add(59 * time.Minute)}); err != nil {
+	if err := v.live.Restore(t.Context(), headQuerier{a: other, at: told.Add(59 * time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	v.deaf = false
