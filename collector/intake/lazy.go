@@ -20,6 +20,7 @@ type held struct {
 	address telemetry.Address
 	boot    string
 	seqs    []uint64  // rising
+	sealed  []int64   // when, each by its header, in ms
 	due     time.Time // by when the agent is to be told
 	arrived time.Time // when its newest batch came
 	place   int       // in the queue; -1 when seqs is empty
@@ -71,7 +72,7 @@ func (z *lazy) stored(a telemetry.Address, h telemetry.Header, arrived time.Time
 	if gap > 0 {
 		x.arrived = arrived
 	}
-	again := z.hold(x, h.Seq, arrived.Add(h.AckWithin))
+	again := z.hold(x, h, arrived.Add(h.AckWithin))
 	if h.AckWithin <= 0 || !x.due.After(arrived.Add(h.Next)) || known && gap < draining || again || len(x.seqs) == heldMost || z.closed {
 		out = z.flush(x, out)
 	} else if x.place == 0 {
@@ -84,11 +85,18 @@ func (z *lazy) stored(a telemetry.Address, h telemetry.Header, arrived time.Time
 	z.tellAll(out)
 }
 
-// hold puts a batch with those of its agent, and says whether it was there. The mutex is held.
-func (z *lazy) hold(x *held, seq uint64, due time.Time) (again bool) {
-	n, again := slices.BinarySearch(x.seqs, seq)
+// hold puts a batch with those of its agent, and says whether it was there. An agent whose spool was emptied counts from one again
+// in the same boot: its batches were not sealed in the order of the numbers. What it is owed then is of no use to it, and must not speak for
+// its new batches of those numbers. The mutex is held.
+func (z *lazy) hold(x *held, h telemetry.Header, due time.Time) (again bool) {
+	at := h.At.UnixMilli()
+	n, again := slices.BinarySearch(x.seqs, h.Seq)
+	if again && x.sealed[n] != at || n > 0 && x.sealed[n-1] > at || !again && n < len(x.seqs) && x.sealed[n] < at {
+		z.drop(x)
+		n, again = 0, false
+	}
 	if !again {
-		x.seqs = slices.Insert(x.seqs, n, seq)
+		x.seqs, x.sealed = slices.Insert(x.seqs, n, h.Seq), slices.Insert(x.sealed, n, at)
 	}
 	if x.place < 0 {
 		x.due = due
@@ -114,13 +122,18 @@ func (z *lazy) flush(x *held, out []owed) []owed {
 		out = append(out, owed{x.address, ack})
 		i = k
 	}
-	if x.seqs = x.seqs[:0]; cap(x.seqs) > 32 {
-		x.seqs = nil
+	z.drop(x)
+	return out
+}
+
+// drop forgets what waits for one agent. The mutex is held.
+func (z *lazy) drop(x *held) {
+	if x.seqs, x.sealed = x.seqs[:0], x.sealed[:0]; cap(x.seqs) > 32 {
+		x.seqs, x.sealed = nil, nil
 	}
 	if x.place >= 0 {
 		heap.Remove(&z.queue, x.place)
 	}
-	return out
 }
 
 func (z *lazy) tellAll(out []owed) {

@@ -95,6 +95,32 @@ func TestOneAcknowledgementTellsOfTenMinutes(t *testing.T) {
 	})
 }
 
+// An agent whose folder was emptied seals batches of the same numbers again in the same boot.
+func TestAnEmptiedSpoolIsToldNothingOfFormerBatches(t *testing.T) {
+	begin := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	sealed := func(seq uint64, minute int, within time.Duration) telemetry.Header {
+		h := head(seq, time.Minute, within)
+		h.At = begin.Add(time.Duration(minute) * time.Minute)
+		return h
+	}
+	for first := range uint64(5) { // the number of the first batch of the new run that comes through
+		lazily(t, func(z *lazy, h *hearer) {
+			for minute := range 3 {
+				z.stored(clinic, sealed(2+uint64(minute), minute, 10*time.Minute), time.Now())
+				time.Sleep(time.Minute)
+			}
+			z.stored(clinic, sealed(first+1, 3, 10*time.Minute), time.Now())
+			time.Sleep(time.Minute)
+			z.stored(clinic, sealed(first+2, 4, 0), time.Now())
+			if first < 4 {
+				h.want("the new run", [2]uint64{first + 1, first + 2})
+			} else {
+				h.want("the same run", [2]uint64{2, 6})
+			}
+		})
+	}
+}
+
 func TestWhatCannotWaitTakesWhatWaitsWithIt(t *testing.T) {
 	const lazyFor = 10 * time.Minute
 	lazily(t, func(z *lazy, h *hearer) {
