@@ -16,6 +16,12 @@ type batch struct {
 	header  telemetry.Header // Boot is "" where it could not be read
 	good    []telemetry.Parsed
 	bad     []telemetry.BadLine
+	oldest  int64 // detail that ends before this, in ms, is not stored
+}
+
+// expired tells whether InfluxDB keeps a line no more.
+func (b *batch) expired(l *telemetry.Parsed) bool {
+	return l.Tier == telemetry.Detail && l.Time < b.oldest
 }
 
 // errHeader is in the error of a batch whose first line is not its header.
@@ -77,15 +83,16 @@ type text struct {
 // texts stamps the good lines: one text, or two where the batch is of the ledger and its header is detail. Detail that ends before
 // oldest is left out: InfluxDB keeps none of it any more, and would refuse it.
 func (b *batch) texts(oldest time.Time) (out []text, expired int) {
+	b.oldest = oldest.UnixMilli()
 	for _, tier := range []telemetry.Tier{telemetry.Ledger, telemetry.Detail} {
 		t := text{tier: tier}
 		size := 0
 		for n := range b.good {
-			if tier == telemetry.Detail && b.good[n].Tier == tier && b.good[n].Time < oldest.UnixMilli() {
+			switch {
+			case b.good[n].Tier != tier:
+			case b.expired(&b.good[n]):
 				expired++
-				continue
-			}
-			if b.good[n].Tier == tier {
+			default:
 				t.lines = append(t.lines, n)
 				size += len(b.good[n].Raw) + len(",agent=,site=\n") + len(b.address.Agent) + len(b.address.Site)
 			}

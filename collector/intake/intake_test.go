@@ -449,4 +449,18 @@ func TestDetailThatInfluxDBWouldNoLongerKeepIsAcknowledgedAndNoDeadLetter(t *tes
 	if n := value(t, reg, "nabz_intake_expired_total", ""); n != 2 {
 		t.Errorf("%v lines counted as expired, want 2", n)
 	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "nabz_intake_lines_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if name := m.GetLabel()[0].GetValue(); name != "span" {
+				t.Errorf("%v lines of %s counted as stored", m.GetCounter().GetValue(), name)
+			}
+		}
+	}
 }

@@ -102,8 +102,10 @@ func (b *batch) refuse(words map[int]string) {
 // finish tells the watcher and the agent what became of a batch. What may take long goes on in its own goroutine,
 // within the memory in flight, so that the writer need not wait.
 func (i *Intake) finish(b *batch, release func()) {
-	for _, l := range b.good {
-		i.m.lines.WithLabelValues(l.Measurement).Inc()
+	for n := range b.good {
+		if l := &b.good[n]; !b.expired(l) {
+			i.m.lines.WithLabelValues(l.Measurement).Inc()
+		}
 	}
 	for _, l := range b.bad {
 		i.m.refused.WithLabelValues(reasonOf(l.Err)).Inc()
