@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -137,6 +139,60 @@ func DefaultsOf(profile string) Config {
 		c.Speedtest.PerDay, c.Speedtest.MonthlyMB, c.Speedtest.TestMB = 0.1, 50, 15
 	}
 	return c
+}
+
+// ExampleOf is the commented configuration with every key at the default of a profile.
+func ExampleOf(profile string) string {
+	if profile == Standard || profile == "" {
+		return Example
+	}
+	values := map[string]string{}
+	differ("", reflect.ValueOf(Defaults()), reflect.ValueOf(DefaultsOf(profile)), values)
+	var b strings.Builder
+	section := ""
+	for line := range strings.Lines(Example) {
+		name, _, key := strings.Cut(line, " = ")
+		if strings.HasPrefix(line, "[") {
+			section = strings.Trim(line, "[]\n") + "."
+		}
+		if value, ok := values[section+name]; key && ok {
+			line = name + " = " + value + "\n"
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// differ gathers the keys whose values in b are not those in a, as they are written in a file.
+func differ(prefix string, a, b reflect.Value, to map[string]string) {
+	for i := range a.NumField() {
+		key := a.Type().Field(i).Tag.Get("toml")
+		switch x, y := a.Field(i), b.Field(i); {
+		case key == "":
+		case x.Kind() == reflect.Struct:
+			differ(prefix+key+".", x, y, to)
+		case !reflect.DeepEqual(x.Interface(), y.Interface()):
+			switch v := y.Interface().(type) {
+			case conf.Duration:
+				to[prefix+key] = strconv.Quote(v.String())
+			case string:
+				to[prefix+key] = strconv.Quote(v)
+			case float64:
+				to[prefix+key] = float(v)
+			default:
+				to[prefix+key] = fmt.Sprint(v)
+			}
+		}
+	}
+}
+
+// float is a number as TOML wants one that need not be whole.
+func float(v float64) string {
+	s := strconv.FormatFloat(v, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return s
 }
 
 // Read reads a configuration over the defaults of the profile that it names, or over those of profile where that is not "". It

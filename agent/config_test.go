@@ -67,6 +67,19 @@ func TestAProfileSetsTheDefaultsOfKeysThatTheFileLeavesOpen(t *testing.T) {
 	}
 }
 
+func TestTheExampleOfAProfileIsThatProfile(t *testing.T) {
+	for _, profile := range []string{Standard, Metered} {
+		c, _, err := Parse("agent.toml", []byte(ExampleOf(profile)), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := DefaultsOf(profile)
+		if c.Services = want.Services; !reflect.DeepEqual(c, want) {
+			t.Errorf("%s\n got %+v\nwant %+v", profile, c, want)
+		}
+	}
+}
+
 // The brackets in the example's comments are what the profile metered has.
 func TestTheExampleTellsWhatMeteredChanges(t *testing.T) {
 	standard, metered := reflect.ValueOf(Defaults()), reflect.ValueOf(DefaultsOf(Metered))

@@ -2,11 +2,13 @@ package agent
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/agent/probe"
+	"github.com/smartvillage/nabz/agent/spool"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -19,6 +21,7 @@ type seen struct {
 	cause telemetry.Cause
 	since time.Time
 	wire  WireStatus
+	notes []string // faults of the disk that have not ended
 }
 
 // note keeps the state of the link.
@@ -34,6 +37,34 @@ func (a *agent) note(v probe.Verdict) {
 	s.state, s.cause, s.since = v.State, v.Cause, v.At
 	a.seen.Store(&s)
 }
+
+// tellAgain is how soon an event tells of the same finding once more. A disk that is all but full changes its mind each minute.
+const tellAgain = time.Hour
+
+// findings tells what the spool has found out: in events, and to whoever asks for the status.
+func (a *agent) findings() {
+	news := a.spool.Findings()
+	if len(news) == 0 {
+		return
+	}
+	s := *a.seen.Load()
+	for _, f := range news {
+		if f.Kind == spool.WorksAgain {
+			s.notes = nil
+		} else {
+			s.notes = append(slices.Clone(s.notes), f.Detail)
+		}
+		if last := a.found[f.Kind]; last.IsZero() || time.Since(last) >= tellAgain {
+			a.found[f.Kind] = time.Now()
+			a.recorder.Event(string(f.Kind), f.Detail)
+		}
+	}
+	s.notes = s.notes[max(0, len(s.notes)-maxNotes):]
+	a.seen.Store(&s)
+}
+
+// maxNotes bounds what the status tells of the disk.
+const maxNotes = 5
 
 // account adds up the bytes of the month.
 func (a *agent) account(last bool) {
@@ -70,7 +101,11 @@ func (a *agent) status() Status {
 			Sent: up.Sent, Retries: up.Retries, Acked: up.Acked, Rejected: up.Rejected},
 		Spool: SpoolStatus{Batches: waits.Batches, Lines: waits.Lines, Bytes: waits.Bytes, MaxBytes: a.c.SpoolMaxBytes,
 			DroppedBatches: waits.DroppedBatches, CorruptRecords: waits.CorruptRecords},
-		Wire: last.wire,
+		Wire: last.wire, Notes: last.notes,
+	}
+	if a.speed != nil {
+		t := a.speed.Stats()
+		s.Wire.SpeedBytes, s.Wire.SpeedLimitBytes = t.Used, t.Monthly
 	}
 	if way.Gateway.IsValid() {
 		s.Link.Gateway = way.Gateway.String()

@@ -139,8 +139,9 @@ type agent struct {
 	load     speedtest.Load
 	ended    chan struct{} // nobody takes speeds any more
 	doubt    chan struct{}
-	unsaved  fault // of the month's bytes
-	sets     int   // taken by the recorder's goroutine
+	unsaved  fault                    // of the month's bytes
+	sets     int                      // taken by the recorder's goroutine
+	found    map[spool.Kind]time.Time // when an event has told of it last; used there too
 }
 
 func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error) {
@@ -347,9 +348,7 @@ func (a *agent) traffic(ctx context.Context, ifaces *sampler.Interfaces) {
 // tick hands over what was sampled since the last one.
 func (a *agent) tick(ctx context.Context, ifaces *sampler.Interfaces, machine *sampler.Host) {
 	a.traffic(ctx, ifaces)
-	for _, f := range a.spool.Findings() {
-		a.recorder.Event(string(f.Kind), f.Detail)
-	}
+	a.findings()
 	for _, s := range a.clock.Steps() {
 		a.recorder.Event("clock_step", s.String())
 	}

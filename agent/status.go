@@ -68,6 +68,9 @@ type WireStatus struct {
 	UsedBytes  int64  `json:"used_bytes"`
 	LimitBytes int64  `json:"limit_bytes,omitempty"`
 	StartBytes int64  `json:"since_start_bytes"`
+
+	SpeedBytes      int64 `json:"speedtest_bytes,omitempty"` // of the month's budget for speed tests
+	SpeedLimitBytes int64 `json:"speedtest_limit_bytes,omitempty"`
 }
 
 // WriteTo writes the status for a person: the link first, then what may be wrong.
@@ -121,6 +124,9 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 		used += " in " + s.Wire.Month
 	}
 	row("wire", "%s, %s since the start; speed tests not counted", used, size(s.Wire.StartBytes))
+	if s.Wire.SpeedLimitBytes > 0 {
+		row("speed", "tests have cost %s of %s this month", size(s.Wire.SpeedBytes), size(s.Wire.SpeedLimitBytes))
+	}
 	if s.RSSBytes > 0 {
 		row("memory", "%s", size(s.RSSBytes))
 	}

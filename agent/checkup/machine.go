@@ -22,7 +22,7 @@ func (k *checkup) disk(ctx context.Context) {
 	f := Finding{Matter: "disk"}
 	if err := writable(k.c.DataDir); err != nil {
 		f.Grade, f.Found = Fail, err.Error()
-		f.Next = "make the folder writable for the agent, or set data_dir; until then all waits in RAM and a power cut loses it"
+		f.Next = "make the folder writable for the agent, or set data_dir"
 		k.tell(f)
 		return
 	}

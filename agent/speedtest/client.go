@@ -56,7 +56,7 @@ func ParseServer(text string, open, insecure bool) (*Server, error) {
 	case !open && u.RawQuery != "":
 		return nil, errors.New("holds a query, which is for a server that is not the collector's")
 	case s.Plain && !open && !insecure && !loopback(u.Hostname()):
-		return nil, fmt.Errorf("%.200q has no TLS, and the agent's secret goes there; use https, or allow it with speedtest.insecure", text)
+		return nil, fmt.Errorf("%.200q has no TLS, and the agent's secret goes there; use https", text)
 	}
 	u.Path = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/ndt/v7/download"), "/ndt/v7/upload")
 	return s, nil

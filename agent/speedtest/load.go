@@ -13,7 +13,7 @@ const (
 )
 
 // Load tells whether villagers are using more than a share of the link. What the link can carry is what the last test measured, or the highest
-// rate that was seen, whichever is more. The zero value with a Share is ready; safe for concurrent use.
+// rate that was seen since. The zero value with a Share is ready; safe for concurrent use.
 type Load struct {
 	Share float64 // of what the link can carry, 0 to 1; 0: any use is too much
 

@@ -105,7 +105,7 @@ SYNOPSIS
              [--broker URL]... [--secret-file FILE] [--data-dir DIR] [--log-level LEVEL]
   nabz-agent check [--config FILE]...
   nabz-agent status|speedtest [--json] [--config FILE]...
-  nabz-agent config
+  nabz-agent config [--profile NAME]
   nabz-agent --help | --version
 
 DESCRIPTION
@@ -122,7 +122,7 @@ COMMANDS
   speedtest
            Have the running agent measure its throughput now, within the month's budget
            for speed tests and not while villagers use the link.
-  config   Print an example configuration with every key at its default.
+  config   Print an example configuration with every key at the profile's default.
 
 OPTIONS
   A flag wins over its environment variable, and that over the key of the file.

@@ -33,7 +33,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "version":
 		_, err = fmt.Fprintln(stdout, command.Version())
 	case "config":
-		_, err = io.WriteString(stdout, agent.Example)
+		err = example(c.settings["profile"], stdout)
 	case "check":
 		err = check(ctx, c.settings, stdout)
 	case "status":
@@ -43,6 +43,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	default:
 		err = start(ctx, c.settings, stderr)
 	}
+	return err
+}
+
+// example prints the commented configuration of a profile.
+func example(profile setting, stdout io.Writer) error {
+	if p := profile.value; p != "" && p != agent.Standard && p != agent.Metered {
+		return fmt.Errorf("%s: %q is none of %s, %s", profile.source, p, agent.Standard, agent.Metered)
+	}
+	_, err := io.WriteString(stdout, agent.ExampleOf(profile.value))
 	return err
 }
 

@@ -345,6 +345,9 @@ func playVillages(t *testing.T) {
 			if v.address.Site == "measured" && len(column(t, st, telemetry.Ledger, "speedtest", "down_bps", v.address)) != 1 {
 				t.Error("the result of the speed test is not stored once")
 			}
+			if told := texts(t, st, telemetry.Ledger, "event", "detail", v.address); len(told) > 12 {
+				t.Errorf("%d events, which are kept for ever:\n%s", len(told), strings.Join(told, "\n"))
+			}
 			t.Logf("%d batches stored", checkNumbers(t, st, v.address, v.kills))
 			compareSpans(t, spansOf(t, st, v.address), v.truth, ended, all[i].worst)
 		})
