@@ -177,7 +177,7 @@ func (b *broker) seen() map[uint64]int {
 	return out
 }
 
-func (b *broker) url() string { return "tcp://" + b.addr }
+func (b *broker) url() string { return "mqtt://" + b.addr }
 
 // gate lets in who knows the secret.
 type gate struct {

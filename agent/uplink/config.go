@@ -153,3 +153,15 @@ func parseBroker(text string) (*url.URL, error) {
 	}
 	return u, nil
 }
+
+// shown is a broker as people write it.
+func shown(u *url.URL) string {
+	c := *u
+	switch c.Scheme {
+	case "tcp":
+		c.Scheme = "mqtt"
+	case "tls":
+		c.Scheme = "mqtts"
+	}
+	return c.String()
+}

@@ -106,7 +106,7 @@ func (k *link) setDead(dead bool) {
 	k.dead = dead
 }
 
-func (k *link) url() string { return "tcp://" + k.l.Addr().String() }
+func (k *link) url() string { return "mqtt://" + k.l.Addr().String() }
 
 func TestADeadLinkIsFoundByKeepaliveAndNothingIsLost(t *testing.T) {
 	t.Parallel() // it waits for seconds

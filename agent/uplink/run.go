@@ -38,7 +38,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		}
 		switch {
 		case errors.Is(err, errHome):
-			u.c.Log.Info("the first broker is back", "broker", broker.String())
+			u.c.Log.Info("the first broker is back", "broker", shown(broker))
 			at = 0
 			continue
 		case errors.Is(err, errNew):
@@ -119,12 +119,12 @@ func (e *connectError) Unwrap() error { return e.err }
 
 // tell logs why a connection ended or could not be made, once for each broker and kind.
 func (u *Uplink) tell(broker *url.URL, err error) {
-	f := u.brokers[broker.String()]
+	f := u.brokers[shown(broker)]
 	if f == nil {
 		f = &fault{}
-		u.brokers[broker.String()] = f
+		u.brokers[shown(broker)] = f
 	}
-	log := u.c.Log.With("broker", broker.String())
+	log := u.c.Log.With("broker", shown(broker))
 	var connect *connectError
 	switch {
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):

@@ -128,21 +128,21 @@ func (u *Uplink) nextSession() uint64 {
 func (u *Uplink) connected(broker *url.URL, session uint64) {
 	now := u.c.Now()
 	u.count(func(s *Stats) {
-		s.Connected, s.Since, s.Broker, s.Keepalive = true, now, broker.String(), u.pulse.every
+		s.Connected, s.Since, s.Broker, s.Keepalive = true, now, shown(broker), u.pulse.every
 		s.Connects++
 	})
-	if f := u.brokers[broker.String()]; f != nil && f.kind != "" {
-		f.end(u.c.Log, "connected to the broker again", "broker", broker.String(), "session", session)
+	if f := u.brokers[shown(broker)]; f != nil && f.kind != "" {
+		f.end(u.c.Log, "connected to the broker again", "broker", shown(broker), "session", session)
 		return
 	}
-	u.c.Log.Info("connected to the broker", "broker", broker.String(), "session", session)
+	u.c.Log.Info("connected to the broker", "broker", shown(broker), "session", session)
 }
 
 func (u *Uplink) disconnected(broker *url.URL) {
 	u.conn.Store(nil)
 	now := u.c.Now()
 	u.count(func(s *Stats) {
-		if s.Broker = broker.String(); s.Connected || s.Since.IsZero() {
+		if s.Broker = shown(broker); s.Connected || s.Since.IsZero() {
 			s.Connected, s.Since = false, now
 		}
 	})
