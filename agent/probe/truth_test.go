@@ -135,6 +135,9 @@ func watched(t *testing.T, c Config, f *fakeNet, d time.Duration, each func(Verd
 // The ledger's figures rest on this: whatever happens, and whatever proves it, each change that is told lies within its own error of a
 // true one, and no moment is told as up that is known to have been down.
 func TestEveryChangeIsWithinTheErrorThatIsTold(t *testing.T) {
+	if raceOn { // about one run in ten, inside ThreadSanitizer, on timers that fire in a bubble (Go 1.26.8)
+		t.Skip("the race detector breaks off over so many timers of synctest; scripts/test runs this one without it")
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		var v village
 		at := time.Duration(0)
