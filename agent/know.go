@@ -2,13 +2,11 @@ package agent
 
 import (
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/agent/probe"
-	"github.com/smartvillage/nabz/agent/spool"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -41,31 +39,6 @@ func (a *agent) note(v probe.Verdict) {
 // tellAgain is how soon an event tells of the same finding once more. A disk that is all but full changes its mind each minute.
 const tellAgain = time.Hour
 
-// findings tells what the spool has found out: in events, and to whoever asks for the status.
-func (a *agent) findings() {
-	news := a.spool.Findings()
-	if len(news) == 0 {
-		return
-	}
-	s := *a.seen.Load()
-	for _, f := range news {
-		if f.Kind == spool.WorksAgain {
-			s.notes = nil
-		} else {
-			s.notes = append(slices.Clone(s.notes), f.Detail)
-		}
-		if last := a.found[f.Kind]; last.IsZero() || time.Since(last) >= tellAgain {
-			a.found[f.Kind] = time.Now()
-			a.recorder.Event(string(f.Kind), f.Detail)
-		}
-	}
-	s.notes = s.notes[max(0, len(s.notes)-maxNotes):]
-	a.seen.Store(&s)
-}
-
-// maxNotes bounds what the status tells of the disk.
-const maxNotes = 5
-
 // account adds up the bytes of the month.
 func (a *agent) account(last bool) {
 	var now time.Time
@@ -79,7 +52,28 @@ func (a *agent) account(last bool) {
 	a.unsaved.tell(a.log, a.usage.save(now, last), "the disk does not take the sum of the bytes used this month", "the sum of the bytes used is on disk again")
 	s := *a.seen.Load()
 	s.wire = WireStatus{Month: a.usage.month, UsedBytes: a.usage.bytes, LimitBytes: a.usage.limit, StartBytes: total}
+	s.notes = a.notes()
 	a.seen.Store(&s)
+}
+
+// notes are the faults of the disk that last.
+func (a *agent) notes() (all []string) {
+	if a.ill != "" {
+		all = append(all, a.ill)
+	}
+	for _, x := range []struct {
+		f    fault
+		note string
+	}{
+		{a.recorder.box.disk, "the spool takes nothing; lines wait in RAM"},
+		{a.recorder.unmarked, "the disk does not take the mark of the moment last known alive; spans and hours wait in RAM"},
+		{a.unsaved, "the disk does not take the sum of the bytes used this month"},
+	} {
+		if x.f > 0 {
+			all = append(all, x.note)
+		}
+	}
+	return all
 }
 
 // status is what this agent knows now. It is called from any goroutine.

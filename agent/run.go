@@ -140,6 +140,7 @@ type agent struct {
 	ended    chan struct{} // nobody takes speeds any more
 	doubt    chan struct{}
 	unsaved  fault                    // of the month's bytes
+	ill      string                   // what is wrong with the spool's folder now; "" when it works
 	sets     int                      // taken by the recorder's goroutine
 	found    map[spool.Kind]time.Time // when an event has told of it last; used there too
 }
@@ -287,12 +288,13 @@ func (a *agent) record(ctx context.Context) error {
 	machine := sampler.NewHost(a.c.DataDir)
 	machine.Read(ctx) // the busy share of the cpu is counted from here
 	a.traffic(ctx, ifaces)
-	a.account(false)
 	a.recorder.Hello()
 	a.recorder.Event("boot", fmt.Sprintf("nabz-agent %s on %s/%s, boot %s, asks by %s", a.c.Version, runtime.GOOS, runtime.GOARCH, a.boot, a.method))
 	if a.changed {
 		a.recorder.Event("config_change", "the configuration is not that of the run before")
 	}
+	a.findings()
+	a.account(false)
 	r := a.c.Probe.Way()
 	a.log.Info("measuring", "site", a.c.Site, "agent", a.c.Agent, "interface", r.Interface, "gateway", r.Gateway.String(), "interface_up", r.Up,
 		"asks_by", a.method, "wan_counter_is_evidence", a.wan, "waiting_batches", a.spool.Stats().Batches)
@@ -342,6 +344,22 @@ func (a *agent) traffic(ctx context.Context, ifaces *sampler.Interfaces) {
 	}
 	if s := flow.Elapsed.Seconds(); s > 0 {
 		a.load.Saw(int64(8*float64(flow.RxBytes)/s), int64(8*float64(flow.TxBytes)/s))
+	}
+}
+
+// findings tells what the spool has found, and keeps what is wrong with the disk now for the status.
+func (a *agent) findings() {
+	for _, f := range a.spool.Findings() {
+		if last := a.found[f.Kind]; last.IsZero() || time.Since(last) >= tellAgain {
+			a.found[f.Kind] = time.Now()
+			a.recorder.Event(string(f.Kind), f.Detail)
+		}
+		switch f.Kind {
+		case spool.ReadOnly, spool.DiskFull, spool.DiskError, spool.RAMOnly:
+			a.ill = f.Detail
+		case spool.WorksAgain:
+			a.ill = ""
+		}
 	}
 }
 

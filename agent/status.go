@@ -133,7 +133,7 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 	for _, n := range s.Notes {
 		row("note", "%s", n)
 	}
-	if !s.Broker.Connected || s.Clock == clockUnknown || s.Link.State == "down" {
+	if !s.Broker.Connected || s.Clock == clockUnknown || s.Link.State == "down" || len(s.Notes) > 0 {
 		row("next", "nabz-agent check tells what is wrong, and what to do first")
 	}
 	n, err := io.WriteString(w, b.String())

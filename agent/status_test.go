@@ -164,3 +164,32 @@ func TestABudgetThatCannotBeReadCostsTheSpeedTestsOnly(t *testing.T) {
 	stop()
 	c.check(t)
 }
+
+func TestTheStatusNotesWhatIsWrongWithTheDisk(t *testing.T) {
+	cfg := config(t, "mqtt://127.0.0.1:9")
+	cfg.DataDir = filepath.Join(t.TempDir(), strings.Repeat("n", 300)) // a name that no file system takes
+	a, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	a.findings()
+	a.account(true) // begins the month
+	a.usage.bytes++
+	a.account(true)
+	s := a.status()
+	if all := strings.Join(s.Notes, "\n"); !strings.Contains(all, "what waits is in RAM and lost with the power") || !strings.Contains(all, "bytes used this month") {
+		t.Errorf("notes %q", s.Notes)
+	}
+	var text strings.Builder
+	if _, err := s.WriteTo(&text); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text.String(), "\nnote ") || !strings.Contains(text.String(), "\nnext ") {
+		t.Errorf("the notes are not shown:\n%s", &text)
+	}
+	a.ill, a.unsaved = "", 0
+	if n := a.notes(); len(n) > 0 {
+		t.Errorf("all is well, and still: %q", n)
+	}
+}
