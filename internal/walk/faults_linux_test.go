@@ -135,7 +135,7 @@ func faults() []fault {
 			v.hold(12 * time.Second)
 			for range 3 { // closer together than fifty an hour
 				v.inject(telemetry.StateDown, telemetry.CauseBackhaul, func() { v.atModem(backhaulDown) })
-				v.hold(10*time.Second + time.Duration(rng.Int64N(int64(4*time.Second))))
+				v.hold(18*time.Second + time.Duration(rng.Int64N(int64(4*time.Second))))
 				v.inject(telemetry.StateUp, "", func() { backhaulUp(v) })
 				v.hold(11*time.Second + time.Duration(rng.Int64N(int64(4*time.Second))))
 			}
@@ -145,8 +145,11 @@ func faults() []fault {
 			"probe.every = ", "probe.sample_every = ", "probe.dns_every = ", `probe.wan_evidence = "yes"`},
 			happen: func(v *village) {
 				defer v.use()()
-				v.hold(25 * time.Second)
-				outageOf(telemetry.CauseBackhaul, backhaulDown, backhaulUp)(v)
+				v.hold(20 * time.Second)
+				v.inject(telemetry.StateDown, telemetry.CauseBackhaul, func() { v.atModem(backhaulDown) })
+				v.hold(2 * settle)
+				v.inject(telemetry.StateUp, "", func() { backhaulUp(v) })
+				v.hold(settle)
 			}},
 	}
 }
@@ -435,19 +438,19 @@ func compareSpans(t *testing.T, spans []telemetry.Span, truth []change, ended ti
 		t.Errorf("the ledger ends %v before the agent%s", early, describe())
 	}
 	for i, c := range truth {
-		end := ended
+		end, vague := ended, c.slack
 		if i+1 < len(truth) {
-			end = truth[i+1].at
+			end, vague = truth[i+1].at, max(c.slack, truth[i+1].slack)
 		}
 		for j, s := range spans {
 			from, to := latest(c.at, s.Start), earliest(end, s.End())
 			if !from.Before(to) || s.State == c.state && s.Cause == c.cause {
 				continue
 			}
-			slack := s.Err + c.slack + jitter
+			slack := s.Err + vague + jitter
 			for _, k := range []int{j - 1, j + 1} {
 				if k >= 0 && k < len(spans) {
-					slack = max(slack, spans[k].Err+c.slack+jitter)
+					slack = max(slack, spans[k].Err+vague+jitter)
 				}
 			}
 			if to.Sub(c.at) > slack && end.Sub(from) > slack {

@@ -36,6 +36,7 @@ agent = %q
 brokers = [%q]
 secret_file = %q
 data_dir = %q
+spool_flush_every = "0s"
 detail_every = "1s"
 report_every = "1s"
 mark_every = "1s"
