@@ -169,6 +169,28 @@ func TestSeveralSetsGoInOneBatchEachWithItsTime(t *testing.T) {
 	})
 }
 
+func TestSetsThatComeOftenAndAreReportedSeldomAreAllTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.c.DetailEvery, g.c.ReportEvery = time.Second, time.Hour
+		g.Settle()
+		up(g)
+		want := 50 * 60
+		for range want {
+			time.Sleep(time.Second)
+			traffic := make([]sampler.Traffic, 6)
+			for i := range traffic {
+				traffic[i] = sampler.Traffic{Interface: fmt.Sprintf("wan%d", i), From: time.Now().Add(-time.Second), To: time.Now(), RxBytes: 123456789, TxBytes: 123456789}
+			}
+			g.Tick(Tick{Host: nothing(), Traffic: traffic})
+		}
+		g.Close(Tick{Host: nothing()})
+		if n := strings.Count(g.news(t), "traffic,iface=wan0"); n != want {
+			t.Errorf("%d of %d sets are told", n, want)
+		}
+	})
+}
+
 func TestTheConnectionTellsOfQualityToo(t *testing.T) {
 	type told struct {
 		sent, lost int

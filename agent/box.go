@@ -72,6 +72,9 @@ func (b *box) takeNews() []event {
 	return out
 }
 
+// crowded tells whether more waits of a tier than goes in one batch: then it is time, or the oldest would be given up as when the disk is at fault.
+func (b *box) crowded(t telemetry.Tier) bool { return len(b.tiers[t]) > 1 }
+
 func (b *box) waiting(t telemetry.Tier) bool { return len(b.tiers[t]) > 0 }
 
 // next is the time for the next header: now, or later than the header before.

@@ -341,7 +341,7 @@ func (r *Recorder) tick(at time.Time, t tick) {
 	r.tellLosses(at)
 	r.lines(r.hours.Cover(at))
 	r.lines(r.c.Services.Cover(at))
-	r.due = r.due || r.mono.Sub(r.sealed) >= r.c.ReportEvery-r.c.DetailEvery/2
+	r.due = r.due || r.mono.Sub(r.sealed) >= r.c.ReportEvery-r.c.DetailEvery/2 || r.box.crowded(telemetry.Detail)
 }
 
 // judgePath takes what traffic of our own has told of the link into account, while the prober says that it is up.
