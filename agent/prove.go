@@ -131,7 +131,7 @@ func (a *agent) sealProof() sealedProof {
 	case a.spool.NextSeq() != seq:
 		return sealedProof{ack: got}
 	case !a.recorder.released:
-		return sealedProof{why: "the agent stamps nothing yet, because it does not know the time or waits for the collector's word on the time before; ask again in two minutes"}
+		return sealedProof{why: "the agent stamps nothing yet, because it does not know the time or waits for the collector's word on the time before; ask again in some minutes"}
 	case a.recorder.suspicious:
 		return sealedProof{why: "the link seems to have failed just now, and nothing is sealed until that is certain; ask again in a minute"}
 	}

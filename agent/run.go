@@ -303,7 +303,9 @@ func (a *agent) record(ctx context.Context) error {
 	read, detail := time.NewTicker(min(readEvery, a.c.DetailEvery.Std())), time.NewTicker(a.c.DetailEvery.Std())
 	defer read.Stop()
 	defer detail.Stop()
-	enough := time.NewTimer(a.c.ResumeWait.Std())
+	// A router is up minutes before its modem is: the collector's word is waited for from when the link works. Without a link that may last as
+	// long as the mark may be old, as no power cut takes more than it does at any time.
+	enough, worked := time.NewTimer(max(a.c.ResumeWait.Std(), a.c.MarkEvery.Std())), false
 	defer enough.Stop()
 	for {
 		select {
@@ -316,6 +318,10 @@ func (a *agent) record(ctx context.Context) error {
 		case v := <-a.verdicts:
 			a.recorder.Verdict(v)
 			a.note(v)
+			if works := v.State == telemetry.StateUp || v.State == telemetry.StateDegraded; works && !v.Pending && !worked {
+				worked = true
+				enough.Reset(a.c.ResumeWait.Std())
+			}
 		case c := <-a.checks:
 			a.reached(c)
 		case r := <-a.speeds:

@@ -401,6 +401,36 @@ func TestWhatTheCollectorDoesNotTakeStaysOnDiskForTheNextRun(t *testing.T) {
 	}
 }
 
+func TestWithoutALinkTheCollectorsWordIsWaitedForLonger(t *testing.T) {
+	for name, row := range map[string]struct {
+		anchor string // "": that which answers
+		state  string
+		stamps bool
+	}{
+		"the link works":   {"", "up", true},
+		"there is no link": {"224.0.0.1:9", "down", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config(t, "mqtt://127.0.0.1:9")
+			cfg.ResumeWait, cfg.MarkEvery = conf.Duration(100*time.Millisecond), conf.Duration(time.Hour)
+			if row.anchor != "" {
+				cfg.Probe.Anchors = []string{row.anchor}
+			}
+			stop := start(t, cfg)
+			var s Status
+			waitFor(t, "what comes after the wait", func() bool {
+				var err error
+				s, err = ReadStatus(t.Context(), cfg.DataDir)
+				return err == nil && s.Link.State == row.state && s.RunningS > 0 && (s.Spool.Batches > 1 || !row.stamps)
+			})
+			if s.Spool.Batches > 1 != row.stamps { // beyond the header that asks
+				t.Errorf("%d batches were sealed", s.Spool.Batches)
+			}
+			stop()
+		})
+	}
+}
+
 func TestAKilledAgentLeavesNoOverlap(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "nabz-agent")
 	if out, err := exec.Command("go", "build", "-o", program, "github.com/smartvillage/nabz/cmd/nabz-agent").CombinedOutput(); err != nil {
