@@ -292,6 +292,9 @@ func (c *ProbeConfig) validate(v *conf.Faults) {
 	if _, err := netip.ParseAddr(c.Gateway); c.Gateway != "" && err != nil {
 		v.Add("probe.gateway", "%q is not an address; write an IP address such as \"192.0.2.1\", without a port", c.Gateway)
 	}
+	if c.DNSName != "" {
+		v.Check("probe.dns_name", probe.CheckName(c.DNSName))
+	}
 	v.Within("probe.dns_timeout", c.DNSTimeout, 100*time.Millisecond, 30*time.Second)
 	v.Within("probe.dns_every", c.DNSEvery, time.Second, 24*time.Hour)
 	conf.Between(v, "probe.extra_per_hour", c.ExtraPerHour, 0, 3600)
@@ -320,6 +323,9 @@ func checkBroker(text string) error {
 	}
 	if u.User != nil {
 		return errors.New("holds a user; the agent's name and its secret file are what it signs in with")
+	}
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
+		return fmt.Errorf("%q has no port from 1 to 65535; 8883 is usual with TLS, 1883 without", text)
 	}
 	return nil
 }

@@ -120,3 +120,27 @@ func TestTheExampleTellsWhatMeteredChanges(t *testing.T) {
 		t.Errorf("the comments say %v, metered is %v", said, want)
 	}
 }
+
+func TestNamesAndPortsThatNobodyCanReachAreRefused(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(c *Config)
+		want   string
+	}{
+		"a port beyond the last": {func(c *Config) { c.Brokers = []string{"mqtts://noc.example.org:99999"} },
+			`brokers[0]: "mqtts://noc.example.org:99999" has no port from 1 to 65535; 8883 is usual with TLS, 1883 without`},
+		"port 0":             {func(c *Config) { c.Brokers = []string{"mqtt://noc:0"} }, `brokers[0]: "mqtt://noc:0" has no port from 1 to 65535; 8883 is usual with TLS, 1883 without`},
+		"a name with a hole": {func(c *Config) { c.Probe.DNSName = "example..com" }, `probe.dns_name: "example..com" is not a name; write the name of a host alone, such as "example.com"`},
+		"an address of the web": {func(c *Config) { c.Probe.DNSName = "https://example.com" },
+			`probe.dns_name: "https://example.com" is not a name; write the name of a host alone, such as "example.com"`},
+		"a name with a final dot": {func(c *Config) { c.Probe.DNSName = "example.com." }, "<nil>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := Defaults()
+			c.Site = "gokina"
+			row.change(&c)
+			if got := fmt.Sprint(c.Validate(nil)); got != row.want {
+				t.Errorf("got %s\nwant %s", got, row.want)
+			}
+		})
+	}
+}

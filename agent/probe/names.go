@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -113,6 +114,17 @@ func (n *Net) resolveBySystem(ctx context.Context, name string, timeout time.Dur
 	}
 	s.answer(start, time.Now())
 	return s
+}
+
+// mostName is how long a name may be when it is written with dots (RFC 1035, section 3.1).
+const mostName = 253
+
+// CheckName tells why a name cannot be asked for; such a one would never resolve, and that is an outage.
+func CheckName(name string) error {
+	if _, err := appendQuestion(nil, 0, name); err != nil || len(name) > mostName || strings.ContainsAny(name, "/: ") {
+		return fmt.Errorf("%q is not a name; write the name of a host alone, such as \"example.com\"", name)
+	}
+	return nil
 }
 
 // appendQuestion writes a question for the A record of a name (RFC 1035), that may be answered from elsewhere.
