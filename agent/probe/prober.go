@@ -137,10 +137,12 @@ func (p *Prober) work(ctx context.Context, tell func(Verdict)) {
 		return
 	}
 	v, ok := p.judge(r)
-	if !ok && p.known.state != "" { // what was measured is told, even when it says nothing of the state
-		if v, ok = p.known.still(), r.internet.Sent+r.dns.Sent > 0; p.knowsNoMore(r.start) {
-			v, ok = p.known.forget(), true
-		}
+	switch {
+	case ok:
+	case p.knowsNoMore(r.start):
+		v, ok = p.known.forget(), true
+	case p.known.state != "": // what was measured is told, even when it says nothing of the state
+		v, ok = p.known.still(), r.internet.Sent+r.dns.Sent > 0
 	}
 	if plan.sample {
 		v.Gateway, v.Internet = r.gateway, r.internet
@@ -300,10 +302,10 @@ func (p *Prober) judge(r round) (Verdict, bool) {
 	return k.find(f), true
 }
 
-// knowsNoMore tells whether the state has been told for as long as it may be without a word on it. Where there are no anchors, nothing but
-// evidence can say that the link works, and that it does not only the gateway.
+// knowsNoMore tells whether nothing has said for so long what the state is that it is not known any more, or was not at the beginning. Where
+// there are no anchors, nothing but evidence can say that the link works, and that it does not only the gateway.
 func (p *Prober) knowsNoMore(now time.Time) bool {
-	return len(p.c.Anchors) == 0 && now.Sub(p.known.until()) >= 2*p.c.Every
+	return len(p.c.Anchors) == 0 && (p.known.state != "" || !p.known.lost) && now.Sub(p.known.until()) >= 2*p.c.Every
 }
 
 // believesEvidence tells whether silent anchors say nothing, because the link proved itself to work a short while ago

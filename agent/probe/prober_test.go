@@ -335,14 +335,41 @@ func (w *wan) route() Route {
 }
 
 func TestWithoutAnchorsTheStateIsUnknownWhenEvidenceStops(t *testing.T) {
+	type change struct {
+		state telemetry.State
+		at    time.Duration
+	}
+	for _, tt := range []struct {
+		name      string
+		cut, back time.Duration
+		want      []change
+	}{
+		{"an hour without", 30 * time.Minute, 90 * time.Minute, []change{{telemetry.StateUp, 0}, {"", 29 * time.Minute}, {telemetry.StateUp, 90 * time.Minute}}},
+		{"none in the first hour", 0, time.Hour, []change{{"", 0}, {telemetry.StateUp, time.Hour}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			silentFor(t, tt.cut, tt.back, func(got []Verdict, start time.Time) {
+				if len(got) != len(tt.want) {
+					t.Fatalf("got %+v", got)
+				}
+				for i, v := range got {
+					if w := tt.want[i]; v.State != w.state || v.At.Sub(start) != w.at || v.Err != 0 {
+						t.Errorf("got %q from %v on ± %v, want %q from %v on", v.State, v.At.Sub(start), v.Err, w.state, w.at)
+					}
+				}
+			})
+		})
+	}
+}
+
+// silentFor watches a link without anchors whose evidence stops between two moments, and gives the changes of its state.
+func silentFor(t *testing.T, cut, back time.Duration, judge func(changes []Verdict, start time.Time)) {
 	synctest.Test(t, func(t *testing.T) {
 		c := testConfig()
 		c.Anchors = nil
-		start := time.Now()
-		cut, back := start.Add(30*time.Minute), start.Add(90*time.Minute)
-		last := start
+		start, last := time.Now(), time.Time{}
 		c.Evidence = func() time.Time { // a ping each minute
-			if now := time.Now().Truncate(time.Minute); now.Before(cut) || !now.Before(back) {
+			if now := time.Now().Truncate(time.Minute); now.Sub(start) < cut || now.Sub(start) >= back {
 				last = now
 			}
 			return last
@@ -353,18 +380,7 @@ func TestWithoutAnchorsTheStateIsUnknownWhenEvidenceStops(t *testing.T) {
 				changes = append(changes, v)
 			}
 		}
-		want := []struct {
-			state telemetry.State
-			at    time.Duration
-		}{{telemetry.StateUp, 0}, {"", 29 * time.Minute}, {telemetry.StateUp, 90 * time.Minute}}
-		if len(changes) != len(want) {
-			t.Fatalf("got %+v", changes)
-		}
-		for i, v := range changes {
-			if v.State != want[i].state || v.At.Sub(start) != want[i].at || v.Err != 0 {
-				t.Errorf("got %q from %v on ± %v, want %q from %v on", v.State, v.At.Sub(start), v.Err, want[i].state, want[i].at)
-			}
-		}
+		judge(changes, start)
 	})
 }
 
