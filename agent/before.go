@@ -24,8 +24,8 @@ type nap struct {
 	long time.Duration
 }
 
-// maxNaps bounds the naps that are remembered.
-const maxNaps = 64
+// maxNaps bounds the naps that are remembered: as many as there may be among what waits for the clock, each of which they move.
+const maxNaps = maxHeld
 
 // recall reads what the mark holds of the runs before.
 func (r *Recorder) recall() {

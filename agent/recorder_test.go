@@ -276,6 +276,31 @@ func TestAMachineThatSleepsOftenHoldsNoMoreThanTheBound(t *testing.T) {
 	})
 }
 
+func TestAMachineThatSleptOftenBeforeItsClockWasKnownTellsEachTimeRight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.clock.known = false
+		g.Settle()
+		up(g)
+		for range 100 {
+			time.Sleep(5 * time.Second)
+			up(g)
+			g.clock.slept += 10 * time.Second
+			g.clock.offset += 10 * time.Second
+			time.Sleep(time.Second)
+			up(g)
+		}
+		g.clock.known = true
+		g.Close(Tick{Host: nothing()})
+		got := g.news(t)
+		for _, i := range []int64{0, 1, 50, 99} { // each time 5 s awake, 10 s asleep, 1 s awake
+			if start := 1795435200000 + i*16000; !strings.Contains(got, fmt.Sprintf(" %d\n", start)) {
+				t.Errorf("no span begins at %d:\n%s", start, got)
+			}
+		}
+	})
+}
+
 func TestAnOutageOfTenHoursWithoutAClockIsToldWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, nil)
