@@ -144,3 +144,25 @@ func TestNamesAndPortsThatNobodyCanReachAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestAChangeOfTheConfigurationIsToldOnceAndAnUpgradeIsNone(t *testing.T) {
+	c := Defaults()
+	c.DataDir, c.Version = t.TempDir(), "1.2 (abc)"
+	for _, step := range []struct {
+		name   string
+		change func()
+		want   bool
+	}{
+		{"the first run", func() {}, false},
+		{"the same again", func() {}, false},
+		{"another value", func() { c.LogLevel = "debug" }, true},
+		{"the same again", func() {}, false},
+		{"another version, which may have other keys", func() { c.Version, c.LogLevel = "1.3 (def)", "info" }, false},
+		{"another value", func() { c.LogLevel = "warn" }, true},
+	} {
+		step.change()
+		if got, err := configChanged(c); err != nil || got != step.want {
+			t.Errorf("%s: got %v, %v", step.name, got, err)
+		}
+	}
+}

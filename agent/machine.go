@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -73,18 +74,21 @@ func (c *Config) Trust() (*tls.Config, error) {
 	return t, nil
 }
 
-// configChanged compares the configuration with that of the run before and keeps it for the next one. The first run has
-// none to compare with.
+// configChanged compares the configuration with that of the run before and keeps it for the next one. The first run has none to compare
+// with, nor has one of another version: its configuration may have other keys.
 func configChanged(c Config) (bool, error) {
+	version := cmp.Or(strings.Join(strings.Fields(c.Version), "_"), "-")
 	c.Version, c.Notify, c.Clock = "", nil, nil
-	now := fmt.Sprintf("%08x\n", crc32.ChecksumIEEE(fmt.Appendf(nil, "%+v", c)))
+	sum := fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%+v", c)))
+	now := sum + " " + version + "\n"
 	file := filepath.Join(c.DataDir, "configuration.crc")
 	before, err := os.ReadFile(file)
 	if err == nil && string(before) == now {
 		return false, nil
 	}
-	changed := err == nil
-	if err := os.WriteFile(file, []byte(now), 0o600); err != nil {
+	f := strings.Fields(string(before))
+	changed := len(f) == 2 && f[1] == version && f[0] != sum
+	if err := replaceFile(file, []byte(now)); err != nil {
 		return changed, fmt.Errorf("remember the configuration: %w", err)
 	}
 	return changed, nil
