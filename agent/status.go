@@ -29,10 +29,10 @@ type Status struct {
 
 // LinkStatus is what was found out about the link.
 type LinkStatus struct {
-	State     string `json:"state"`           // up, degraded, down; "" before the first round of probes
-	Cause     string `json:"cause,omitempty"` // of down
-	ForS      int64  `json:"for_s"`           // at least so long, since this agent started
-	EvidenceS *int64 `json:"evidence_s,omitempty"`
+	State     string `json:"state"`                // up, degraded, down; "" before the first round of probes
+	Cause     string `json:"cause,omitempty"`      // of down
+	ForS      int64  `json:"for_s"`                // at least so long, since this agent started
+	EvidenceS *int64 `json:"evidence_s,omitempty"` // since the broker was last known to be there; other proof of a working link is not told
 	Interface string `json:"interface"`
 	Gateway   string `json:"gateway,omitempty"`
 	Carrier   bool   `json:"carrier"` // the interface is up and has one
@@ -89,7 +89,7 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 		state += " for " + seconds(s.Link.ForS)
 	}
 	if s.Link.EvidenceS != nil {
-		state += ", last proof of a working link " + seconds(*s.Link.EvidenceS) + " ago"
+		state += ", the broker last heard of us or we of it " + seconds(*s.Link.EvidenceS) + " ago"
 	}
 	row("link", "%s", state)
 	via := s.Link.Interface
