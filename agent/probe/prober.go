@@ -177,7 +177,7 @@ func (p *Prober) plan(now time.Time) plan {
 	link := k.trouble() && !names
 	named := p.c.DNSName != "" && !now.Before(p.dnsAt)
 	if named {
-		p.dnsAt = now.Add(min(afterTraffic, p.c.DNSEvery)) // unless it comes to be asked, see judge
+		p.dnsAt = now.Add(min(p.inVain(), p.c.DNSEvery)) // unless it comes to be asked, see judge
 	}
 	if !p.back.to.IsZero() {
 		return plan{anchor: true, dns: p.c.DNSName != "", sample: out.sample, fresh: true, back: true}
@@ -205,7 +205,7 @@ func (p *Prober) askAt() time.Time {
 	k := &p.known
 	if !k.trouble() {
 		at := k.good.Add(p.c.Every)
-		if again := p.askedAt.Add(min(afterTraffic, p.c.Every)); again.After(at) { // asked in vain, see filtered
+		if again := p.askedAt.Add(p.inVain()); again.After(at) { // asked in vain, see filtered
 			at = again
 		}
 		return at
@@ -219,6 +219,15 @@ func (p *Prober) askAt() time.Time {
 		gap = p.c.DownEvery
 	}
 	return p.askedAt.Add(gap)
+}
+
+// inVain is the gap after a question that told nothing. Where there are no anchors the gateway is all that can be asked, and tells no more
+// the next time.
+func (p *Prober) inVain() time.Duration {
+	if len(p.c.Anchors) == 0 {
+		return p.c.Every
+	}
+	return min(afterTraffic, p.c.Every)
 }
 
 // next is when there is something to do again.

@@ -375,12 +375,16 @@ func silentFor(t *testing.T, cut, back time.Duration, judge func(changes []Verdi
 			return last
 		}
 		var changes []Verdict
-		for _, v := range watchAll(t, c, steady(30*time.Millisecond, dead()), 2*time.Hour) {
+		f := steady(30*time.Millisecond, dead())
+		for _, v := range watchAll(t, c, f, 2*time.Hour) {
 			if n := len(changes); !v.Pending && (n == 0 || v.State != changes[n-1].State) {
 				changes = append(changes, v)
 			}
 		}
 		judge(changes, start)
+		if n, most := asks(f)[gateway.String()], int((back-cut)/c.Every)+int(2*time.Hour/c.SampleEvery)+2; n > most {
+			t.Errorf("the gateway was asked %d times, at most %d would do", n, most)
+		}
 	})
 }
 
