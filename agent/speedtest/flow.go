@@ -30,6 +30,7 @@ type flow struct {
 	start time.Time
 	limit int64       // what this connection may cost
 	stop  atomic.Bool // the agent ends
+	pongs chan []byte // an upload: the newest answer to a ping that the writer has not sent yet
 
 	mu  sync.Mutex
 	own estimate // by what we have read, or by what the server has acknowledged of what we sent
@@ -130,6 +131,7 @@ func (f *flow) ended(err error) (End, error) {
 // upload writes until the time is over, or enough is known. It watches from here, while others write and listen.
 func (f *flow) upload(r *Result) (End, error) {
 	var quit atomic.Bool
+	f.pongs = make(chan []byte, 1)
 	f.ws.SetPingHandler(f.pong)
 	wrote, heard := make(chan error, 1), make(chan error, 1)
 	go func() { wrote <- f.write(&quit) }()
@@ -195,8 +197,8 @@ func (f *flow) broken(heard chan error, err error) (End, error) {
 }
 
 // write sends random bytes until quit, or until the cap is near. A message is framed once and sent many times, past the library, which
-// would cut it into parts of its own buffer's size and mask each anew: that costs a small processor more than to send it. What the
-// library sends meanwhile, a pong or a close, goes between two messages, because each is one Write.
+// would cut it into parts of its own buffer's size and mask each anew: that costs a small processor more than to send it. Pongs go between
+// two messages.
 func (f *flow) write(quit *atomic.Bool) error {
 	conn := f.ws.NetConn()
 	if err := conn.SetWriteDeadline(f.start.Add(testMax)); err != nil {
@@ -216,6 +218,13 @@ func (f *flow) write(quit *atomic.Bool) error {
 			return err
 		}
 		sent += int64(size)
+		select {
+		case pong := <-f.pongs:
+			if _, err := conn.Write(pong); err != nil {
+				return err
+			}
+		default:
+		}
 	}
 	text := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	_ = f.ws.WriteControl(websocket.CloseMessage, text, time.Now().Add(goodbye)) // a server that closed first is fine
@@ -236,11 +245,16 @@ func frame(size int) []byte {
 	return b
 }
 
-// pong answers a ping in an upload. The library would set a deadline of its own, which would hold for the message under way as well.
+// pong has the writer answer a ping; where two wait, the newer one is answered (RFC 6455, 5.5.3). To write from here would wait for the
+// connection's lock, which on one processor the writer takes again and again, and the server's measurements would not be heard meanwhile.
 func (f *flow) pong(data string) error {
 	const final, pong, masked = 0x80, 0xA, 0x80
 	b := append([]byte{final | pong, masked | byte(len(data)), 0, 0, 0, 0}, data...) // under a mask of zeros
-	_, _ = f.ws.NetConn().Write(b)                                                   // where it fails, the next message does
+	select {
+	case <-f.pongs:
+	default:
+	}
+	f.pongs <- b // there is room: nobody else puts any
 	return nil
 }
 

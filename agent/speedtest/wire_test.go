@@ -292,3 +292,16 @@ func TestAnEndBeforeTheFirstByteEndsADownload(t *testing.T) {
 		t.Errorf("%s %v, %d bytes read", end, err, f.own.count)
 	}
 }
+
+// What hears the server must not wait for what writes: on one processor it would wait for as long as the test takes.
+func TestAPongIsLeftToTheWriter(t *testing.T) {
+	f := &flow{pongs: make(chan []byte, 1)} // without a connection that it could write to
+	for _, ping := range []string{"one", "two"} {
+		if err := f.pong(ping); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if op, payload, err := take(bytes.NewReader(<-f.pongs)); op != opPong || string(payload) != "two" || err != nil {
+		t.Errorf("%d %q %v, want the answer to the newer ping", op, payload, err)
+	}
+}
