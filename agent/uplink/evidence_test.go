@@ -124,7 +124,6 @@ func TestABrokerThatHangsIsLeftForTheNext(t *testing.T) {
 }
 
 func TestABrokerThatStopsInMidStreamIsLeftForTheNext(t *testing.T) {
-	t.Parallel() // it waits for seconds
 	b, next := newBroker(t).start(), newBroker(t).start()
 	k := newLink(t, b.addr)
 	a := newAgent(t, func(c *Config) { c.Keepalive, c.AckTimeout = 2*time.Second, 200*time.Millisecond }, k.url(), next.url())
