@@ -77,8 +77,8 @@ func (c *Codec) Seal(dst, text []byte, e Encoding) ([]byte, error) {
 }
 
 // Open unpacks a payload behind dst, telling the encoding by the magic bytes. A payload over MaxMessage, or one
-// that would expand past MaxExpanded, is refused with ErrTooLarge before the memory is spent; damaged ones with
-// ErrMalformed.
+// that would expand past MaxExpanded, is refused with ErrTooLarge before the memory is spent; one that was sealed with a
+// dictionary of a later version with ErrNewer; damaged ones with ErrMalformed.
 func (c *Codec) Open(dst, payload []byte) ([]byte, Encoding, error) {
 	if len(payload) > MaxMessage {
 		return dst, Plain, fmt.Errorf("message of %d bytes: %w of %d", len(payload), ErrTooLarge, MaxMessage)
@@ -122,7 +122,7 @@ func (c *Codec) openZstd(dst, payload []byte) ([]byte, error) {
 	out, err := c.dec.DecodeAll(payload, dst)
 	switch {
 	case errors.Is(err, zstd.ErrUnknownDictionary):
-		return dst, fmt.Errorf("zstd dictionary %d is not known here, because this collector is older than the agent; update the collector: %w", h.DictionaryID, ErrMalformed)
+		return dst, fmt.Errorf("zstd dictionary %d is not known here, because this collector is older than the agent; update the collector: %w", h.DictionaryID, ErrNewer)
 	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), len(out)-len(dst) > MaxExpanded:
 		return dst, fmt.Errorf("zstd message expands past the limit: %w of %d", ErrTooLarge, MaxExpanded)
 	case err != nil:

@@ -24,6 +24,9 @@ const (
 // ErrTooLarge marks input that breaks one of the bounds.
 var ErrTooLarge = errors.New("over the limit")
 
+// ErrNewer marks a batch that only a newer program can open. It is whole, and worth keeping until there is one.
+var ErrNewer = errors.New("made by a newer program")
+
 // ErrMalformed marks input that cannot be what it should be.
 var ErrMalformed = errors.New("malformed")
 

@@ -60,7 +60,7 @@ func TestADictionaryOfTheFutureIsNamed(t *testing.T) {
 	}
 	c := newCodec(t)
 	_, _, err = c.Open(nil, pack.New(d).Append(nil, minute()))
-	if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "zstd dictionary 200 is not known here, because this collector is older than the agent; update the collector") {
+	if !errors.Is(err, ErrNewer) || errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "zstd dictionary 200 is not known here, because this collector is older than the agent; update the collector") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -74,6 +74,7 @@ type Intake struct {
 	lazy    *lazy
 	m       metrics
 	trouble trouble
+	newer   sync.Once // tells that agents are newer than this collector
 
 	queue  chan message
 	flight *semaphore.Weighted // bytes of text between unpacking and verdict

@@ -20,6 +20,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
+	"github.com/smartvillage/nabz/telemetry/pack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -462,5 +463,31 @@ func TestDetailThatInfluxDBWouldNoLongerKeepIsAcknowledgedAndNoDeadLetter(t *tes
 				t.Errorf("%v lines of %s counted as stored", m.GetCounter().GetValue(), name)
 			}
 		}
+	}
+}
+
+// Agents may be updated before the collector: what they seal then must not be lost among the dead letters.
+func TestABatchThatOnlyANewerCollectorCanOpenStaysWithItsAgent(t *testing.T) {
+	i, w, reg := start(t, nil)
+	text := []byte(header(1, "4f2a9c1b") + host(now))
+	b, err := pack.Build(200, text, [][]byte{text, text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := pack.Open(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Deliver(clinic.Topic(telemetry.KindData), pack.New(d).Append(nil, text))
+	i.Deliver(clinic.Topic(telemetry.KindData), []byte(header(2, "4f2a9c1b")))
+	if got := w.next(t); got.Seq != 2 || got.Verdict != telemetry.Stored {
+		t.Errorf("got %+v, want batch 2 stored", got)
+	}
+	waitFor(t, "the first to be counted", func() bool { return value(t, reg, "nabz_intake_newer_total", "") == 1 })
+	if err := i.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := value(t, reg, "nabz_intake_dead_letters_total", ""); n != 0 || len(w.acks) > 0 {
+		t.Errorf("%v dead letters, %d more acknowledgements", n, len(w.acks))
 	}
 }

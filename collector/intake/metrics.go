@@ -11,10 +11,10 @@ import (
 
 // metrics are what an operator sees of the intake.
 type metrics struct {
-	messages, bytes, dropped, unstored, unsent, expired prometheus.Counter
-	lines, refused, acks                                *prometheus.CounterVec
-	letters                                             letterMetrics
-	writes                                              *prometheus.HistogramVec
+	messages, bytes, dropped, unstored, unsent, expired, newer prometheus.Counter
+	lines, refused, acks                                       *prometheus.CounterVec
+	letters                                                    letterMetrics
+	writes                                                     *prometheus.HistogramVec
 }
 
 func newMetrics(r prometheus.Registerer, i *Intake) metrics {
@@ -34,6 +34,7 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 		dropped:  counter("dropped_total", "Messages dropped without an acknowledgement because the queue was full or the collector was closing."),
 		unstored: counter("unstored_total", "Batches that were not acknowledged because InfluxDB did not take them."),
 		expired:  counter("expired_total", "Lines of detail that came when InfluxDB would no longer have kept them; acknowledged all the same."),
+		newer:    counter("newer_total", "Batches that were not acknowledged because only a newer collector can open them."),
 		unsent:   counter("acks_unsent_total", "Acknowledgements that could not be handed to the broker."),
 		lines:    vec("lines_total", "Lines that InfluxDB has stored.", "measurement"),
 		refused:  vec("refused_total", "Messages and lines that can never be stored, by reason.", "reason"),

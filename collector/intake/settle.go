@@ -23,6 +23,14 @@ func (i *Intake) work(m message) {
 	}
 	b, text, err := i.open(a, m.payload, i.p.Now())
 	b.arrived = m.arrived
+	if errors.Is(err, telemetry.ErrNewer) { // no fault of the batch: its agent keeps it until this collector has been updated
+		i.m.newer.Inc()
+		i.newer.Do(func() {
+			i.p.Log.Error("batches of newer agents are not acknowledged; agents keep them", "agent", a.String(), "error", err)
+		})
+		i.settled()
+		return
+	}
 	if err != nil {
 		i.m.refused.WithLabelValues(reasonOf(err)).Inc()
 		i.reject(b, err.Error())
