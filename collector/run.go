@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -101,7 +102,28 @@ func (p *parts) serveSpeed(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = p.tests.Close() })
 	defer stop()
-	return serve(ctx, p.server(p.tests), p.speed)
+	s := p.server(p.tests)
+	s.ConnState = atMost(speedVisitors)
+	return serve(ctx, s, p.speed)
+}
+
+// speedVisitors is how many connections there may be at once that are not a test yet, or only ask for leave. Strangers can reach
+// this listener, and must not use up the files that the broker needs for its agents.
+const speedVisitors = 256
+
+// atMost closes connections beyond so many. One that became a WebSocket no longer counts: places for tests have a bound of their own.
+func atMost(most int64) func(net.Conn, http.ConnState) {
+	var here atomic.Int64
+	return func(c net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			if here.Add(1) > most {
+				c.Close()
+			}
+		case http.StateHijacked, http.StateClosed:
+			here.Add(-1)
+		}
+	}
 }
 
 func (p *parts) server(h http.Handler) *http.Server {
