@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,13 +17,20 @@ func (s *Spool) setAside(name string, newer newerError) {
 		s.tell(Newer, fmt.Sprintf("%s is %v and cannot be set aside: %v; upgrade nabz-agent to have it sent", name, newer, err))
 		return
 	}
+	size, _ := s.look(to)
+	s.lessRoom(size)
 	s.tell(Newer, fmt.Sprintf("%s is %v; it is kept as %s; upgrade nabz-agent to have it sent", name, newer, to))
 }
 
-// readopt takes back what an older program set aside and this one can read. What stays aside leaves less room for what is new, though
-// never less than half. It returns the names that are there afterwards.
+// lessRoom counts a file that is aside in the bound: what stays aside leaves less room for what is new, though never less than half.
+func (s *Spool) lessRoom(size int64) {
+	s.aside += size
+	bound := cmp.Or(s.o.MaxBytes, DefaultMaxBytes)
+	s.maxBytes = max(bound-s.aside, bound/2, minMaxBytes)
+}
+
+// readopt takes back what an older program set aside and this one can read. It returns the names that are there afterwards.
 func (s *Spool) readopt(names []string) []string {
-	aside := int64(0)
 	for i, name := range names {
 		old, found := strings.CutPrefix(name, asidePrefix)
 		_, _, segment := parseSegName(old)
@@ -32,7 +40,7 @@ func (s *Spool) readopt(names []string) []string {
 		size, readable := s.look(name)
 		switch {
 		case !readable || segment && slices.Contains(names, old):
-			aside += size
+			s.lessRoom(size)
 		case !segment: // its numbers were left behind by a jump, its mark is of another time
 			if err := s.dir.remove(name); err != nil {
 				s.log.Warn("spool state of a newer version is no longer needed and cannot be removed", "file", name, "err", err)
@@ -45,7 +53,6 @@ func (s *Spool) readopt(names []string) []string {
 			names[i] = old
 		}
 	}
-	s.maxBytes = max(s.maxBytes-aside, s.maxBytes/2, minMaxBytes)
 	return names
 }
 

@@ -86,7 +86,8 @@ type Stats struct {
 type Spool struct {
 	o        Options
 	log      *slog.Logger
-	maxBytes int64
+	maxBytes int64 // what is aside taken off
+	aside    int64 // bytes of files of a newer program
 	segBytes int64
 
 	mu       sync.Mutex
