@@ -2,6 +2,7 @@ package ndt7
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -106,11 +107,11 @@ func TestTriesForTokensAreBounded(t *testing.T) {
 }
 
 func TestTheLimiterForgetsAndRefills(t *testing.T) {
-	l := limiter{limits: limits{burst: 2, every: time.Second, allBurst: 5, allEvery: time.Millisecond, most: 3}}
+	l := limiter{limits: limits{burst: 2, every: time.Second, hostBurst: 9, hostEvery: time.Millisecond, allBurst: 5, allEvery: time.Millisecond, most: 6}}
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	take := func(who string, want bool) {
 		t.Helper()
-		if wait := l.take(triesKey{host: who}, now); (wait == 0) != want {
+		if wait := l.take(triesKey{who, address("router")}, now); (wait == 0) != want {
 			t.Errorf("%s: wait %v, want a try: %v", who, wait, want)
 		}
 	}
@@ -125,13 +126,30 @@ func TestTheLimiterForgetsAndRefills(t *testing.T) {
 	take("d", false) // no room to remember one more
 	now = now.Add(time.Minute)
 	take("d", true)
-	if len(l.one) != 1 {
-		t.Errorf("%d keys are remembered", len(l.one))
+	if len(l.one) != 2 {
+		t.Errorf("%d keys are remembered, want that of the host and that of its agent", len(l.one))
 	}
 	for i := range 4 {
 		take(string(rune('m'+i%2)), true)
 	}
 	take("z", false) // all tries of all are used up
+}
+
+func TestOneHostCannotUseUpTheTriesOfAll(t *testing.T) {
+	l := limiter{limits: triesAllowed}
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for n := range 100 { // ten seconds of a stranger who asks in a new name each time
+		for k := range 1000 {
+			l.take(triesKey{"192.0.2.66", address(fmt.Sprintf("guess-%d-%d", n, k))}, now)
+		}
+		if wait := l.take(triesKey{fmt.Sprintf("198.51.100.%d", n), address("router")}, now); wait > 0 {
+			t.Fatalf("after %d guesses an agent has to wait for %v", 1000*(n+1), wait)
+		}
+		now = now.Add(100 * time.Millisecond)
+	}
+	if len(l.one) > l.most {
+		t.Errorf("%d keys are remembered", len(l.one))
+	}
 }
 
 // FuzzToken lets anybody send anything: what this process has not signed is forged.
