@@ -148,7 +148,7 @@ type agent struct {
 func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{c: c, log: log, verdicts: make(chan probe.Verdict), first: make(chan telemetry.Ack, 1), started: time.Now(),
 		proofs: make(chan chan sealedProof), doubt: make(chan struct{}, 1),
-		checks: make(chan service.Check), speeds: make(chan speedtest.Result), ended: make(chan struct{}), read: c.Clock}
+		checks: make(chan service.Check), speeds: make(chan speedtest.Result), ended: make(chan struct{}), found: map[spool.Kind]time.Time{}, read: c.Clock}
 	if a.read == nil {
 		a.read = clock.SystemReading
 	}

@@ -2,14 +2,14 @@ package clock
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"time"
-
-	"github.com/beevik/ntp"
 )
 
 const (
@@ -21,33 +21,82 @@ const (
 	farthest   = 1500 * time.Millisecond // from a reference clock: MAXDIST of RFC 5905, section 11.2
 )
 
-// Ask asks one time server (RFC 5905, SNTP) by name or address, with or without a port: 152 bytes there and back, IP headers included.
-// It returns the server's clock and the time within which that was read. An answer is refused when the server sends us away
+// Ask asks one time server (SNTP, RFC 5905 section 14) by name or address, with or without a port: 152 bytes there and back, IP headers
+// included. It returns the server's clock and the time within which that was read. An answer is refused when the server sends us away
 // (kiss of death), is not synchronised itself, or is further than 1.5 s from a reference clock.
 func Ask(ctx context.Context, server string) (told time.Time, rtt time.Duration, err error) {
-	began := time.Now()
-	stop := func() bool { return true }
-	defer func() { stop() }()
-	r, err := ntp.QueryWithOptions(server, ntp.QueryOptions{Timeout: askTimeout, Dialer: func(_, remote string) (net.Conn, error) {
-		d := net.Dialer{Timeout: askTimeout}
-		conn, err := d.DialContext(ctx, "udp", remote)
-		if err == nil {
-			stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
-		}
-		return conn, err
-	}})
-	if err == nil {
-		if err = r.Validate(); err == nil && r.RootDistance > farthest {
-			err = fmt.Errorf("its root distance is %v", r.RootDistance)
-		}
-	}
-	if err != nil {
+	if told, rtt, err = ask(ctx, server); err != nil {
 		return time.Time{}, 0, fmt.Errorf("ask time server %s: %w; name others in time.servers where this one stays away", server, err)
 	}
-	if rtt = time.Since(began); r.RTT > 0 && r.RTT < rtt {
-		rtt = r.RTT // without the look-up of the name
+	return told, rtt, nil
+}
+
+func ask(ctx context.Context, server string) (told time.Time, rtt time.Duration, err error) {
+	if _, _, e := net.SplitHostPort(server); e != nil {
+		server = net.JoinHostPort(strings.Trim(server, "[]"), "123")
 	}
-	return r.Time, rtt, nil
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "udp", server)
+	if err != nil {
+		return told, 0, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	cookie := rand.Uint64() // in the place of our own clock, which nobody needs to know: the answer repeats it
+	question := append([]byte{version4Client}, make([]byte, sntpLen-1)...)
+	binary.BigEndian.PutUint64(question[sntpTransmit:], cookie)
+	began := time.Now()
+	if _, err = conn.Write(question); err != nil {
+		return told, 0, err
+	}
+	answer := make([]byte, 512)
+	for {
+		n, err := conn.Read(answer)
+		if err != nil {
+			return told, 0, err
+		}
+		if n >= sntpLen && binary.BigEndian.Uint64(answer[sntpOriginate:]) == cookie { // else it is no answer to this question
+			break
+		}
+	}
+	rtt = time.Since(began)
+	told, err = read(answer, rtt)
+	return told, rtt, err
+}
+
+// The layout of a message, RFC 5905 section 7.3.
+const (
+	sntpLen        = 48
+	version4Client = 4<<3 | 3
+	modeServer     = 4
+	unsynchronised = 3
+	sntpOriginate  = 24
+	sntpTransmit   = 40
+	era0           = 2208988800 // seconds from 1900 to 1970
+)
+
+// read takes an answer that came after rtt for the time.
+func read(b []byte, rtt time.Duration) (time.Time, error) {
+	short := func(b []byte) time.Duration { return time.Duration(binary.BigEndian.Uint32(b)) * time.Second >> 16 }
+	leap, mode, stratum := b[0]>>6, b[0]&7, b[1]
+	distance := short(b[4:])/2 + short(b[8:]) + rtt/2
+	seconds, fraction := int64(binary.BigEndian.Uint32(b[sntpTransmit:])), int64(binary.BigEndian.Uint32(b[sntpTransmit+4:]))
+	switch {
+	case mode != modeServer:
+		return time.Time{}, fmt.Errorf("its answer has mode %d", mode)
+	case stratum == 0:
+		return time.Time{}, fmt.Errorf("it sends us away: kiss of death %q", b[12:16])
+	case leap == unsynchronised || stratum > 15 || seconds == 0 && fraction == 0:
+		return time.Time{}, errors.New("it is not synchronised itself")
+	case distance > farthest:
+		return time.Time{}, fmt.Errorf("its root distance is %v", distance)
+	}
+	if seconds < 1<<31 { // the era that begins in 2036
+		seconds += 1 << 32
+	}
+	return time.Unix(seconds-era0, fraction*int64(time.Second)>>32).UTC(), nil
 }
 
 // Keep asks the servers in turn while the time is not known or what was heard does not fit, and never else. The first question waits

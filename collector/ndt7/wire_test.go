@@ -128,7 +128,7 @@ func checkMeasurement(t *testing.T, payload []byte, test string) (bytes int64, c
 }
 
 func TestADownloadIsWhatTheProtocolSays(t *testing.T) {
-	w := open(t, Config{Time: 700 * time.Millisecond})
+	w := open(t, Config{Time: 700 * time.Millisecond, Bytes: 1 << 40})
 	conn, r := byHand(t, w, down, w.token("router", "one"))
 	_, _ = conn.Write(masked(opPing, []byte("are you there")))
 	_, _ = conn.Write(masked(opText, []byte(`{"AppInfo":{"NumBytes":1}}`)))
