@@ -114,7 +114,7 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 		acked = "last acknowledged " + seconds(*s.Broker.LastAckS) + " ago"
 	}
 	row("collector", "%s; %d batches sent, %d of them again, %d acknowledged, %d rejected", acked, s.Broker.Sent, s.Broker.Retries, s.Broker.Acked, s.Broker.Rejected)
-	row("spool", "%d batches with %d lines wait, %s of %s; %d dropped, %d damaged", s.Spool.Batches, s.Spool.Lines,
+	row("spool", "%s with %s wait, %s of %s; %d dropped, %d damaged", count(s.Spool.Batches, "batch", "batches"), count(s.Spool.Lines, "line", "lines"),
 		size(s.Spool.Bytes), size(s.Spool.MaxBytes), s.Spool.DroppedBatches, s.Spool.CorruptRecords)
 	used := size(s.Wire.UsedBytes)
 	if s.Wire.LimitBytes > 0 {
@@ -138,6 +138,14 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 	}
 	n, err := io.WriteString(w, b.String())
 	return int64(n), err
+}
+
+// count is a number of things.
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatInt(n, 10) + " " + many
 }
 
 // seconds is a length of time for a person: 45s, 12m, 3h12m, 5d4h.
