@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/smartvillage/nabz/agent/ledger"
@@ -29,7 +28,7 @@ func TestAllAnchorsAreAskedBeforeAnOutageIsBelieved(t *testing.T) {
 		{"no name resolves", dead(theName), "dns"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				var got []Verdict
 				run(t, newProber(testConfig(), steady(30*time.Millisecond, tt.dead)), 15*time.Second, func(v Verdict) { got = append(got, v) })
 				if got[0].Pending != (tt.want != "up") {
@@ -53,7 +52,7 @@ func asks(f *fakeNet) map[string]int {
 }
 
 func TestADeadAnchorIsNotLossOfTheLinkAndIsPassedOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := testConfig()
 		c.DNSName = ""
 		f := steady(30*time.Millisecond, dead(anchorA))
@@ -76,7 +75,7 @@ func watchAll(t *testing.T, c Config, f *fakeNet, d time.Duration) (all []Verdic
 }
 
 func TestOneLostEchoIsLossOfTheLinkButNotADegradedOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := testConfig()
 		start := time.Now()
 		f := steady(30*time.Millisecond, dead())
@@ -95,7 +94,7 @@ func TestOneLostEchoIsLossOfTheLinkButNotADegradedOne(t *testing.T) {
 }
 
 func TestALinkThatLosesAThirdIsDegradedAndNeverDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		random := rand.New(rand.NewPCG(3, 4))
 		f := steady(80*time.Millisecond, dead())
 		f.loss = func() bool { return random.IntN(3) == 0 }
@@ -123,7 +122,7 @@ func TestALinkThatLosesAThirdIsDegradedAndNeverDown(t *testing.T) {
 }
 
 func TestFurtherProbesTellDegradedFromChanceOnceAndStayOutOfTheSample(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		f := steady(500*time.Millisecond, dead())
 		for _, v := range watchAll(t, testConfig(), f, time.Hour) {
 			if v.State != telemetry.StateDegraded || v.Internet.Sent > 1 {
@@ -143,7 +142,7 @@ func TestFurtherProbesTellDegradedFromChanceOnceAndStayOutOfTheSample(t *testing
 }
 
 func TestALinkThatGetsSlowIsDegradedSinceSomeMomentAfterTheLastGoodSample(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		start := time.Now()
 		slow, quick := start.Add(33*time.Minute), start.Add(62*time.Minute)
 		f := steady(0, dead())
@@ -179,7 +178,7 @@ func TestWhileTheLinkProvesItselfNothingIsAskedOutsideTheSchedule(t *testing.T) 
 		{"metered, by acknowledgements", 330 * time.Second, time.Hour, time.Hour, 5 * time.Minute, false, 2, 2, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				v := village{busy: []step{{0, "flows"}}, acked: tt.acked}
 				v.start, v.until = time.Now(), time.Now()
 				f := steady(30*time.Millisecond, dead())
@@ -200,7 +199,7 @@ func TestWhileTheLinkProvesItselfNothingIsAskedOutsideTheSchedule(t *testing.T) 
 }
 
 func TestWhatTrafficThatStopsMayCostIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		v := village{acked: time.Minute}
 		for on := 20 * time.Second; on < 48*time.Hour; on += 40 * time.Second { // reads, and loads another page
 			v.busy = append(v.busy, step{on, "flows"}, step{on + 8*time.Second, ""})
@@ -218,7 +217,7 @@ func TestWhatTrafficThatStopsMayCostIsBounded(t *testing.T) {
 }
 
 func TestADoubtAsksAtOnceButNotForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := testConfig()
 		c.DNSName, c.SampleEvery = "", time.Hour
 		doubt := make(chan struct{})
@@ -231,7 +230,7 @@ func TestADoubtAsksAtOnceButNotForEver(t *testing.T) {
 			t.Errorf("told\n%s", told(start, got))
 		}
 	})
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := testConfig()
 		c.DNSName, c.SampleEvery = "", time.Hour
 		doubt := make(chan struct{})
@@ -252,7 +251,7 @@ func TestADoubtAsksAtOnceButNotForEver(t *testing.T) {
 
 func TestAMuteGatewayIsNotBlamedUnlessItsNeighbourEntryIsGone(t *testing.T) {
 	for want, neighbour := range map[telemetry.Cause]ledger.Answer{telemetry.CauseBackhaul: ledger.Answered, telemetry.CauseLocal: ledger.Silent} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			start := time.Now()
 			f := steady(30*time.Millisecond, func(who string) bool { return who == gateway.String() || time.Since(start) > 20*time.Minute })
 			c := testConfig()
@@ -271,7 +270,7 @@ func TestAMuteGatewayIsNotBlamedUnlessItsNeighbourEntryIsGone(t *testing.T) {
 }
 
 func TestRoundsQuickenInAnOutage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		start := time.Now()
 		f := steady(30*time.Millisecond, func(who string) bool { return who != gateway.String() && time.Since(start) > time.Second })
 		var gaps []time.Duration
@@ -289,7 +288,7 @@ func TestRoundsQuickenInAnOutage(t *testing.T) {
 }
 
 func TestAnchorsThatNeverAnswerDoNotOverruleEvidence(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		v := village{busy: []step{{0, "flows"}}, acked: time.Minute}
 		v.steps = []step{{2 * time.Hour, "backhaul"}, {3 * time.Hour, "up"}}
 		v.start, v.until = time.Now(), time.Now()
@@ -364,7 +363,7 @@ func TestWithoutAnchorsTheStateIsUnknownWhenEvidenceStops(t *testing.T) {
 
 // silentFor watches a link without anchors whose evidence stops between two moments, and gives the changes of its state.
 func silentFor(t *testing.T, cut, back time.Duration, judge func(changes []Verdict, start time.Time)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := testConfig()
 		c.Anchors = nil
 		start, last := time.Now(), time.Time{}
@@ -389,7 +388,7 @@ func silentFor(t *testing.T, cut, back time.Duration, judge func(changes []Verdi
 }
 
 func TestACarrierThatIsLostIsToldAtOnceWithoutAPacket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		at, back := 100*time.Second, 130*time.Second
 		w := newWAN(Route{Interface: "wan", Gateway: gateway}, at, back)
 		f := steady(30*time.Millisecond, func(string) bool { return !w.well() })
@@ -412,7 +411,7 @@ func TestACarrierThatIsLostIsToldAtOnceWithoutAPacket(t *testing.T) {
 }
 
 func TestALeaseThatIsRenewedIsNoOutage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		w := newWAN(Route{}, 100*time.Second, 100*time.Second+50*time.Millisecond)
 		c := testConfig()
 		c.Route, c.Changed = w.route, w.changed
@@ -423,7 +422,7 @@ func TestALeaseThatIsRenewedIsNoOutage(t *testing.T) {
 }
 
 func TestAnotherWayOutThatNoDefaultRouteTellsOfIsBelieved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		w := newWAN(Route{}, 0)
 		c := testConfig()
 		c.Route, c.Changed = w.route, w.changed

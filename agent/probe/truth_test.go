@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -135,9 +134,6 @@ func watched(t *testing.T, c Config, f *fakeNet, d time.Duration, each func(Verd
 // The ledger's figures rest on this: whatever happens, and whatever proves it, each change that is told lies within its own error of a
 // true one, and no moment is told as up that is known to have been down.
 func TestEveryChangeIsWithinTheErrorThatIsTold(t *testing.T) {
-	if raceOn { // about one run in ten, inside ThreadSanitizer, on timers that fire in a bubble (Go 1.26.8)
-		t.Skip("the race detector breaks off over so many timers of synctest; scripts/test runs this one without it")
-	}
 	rapid.Check(t, func(rt *rapid.T) {
 		var v village
 		at := time.Duration(0)
@@ -162,7 +158,7 @@ func TestEveryChangeIsWithinTheErrorThatIsTold(t *testing.T) {
 		c.DNSEvery = time.Duration(rapid.IntRange(60, 900).Draw(rt, "dns every")) * time.Second
 
 		var changes []Verdict
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			v.start, v.until = time.Now(), time.Now()
 			f := &fakeNet{rtt: func() time.Duration { return usual + time.Duration(random.Int64N(int64(usual)/2)) }}
 			f.lives = func(who string, from, to time.Time) bool { return who != deaf && v.lives(who, from, to) }
@@ -231,7 +227,7 @@ func TestAnOutageThatHitsALinkInUseIsKnownToFiveSeconds(t *testing.T) {
 				v := village{busy: []step{{0, "flows"}}}
 				v.steps = []step{{cut, "backhaul"}, {cut + length, "up"}}
 				var changes []Verdict
-				synctest.Test(t, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
 					v.start, v.until = time.Now(), time.Now()
 					f := &fakeNet{rtt: func() time.Duration { return rtt }, lives: v.lives}
 					c := testConfig()
@@ -247,7 +243,7 @@ func TestAnOutageThatHitsALinkInUseIsKnownToFiveSeconds(t *testing.T) {
 }
 
 func TestFiftyCutsAnHourAreAllTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		random := rand.New(rand.NewPCG(7, 7))
 		v := village{busy: []step{{0, "flows"}}}
 		for i := range 50 {
