@@ -56,11 +56,11 @@ bench: ## run every Go benchmark; docs/performance.md says what the figures mean
 	go test -run '^$$' -bench . $(PKGS)
 
 .PHONY: bench-wire
-bench-wire: build ## bytes a month of both profiles by the interface's counters, by kind; root; BENCH_FOR, else half an hour
+bench-wire: build ## bytes a month of both profiles by the interface's counters, by kind; root; BENCH_FOR, else an hour
 	@go build -o bin/.bench ./internal/tools/bench && bin/.bench wire $(if $(BENCH_FOR),-for $(BENCH_FOR))
 
 .PHONY: bench-agent
-bench-agent: build ## the agent's memory, processor time, flash writes, sizes; root; BENCH_FOR, else three quarters of an hour
+bench-agent: build ## the agent's memory, processor time, flash writes, sizes; root; BENCH_FOR, else an hour and a half
 	@go build -o bin/.bench ./internal/tools/bench && bin/.bench agent $(if $(BENCH_FOR),-for $(BENCH_FOR))
 
 .PHONY: third-party

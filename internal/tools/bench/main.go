@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&s.bin, "bin", "bin", "folder of the built programs")
-	fs.DurationVar(&s.length, "for", 31*time.Minute, "how long to look")
+	fs.DurationVar(&s.length, "for", time.Hour, "how long to look")
 	fs.DurationVar(&s.warm, "warm", time.Minute, "how long to let things settle before")
 	fs.StringVar(&s.build, "build", "scripts/build-agent", "program that builds a release: TARGET FILE")
 	fs.StringVar(&s.influxd, "inside", "", "for the tool itself: it runs in a namespace of its own, with this influxd")
