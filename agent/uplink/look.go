@@ -137,7 +137,7 @@ func (m *meter) judge() bool {
 	best := slices.Min(m.trips[:min(m.answers, len(m.trips))])
 	proxied := m.last.minRtt > 0 && best > proxyTimes*m.last.minRtt+proxyBeyond
 	if first := !m.judged; first && !proxied && !m.local {
-		m.path.counted(1+int(m.base.retrans), int(m.base.retrans), m.base.rtt) // the SYN asked, too
+		m.path.counted(1, 0, m.base.rtt) // the SYN asked, too; those that it repeated tell of the time when nobody was there
 	}
 	changed := proxied != m.proxied
 	m.judged, m.proxied = true, proxied
