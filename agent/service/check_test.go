@@ -35,13 +35,19 @@ type village struct {
 
 func newVillage(t *testing.T, every time.Duration, list ...Config) *village {
 	t.Helper()
+	return begin(t, true, every, list...)
+}
+
+// begin starts the checks, with a clock that is known or not.
+func begin(t *testing.T, known bool, every time.Duration, list ...Config) *village {
+	t.Helper()
 	specs, err := Specs(list)
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := &village{started: time.Now()}
 	v.up.Store(true)
-	v.known.Store(true)
+	v.known.Store(known)
 	v.k = NewChecker(CheckerConfig{Services: specs, Every: every, Log: quiet, Up: v.up.Load,
 		Now: func() (time.Time, bool) { return time.Now().UTC(), v.known.Load() },
 		Dial: func(context.Context, string, string) (net.Conn, error) {
@@ -132,8 +138,7 @@ func TestWhileTheLinkIsDownNobodyIsAsked(t *testing.T) {
 
 func TestWithoutAClockNobodyIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v := newVillage(t, 2*time.Hour, Config{Name: "clinic", Endpoint: "192.0.2.1:443"})
-		v.known.Store(false)
+		v := begin(t, false, 2*time.Hour, Config{Name: "clinic", Endpoint: "192.0.2.1:443"})
 		v.after(t, 3*time.Hour)
 		v.known.Store(true)
 		v.k.Changed()
