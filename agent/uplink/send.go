@@ -136,7 +136,9 @@ func (s *session) publish(f *flight, payload []byte) bool {
 		return false
 	}
 	f.has = func() bool { return done(t) && t.Error() == nil }
-	if quality == 0 {
+	if quality == 1 {
+		s.heed(t)
+	} else {
 		end := int64(0) // of this batch among the bytes written; not known until it is
 		f.has = func() bool {
 			if end == 0 && done(t) && t.Error() == nil {
@@ -153,6 +155,17 @@ func (s *session) publish(f *flight, payload []byte) bool {
 		}
 	})
 	return true
+}
+
+// heed wakes the loop once the broker has confirmed a batch, which makes room for the next.
+func (s *session) heed(t mqtt.Token) {
+	s.work.Go(func() {
+		select {
+		case <-t.Done():
+			s.tell()
+		case <-s.over:
+		}
+	})
 }
 
 func done(t mqtt.Token) bool {

@@ -29,6 +29,7 @@ type session struct {
 	lost   chan error
 	news   chan struct{} // the inbox has something, or a question is answered
 	work   sync.WaitGroup
+	over   chan struct{} // closed when the loop has ended
 	home   *home
 
 	// When to do what; zero: never.
@@ -51,7 +52,7 @@ type session struct {
 
 // connection lives from dialling to the end of the connection and tells whether it was ever up and why it ended.
 func (u *Uplink) connection(ctx context.Context, broker *url.URL) (up bool, err error) {
-	s := &session{u: u, number: u.nextSession(), lost: make(chan error, 1), news: make(chan struct{}, 1)}
+	s := &session{u: u, number: u.nextSession(), lost: make(chan error, 1), news: make(chan struct{}, 1), over: make(chan struct{})}
 	dialCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	s.client = mqtt.NewClient(s.options(dialCtx, broker))
@@ -71,6 +72,7 @@ func (u *Uplink) connection(ctx context.Context, broker *url.URL) (up bool, err 
 		s.home = newHome(broker != u.first, u.homeAfter, time.Now())
 		err = s.loop(ctx)
 		s.home.stop()
+		close(s.over)
 		s.work.Wait()
 	}
 	if ctx.Err() != nil {

@@ -396,6 +396,43 @@ func TestALateAnswerToARowEmptiesTheQueue(t *testing.T) {
 	}
 }
 
+// silentConn is a connection of which the kernel tells nothing: its system call interface is hidden.
+type silentConn struct{ net.Conn }
+
+func TestWhereTheKernelTellsNothingEachWordOfTheBrokerMakesRoom(t *testing.T) {
+	t.Parallel() // it would wait for more than a minute
+	b := newBroker(t)
+	b.answer = func(seq uint64, _ []byte) string {
+		switch seq {
+		case 1:
+			return stored(1)
+		case 60:
+			return fmt.Sprintf("stored %s 2-60 1795000000000", boot)
+		}
+		return ""
+	}
+	b.start()
+	a := newAgent(t, func(c *Config) {
+		c.AckWithin, c.Window = time.Minute, 2
+		c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			return silentConn{conn}, err
+		}
+	}, b.url())
+	a.put(t, 1)
+	waitFor(t, "the first answer", func() bool { return a.waiting() == 0 })
+	a.put(t, 59)
+	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if slices.Contains(b.qos, 0) {
+		t.Errorf("qualities of service %v, want 1 where nobody else tells what has arrived", b.qos)
+	}
+	if st := a.Stats(); st.Sent != 60 || st.Retries != 0 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
 func TestRunRefusesWhatCannotWork(t *testing.T) {
 	rows := []struct {
 		name string
