@@ -16,6 +16,8 @@ type source[T any] struct {
 	value T
 	seen  os.FileInfo // of the file as it was last looked at; nil when it was missing
 	fault error       // of the file as it is now, when value is older
+
+	revision uint64 // how often value was taken in
 }
 
 func (s *source[T]) name() string { return s.file }
@@ -46,6 +48,7 @@ func (s *source[T]) look() (changed bool, err error) {
 	value, err := s.parse(s.file, data)
 	if s.fault = err; err == nil {
 		s.value = value
+		s.revision++
 	}
 	return true, err
 }
@@ -57,9 +60,20 @@ func sameFile(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// add puts an entry behind the text of the file, comments and all, and replaces the file in one step. Two
-// processes that add at once wait for each other. A broken file is left as it is.
+// add puts an entry behind the text of the file, comments and all.
 func (s *source[T]) add(mode os.FileMode, entry func(T) (string, error)) error {
+	return s.change(mode, func(value T, data []byte) (string, error) {
+		text, err := entry(value)
+		if err == nil && len(data) > 0 {
+			text = strings.TrimRight(string(data), "\n") + "\n\n" + text
+		}
+		return text, err
+	})
+}
+
+// change replaces the file in one step by what edit makes of it. Two processes that change it at once wait for each other. A
+// broken file is left as it is.
+func (s *source[T]) change(mode os.FileMode, edit func(value T, data []byte) (string, error)) error {
 	dir := filepath.Dir(s.file)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the folder of %s: %w", s.file, err)
@@ -80,12 +94,9 @@ func (s *source[T]) add(mode os.FileMode, entry func(T) (string, error)) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", s.file, err)
 	}
-	text, err := entry(s.value)
+	text, err := edit(s.value, data)
 	if err != nil {
 		return err
-	}
-	if len(data) > 0 {
-		text = strings.TrimRight(string(data), "\n") + "\n\n" + text
 	}
 	if err := replace(s.file, []byte(text), mode); err != nil {
 		return fmt.Errorf("write %s: %w", s.file, err)
