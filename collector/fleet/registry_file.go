@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/smartvillage/nabz/internal/atomicfile"
 )
 
 // source is one file and what was last read from it without a fault.
@@ -78,7 +80,7 @@ func (s *source[T]) change(mode os.FileMode, edit func(value T, data []byte) (st
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the folder of %s: %w", s.file, err)
 	}
-	unlock, err := lockFolder(dir)
+	unlock, err := atomicfile.Lock(dir)
 	if err != nil {
 		return fmt.Errorf("lock the folder of %s: %w", s.file, err)
 	}
@@ -98,50 +100,9 @@ func (s *source[T]) change(mode os.FileMode, edit func(value T, data []byte) (st
 	if err != nil {
 		return err
 	}
-	if err := replace(s.file, []byte(text), mode); err != nil {
+	if err := atomicfile.Replace(s.file, []byte(text), mode); err != nil {
 		return fmt.Errorf("write %s: %w", s.file, err)
 	}
 	_, err = s.look()
 	return err
-}
-
-// replace writes a file beside the old one and renames it into place, so that at any instant one of the two is
-// there whole. The owner stays who it was; a new file gets the owner of its folder, so that an entry made by
-// root can be read by the daemon.
-func replace(file string, data []byte, mode os.FileMode) (err error) {
-	dir := filepath.Dir(file)
-	f, err := os.CreateTemp(dir, filepath.Base(file)+".*.new")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = keepOwner(f, file, dir)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), file); err != nil {
-		return err
-	}
-	return syncFolder(dir)
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -1,14 +1,14 @@
 //go:build unix
 
-package fleet
+package atomicfile
 
 import (
 	"os"
 	"syscall"
 )
 
-// lockFolder waits until no other process holds the folder.
-func lockFolder(dir string) (unlock func(), err error) {
+// Lock waits until no other process holds the folder.
+func Lock(dir string) (unlock func(), err error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
