@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/smartvillage/nabz/internal/atomicfile"
+	"github.com/smartvillage/nabz/internal/wholefile"
 )
 
 // write replaces a PEM file. One that is there and that nobody but its owner may read stays so.
@@ -28,7 +28,7 @@ func write(file string, mode os.FileMode, blocks ...*pem.Block) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("write %s: %w", file, err)
 	}
-	if err := atomicfile.Replace(file, b.Bytes(), mode); err != nil {
+	if err := wholefile.Replace(file, b.Bytes(), mode); err != nil {
 		return fmt.Errorf("write %s: %w", file, err)
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/smartvillage/nabz/internal/atomicfile"
+	"github.com/smartvillage/nabz/internal/wholefile"
 )
 
 // source is one file and what was last read from it without a fault.
@@ -80,7 +80,7 @@ func (s *source[T]) change(mode os.FileMode, edit func(value T, data []byte) (st
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the folder of %s: %w", s.file, err)
 	}
-	unlock, err := atomicfile.Lock(dir)
+	unlock, err := wholefile.Lock(dir)
 	if err != nil {
 		return fmt.Errorf("lock the folder of %s: %w", s.file, err)
 	}
@@ -100,7 +100,7 @@ func (s *source[T]) change(mode os.FileMode, edit func(value T, data []byte) (st
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Replace(s.file, []byte(text), mode); err != nil {
+	if err := wholefile.Replace(s.file, []byte(text), mode); err != nil {
 		return fmt.Errorf("write %s: %w", s.file, err)
 	}
 	_, err = s.look()
