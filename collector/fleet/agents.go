@@ -201,7 +201,7 @@ func (r *Registry) set(a telemetry.Address, fresh bool, edit func(e *entry) erro
 func (r *Registry) change(edit func(t *agentTable) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.agents.change(0o600, func(t agentTable, _ []byte) (string, error) {
+	return r.agents.change(0o600, func(t agentTable, _ string) (string, error) {
 		t = slices.Clone(t)
 		if err := edit(&t); err != nil {
 			return "", err

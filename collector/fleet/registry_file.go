@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,8 +22,6 @@ type source[T any] struct {
 
 	revision uint64 // how often value was taken in
 }
-
-func (s *source[T]) name() string { return s.file }
 
 // look reads the file again when it is another than before. The error is told as long as the file is broken;
 // changed is true only the first time.
@@ -55,6 +54,16 @@ func (s *source[T]) look() (changed bool, err error) {
 	return true, err
 }
 
+// refresh takes a changed file in. A broken one is told once, and what was read before stays.
+func (s *source[T]) refresh(log *slog.Logger) {
+	switch changed, err := s.look(); {
+	case err != nil && changed:
+		log.Error("changed file is not taken in; what it held before stays in force", "file", s.file, "error", err)
+	case changed:
+		log.Info("file has changed and is taken in", "file", s.file)
+	}
+}
+
 func sameFile(a, b os.FileInfo) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
@@ -64,18 +73,18 @@ func sameFile(a, b os.FileInfo) bool {
 
 // add puts an entry behind the text of the file, comments and all.
 func (s *source[T]) add(mode os.FileMode, entry func(T) (string, error)) error {
-	return s.change(mode, func(value T, data []byte) (string, error) {
-		text, err := entry(value)
-		if err == nil && len(data) > 0 {
-			text = strings.TrimRight(string(data), "\n") + "\n\n" + text
+	return s.change(mode, func(value T, text string) (string, error) {
+		more, err := entry(value)
+		if text != "" {
+			more = strings.TrimRight(text, "\n") + "\n\n" + more
 		}
-		return text, err
+		return more, err
 	})
 }
 
-// change replaces the file in one step by what edit makes of it. Two processes that change it at once wait for each other. A
-// broken file is left as it is.
-func (s *source[T]) change(mode os.FileMode, edit func(value T, data []byte) (string, error)) error {
+// change replaces the file in one step by what comes of it. Two processes that change it at once wait for each other. A broken
+// file is left as it is, and so is a good one that would be broken afterwards.
+func (s *source[T]) change(mode os.FileMode, with func(value T, text string) (string, error)) error {
 	dir := filepath.Dir(s.file)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the folder of %s: %w", s.file, err)
@@ -96,7 +105,10 @@ func (s *source[T]) change(mode os.FileMode, edit func(value T, data []byte) (st
 	if err != nil {
 		return fmt.Errorf("read %s: %w", s.file, err)
 	}
-	text, err := edit(s.value, data)
+	text, err := with(s.value, string(data))
+	if err == nil {
+		_, err = s.parse(s.file, []byte(text))
+	}
 	if err != nil {
 		return err
 	}
