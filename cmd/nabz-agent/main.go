@@ -17,6 +17,7 @@ import (
 
 	"github.com/smartvillage/nabz/agent"
 	"github.com/smartvillage/nabz/agent/checkup"
+	"github.com/smartvillage/nabz/agent/enrol"
 	"github.com/smartvillage/nabz/internal/command"
 )
 
@@ -34,6 +35,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err = fmt.Fprintln(stdout, command.Version())
 	case "config":
 		err = example(c.settings["profile"], stdout)
+	case "enroll":
+		err = enroll(ctx, c, stdout)
 	case "check":
 		err = check(ctx, c.settings, stdout)
 	case "status":
@@ -54,6 +57,28 @@ func example(profile setting, stdout io.Writer) error {
 	_, err := io.WriteString(stdout, agent.ExampleOf(profile.value))
 	return err
 }
+
+// enroll makes this router an agent of the programme.
+func enroll(ctx context.Context, c commandLine, stdout io.Writer) error {
+	if c.token == "-" {
+		b, err := io.ReadAll(io.LimitReader(os.Stdin, maxToken))
+		if err != nil {
+			return fmt.Errorf("read the token from standard input: %w", err)
+		}
+		c.token = string(b)
+	}
+	for _, name := range []string{"site", "agent", "broker", "profile"} {
+		if s, given := c.settings[name]; given {
+			return fmt.Errorf("%s: enrolment tells it, so it cannot be set here; change the configuration afterwards", s.source)
+		}
+	}
+	file, _ := fileOf(c.settings)
+	return enrol.Run(ctx, enrol.Options{Token: c.token, ConfigFile: file, SecretFile: c.settings["secret-file"].value, DataDir: c.settings["data-dir"].value,
+		Overwrite: c.replace, Start: !c.stay, Out: stdout})
+}
+
+// maxToken is more than a token takes, in bytes.
+const maxToken = 4096
 
 // The exit statuses of check.
 const (
