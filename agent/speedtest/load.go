@@ -25,6 +25,7 @@ type Load struct {
 	rx, tx         int64 // bit/s, of the last time that was long enough
 	at             time.Time
 	rxMost, txMost int64
+	ours           time.Time // what passed until then may have been a test's
 }
 
 // use is what passed the WAN interface and made no rate yet.
@@ -41,6 +42,9 @@ func (l *Load) Saw(iface string, over time.Duration, rxBytes, txBytes uint64) {
 	if iface != l.seen.iface { // a stick carries less than the cable that it stands in for
 		l.seen, l.at, l.rxMost, l.txMost = use{iface: iface}, time.Time{}, 0, 0
 	}
+	if time.Now().Add(-over).Before(l.ours) {
+		return
+	}
 	s := &l.seen
 	s.over, s.rx, s.tx = s.over+over, s.rx+rxBytes, s.tx+txBytes
 	if s.over < loadOver {
@@ -52,10 +56,11 @@ func (l *Load) Saw(iface string, over time.Duration, rxBytes, txBytes uint64) {
 	l.seen = use{iface: iface}
 }
 
-// Tested takes what a test has measured.
+// Tested takes what a test has measured, which has just ended. What passed meanwhile was its own, and is nobody's use.
 func (l *Load) Tested(r Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.seen, l.at, l.ours = use{iface: l.seen.iface}, time.Time{}, time.Now()
 	if r.DownBps > 0 {
 		l.rxMost = r.DownBps
 	}

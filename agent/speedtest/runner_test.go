@@ -179,7 +179,10 @@ func TestTheLinkIsBusyAboveItsShare(t *testing.T) {
 				t.Errorf("%s: busy %v", when, !want)
 			}
 		}
-		saw := func(rxBps, txBps uint64) { l.Saw("wan", 10*time.Second, rxBps/8*10, txBps/8*10) }
+		saw := func(rxBps, txBps uint64) {
+			time.Sleep(10 * time.Second)
+			l.Saw("wan", 10*time.Second, rxBps/8*10, txBps/8*10)
+		}
 		want("nothing known", false)
 		saw(200_000, 10_000)
 		want("any use, the capacity unknown", true)
@@ -192,12 +195,24 @@ func TestTheLinkIsBusyAboveItsShare(t *testing.T) {
 		want("more than a fifth down", true)
 		saw(100_000, 250_000)
 		want("more than a fifth up", true)
+		saw(4_000_000, 1_000_000)
+		time.Sleep(5 * time.Second)
+		l.Tested(Result{DownBps: 4_000_000, UpBps: 1_000_000})
+		want("what passed was a test of our own", false)
+		time.Sleep(5 * time.Second)
+		l.Saw("wan", 10*time.Second, 2_500_000, 0)
+		want("half of the time was that test's", false)
+		saw(900_000, 0)
+		want("more than a fifth, after a test", true)
+		time.Sleep(time.Millisecond)
 		l.Saw("wan", time.Millisecond, 0, 0)
 		want("nothing passed in the millisecond until the report", true)
+		time.Sleep(time.Millisecond)
 		l.Saw("wan", time.Millisecond, 15_000, 0)
 		saw(1_000_000, 0)
 		want("a quarter, after 120 Mbit/s in a millisecond", true)
 		saw(100_000, 0)
+		time.Sleep(10 * time.Second)
 		l.Saw("lte0", 10*time.Second, 200_000, 0)
 		want("160 kbit/s of a stick of which nothing is known", true)
 		time.Sleep(2 * time.Minute)
