@@ -233,6 +233,7 @@ func (r *Recorder) Close(t Tick) {
 	end := r.wall
 	if r.suspicious {
 		end = r.at(r.good) // what came after will stay unknown
+		r.c.Services.Link(end, false)
 	}
 	r.spans(r.ledger.Close(end, 0))
 	r.lines(r.hours.Close(r.wall))

@@ -348,8 +348,8 @@ func (a *agent) traffic(ctx context.Context, ifaces *sampler.Interfaces) {
 		a.log.Debug("interface counters cannot be read", "err", err)
 		return
 	}
-	if s := flow.Elapsed.Seconds(); s > 0 {
-		a.load.Saw(int64(8*float64(flow.RxBytes)/s), int64(8*float64(flow.TxBytes)/s))
+	if flow.Elapsed > 0 {
+		a.load.Saw(flow.Interface, flow.Elapsed, flow.RxBytes, flow.TxBytes)
 	}
 }
 

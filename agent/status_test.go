@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,9 @@ func TestAProofTellsHowFarThisMachinesClockIsOff(t *testing.T) {
 			waitFor(t, "a clock that follows the collector's", func() bool {
 				s, err := ReadStatus(t.Context(), cfg.DataDir)
 				return err == nil && s.Clock == string(telemetry.ClockSynced)
+			})
+			waitFor(t, "the first line that bears its time", func() bool {
+				return slices.ContainsFunc(c.lines("event"), func(l telemetry.Parsed) bool { return l.GetTag("kind") == "boot" })
 			})
 		}
 		p, err := Prove(t.Context(), cfg, slog.New(slog.DiscardHandler))

@@ -32,6 +32,7 @@ func (t Traffic) Line(at time.Time) *telemetry.Line {
 
 // Flow is what the WAN interface received and sent between two readings.
 type Flow struct {
+	Interface          string
 	At                 time.Time
 	Elapsed            time.Duration
 	RxBytes, RxPackets uint64
@@ -105,7 +106,7 @@ func (s *Interfaces) Read(ctx context.Context) (Flow, error) {
 			continue
 		}
 		if elapsed := now.Sub(s.last); elapsed > 0 {
-			flow = Flow{At: now, Elapsed: elapsed, RxBytes: passed.rxBytes, RxPackets: passed.rxPackets, TxBytes: passed.txBytes}
+			flow = Flow{Interface: name, At: now, Elapsed: elapsed, RxBytes: passed.rxBytes, RxPackets: passed.rxPackets, TxBytes: passed.txBytes}
 		}
 		i.peak(now, passed)
 	}
