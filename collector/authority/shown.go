@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -9,10 +10,15 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // lookEvery is how often the files are looked at for a change, at most.
 const lookEvery = 10 * time.Second
+
+// warnWithin is when a certificate should have been renewed long since.
+const warnWithin = 30 * 24 * time.Hour
 
 // Shown is the certificate that listeners show. It is read again when its file has changed, so that a renewed one needs no restart, which would
 // send all villages through a new handshake at once. Safe for concurrent use.
@@ -59,6 +65,28 @@ func (s *Shown) WholeConfig() *tls.Config {
 func (s *Shown) End() time.Time {
 	pair, _ := s.current()
 	return pair.Leaf.NotAfter
+}
+
+// Metric tells when the certificate in use ends.
+func (s *Shown) Metric() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nabz_tls_certificate_end_seconds", Help: "When the certificate that agents are shown ends, in seconds since 1970."},
+		func() float64 { return float64(s.End().Unix()) })
+}
+
+// Watch tells each day that the certificate ends soon, until ctx ends.
+func (s *Shown) Watch(ctx context.Context) {
+	tick := time.NewTicker(24 * time.Hour)
+	defer tick.Stop()
+	for {
+		if left := s.End().Sub(s.now()); left < warnWithin {
+			s.log.Error("certificate ends soon, and then no agent can connect any more; run nabz-collector renew", "file", s.cert, "days_left", int(left.Hours()/24))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // current is the pair as it is now. A pair that does not fit stays out, and is told once: the certificate may be there before its key.
