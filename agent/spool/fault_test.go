@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -208,34 +209,103 @@ func TestAFolderThatCannotBeMadeOrListedIsReplacedByRAM(t *testing.T) {
 	}
 }
 
-func TestASegmentThatCannotBeReadCostsOnlyItself(t *testing.T) {
-	f := newTape()
-	o := Options{MaxBytes: minMaxBytes, OrRAM: true}
-	s := open(t, f, o)
-	want := []Batch{put(t, s, ledger, 100), put(t, s, detail, 100)}
-	f.deny = syscall.EIO
-	if got := waiting(t, s); len(got) != 0 {
-		t.Fatalf("%v came from a device that cannot be read", seqs(got))
-	}
-	if got := s.Findings(); len(got) != 1 || got[0].Kind != DiskError {
-		t.Errorf("findings %v, want one of the device", got)
-	}
-	f.deny = nil
-	same(t, waiting(t, s), want)
-	f.deny = syscall.EIO
-	for range maxUnread {
+func TestABadMomentOfTheDeviceCostsNoBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTape()
+		s := open(t, f, Options{MaxBytes: minMaxBytes, OrRAM: true})
+		var want []Batch
+		for range 150 { // several segments
+			want = append(want, put(t, s, ledger, 50))
+		}
+		f.deny = syscall.EIO
+		for range 30 {
+			if got := waiting(t, s); len(got) != 0 {
+				t.Fatalf("%v came from a device that cannot be read", seqs(got))
+			}
+			time.Sleep(time.Minute)
+		}
+		if got := s.Findings(); len(got) != 1 || got[0].Kind != DiskError {
+			t.Errorf("findings %v, want one of the device", got)
+		}
+		f.deny = nil
+		same(t, waiting(t, s), want)
+		if got := s.Findings(); len(got) != 1 || got[0].Kind != WorksAgain {
+			t.Errorf("findings %v, want one that it is over", got)
+		}
+		time.Sleep(unreadFor) // the next bad moment is another one
+		f.deny = syscall.EIO
 		waiting(t, s)
-	}
-	if st := s.Stats(); st.CorruptRecords != 0 || st.Batches != 2 {
-		t.Fatalf("given up too early: %+v", st)
-	}
-	for range maxUnread {
+		f.deny = nil
+		same(t, waiting(t, s), want)
+		if st := s.Stats(); st.CorruptRecords != 0 {
+			t.Errorf("%d records count as damaged", st.CorruptRecords)
+		}
+	})
+}
+
+func TestWhatTheDeviceNeverGivesBackIsGivenUpForThisRunOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTape()
+		o := Options{MaxBytes: minMaxBytes, OrRAM: true}
+		s := open(t, f, o)
+		want := []Batch{put(t, s, ledger, 100), put(t, s, detail, 100)}
+		f.deny = syscall.EIO
 		waiting(t, s)
+		time.Sleep(unreadFor)
+		waiting(t, s)
+		if st := s.Stats(); st.CorruptRecords != 2 || st.Batches != 0 {
+			t.Errorf("batches that can never be read wait for ever: %+v", st)
+		}
+		f.deny = nil
+		want = append(want[:1:1], put(t, s, ledger, 100), want[1], put(t, s, detail, 100))
+		same(t, waiting(t, s), []Batch{want[1], want[3]})
+		s = reopen(t, s, f, o)
+		same(t, waiting(t, s), want)
+	})
+}
+
+func TestABatchThatCannotBeReadDoesNotHoldUpItsNeighbours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTape()
+		s := open(t, f, Options{MaxBytes: minMaxBytes, OrRAM: true})
+		for range 5 {
+			put(t, s, ledger, 100)
+		}
+		g := s.chains[ledgerChain][0]
+		g.f = &badRange{g.f, g.entries[2].off(), g.entries[3].off()}
+		told := 0
+		for range 30 {
+			if got := seqs(waiting(t, s)); !slices.Equal(got, []uint64{1, 2, 4, 5}) {
+				t.Fatalf("%v waits, want all but 3", got)
+			}
+			if got, err := s.Peek(map[uint64]bool{3: true}, 8); err != nil || len(got) != 4 { // it was sent before, and may not go again yet
+				t.Fatalf("%v waits, %v; want all but 3", seqs(got), err)
+			}
+			told += len(s.Findings())
+			time.Sleep(time.Minute)
+		}
+		if told != 1 {
+			t.Errorf("told %d times, want once", told)
+		}
+		time.Sleep(unreadFor)
+		waiting(t, s)
+		if st := s.Stats(); st.CorruptRecords != 1 || st.Batches != 4 {
+			t.Errorf("a batch that can never be read waits for ever: %+v", st)
+		}
+	})
+}
+
+// badRange is a file of which some bytes cannot be read.
+type badRange struct {
+	file
+	from, to int64
+}
+
+func (b *badRange) ReadAt(p []byte, off int64) (int, error) {
+	if off < b.to && off+int64(len(p)) > b.from {
+		return 0, syscall.EIO
 	}
-	f.deny = nil
-	if st := s.Stats(); st.CorruptRecords != 2 || st.Batches != 0 || len(waiting(t, s)) != 0 {
-		t.Errorf("batches that can never be read wait for ever: %+v", st)
-	}
+	return b.file.ReadAt(p, off)
 }
 
 // bad is a file system on which one file cannot be read.
