@@ -373,6 +373,45 @@ func TestAFileThatCannotBeReadOnOpenLeavesTheOthersAndReusesNoNumber(t *testing.
 	}
 }
 
+func TestAStateThatIsGoneIsMissedAndNoNumberComesBack(t *testing.T) {
+	d := newDisk()
+	o := Options{FlushEvery: time.Hour, OrRAM: true}
+	s := open(t, d, o)
+	kept := put(t, s, ledger, 50)
+	for range 50 {
+		ack(t, s, put(t, s, detail, 50).Seq) // from RAM: no segment tells of it
+	}
+	session, err := s.NextSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := s.NextSeq()
+	d.reboot(true, rng(1))
+	delete(d.now, stateName)
+	for range 2 { // the jump itself is kept
+		s = open(t, d, o)
+		if n := s.NextSeq(); n < used {
+			t.Errorf("next seq %d, want %d or more", n, used)
+		}
+		if n, err := s.NextSession(); err != nil || n <= session {
+			t.Errorf("session %d %v, want more than %d", n, err, session)
+		}
+		same(t, waiting(t, s), []Batch{kept})
+		used, session = used+1, session+1
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	delete(d.now, stateName)
+	s = open(t, d, o)
+	if got := s.Findings(); len(got) != 1 || got[0].Kind != Corrupt {
+		t.Errorf("findings %v, want one that something is missing", got)
+	}
+	if n := open(t, newDisk(), o).NextSeq(); n != 1 {
+		t.Errorf("next seq %d in an empty folder, want 1", n)
+	}
+}
+
 func TestSeedRisesFasterThanBatchesAreSealed(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	if a, b := Seed(at), Seed(at.Add(time.Hour)); b-a != 360 || a > 1e7 {
