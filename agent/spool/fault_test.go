@@ -412,6 +412,39 @@ func TestAStateThatIsGoneIsMissedAndNoNumberComesBack(t *testing.T) {
 	}
 }
 
+func TestSeqsBeyondTheReserveOfASickFolderDoNotComeBackInTheNextRun(t *testing.T) {
+	f := newTape()
+	clock := uint64(0)
+	o := Options{FlushEvery: time.Hour, OrRAM: true, Fresh: func() uint64 { return clock }}
+	used := map[uint64]bool{}
+	run := func(s *Spool, n int) {
+		t.Helper()
+		for range n {
+			clock += 6
+			b := put(t, s, detail, 50)
+			if used[b.Seq] {
+				t.Fatalf("seq %d is given out again", b.Seq)
+			}
+			used[b.Seq] = true
+			ack(t, s, b.Seq)
+		}
+	}
+	clock = 6_000_000
+	for range 2 { // runs that end by a kill while the folder takes nothing
+		s := open(t, f, o)
+		run(s, 10)
+		breakdowns()[3].strike(f, 0)
+		run(s, 3000)
+		first := s.NextSeq()
+		run(s, 10)
+		if n := s.NextSeq(); n != first+10 {
+			t.Errorf("next seq %d, want %d: numbers without a gap are acknowledged in a row", n, first+10)
+		}
+		f.fail = nil
+	}
+	run(open(t, f, o), 3000)
+}
+
 func TestSeedRisesFasterThanBatchesAreSealed(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	if a, b := Seed(at), Seed(at.Add(time.Hour)); b-a != 360 || a > 1e7 {

@@ -22,9 +22,9 @@ const (
 func (s *Spool) NextSeq() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.unsure {
+	if s.unsure || s.faulty != "" && s.next >= s.saved && !s.leapt { // not known what was used, or no reserve left to keep from the next run
 		if n := s.fresh(); n > 0 {
-			s.next, s.unsure = max(s.next, n), false
+			s.next, s.unsure, s.leapt = max(s.next, n), false, true
 		}
 	}
 	return s.next
@@ -50,9 +50,10 @@ func (s *Spool) ahead(st state) state {
 	return st
 }
 
-// reserve makes sure that the next seq is not handed out again by a later run, though its batch is in RAM only.
+// reserve makes sure that the next seq is not handed out again by a later run, though its batch is in RAM only. It does so one ahead, so
+// that NextSeq knows whether there is one left.
 func (s *Spool) reserve() error {
-	if s.dir == nil || s.saved > s.next {
+	if s.dir == nil || s.saved > s.next+1 {
 		return nil
 	}
 	st := s.state

@@ -102,6 +102,7 @@ type Spool struct {
 	issued   uint64 // last session handed out
 	seeded   bool   // sessions have begun above those of every earlier run
 	unsure   bool   // the folder does not tell which seqs were used
+	leapt    bool   // seqs go on from Fresh, above those that the next run begins with while the folder takes nothing
 	stats    Stats
 	faulty   Kind // what is wrong with the folder now
 	findings []Finding
