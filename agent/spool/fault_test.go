@@ -486,6 +486,36 @@ func TestSessionsBeginAboveThoseOfEarlierRunsThoughTheFolderIsNew(t *testing.T) 
 	}
 }
 
+func TestSessionsThatNoFolderKeepsRiseWithTheTimeOnceItIsKnown(t *testing.T) {
+	for name, sick := range map[string]bool{"no folder": false, "a folder that takes nothing": true} {
+		clock := uint64(0)
+		o := Options{OrRAM: true, Fresh: func() uint64 { return clock }}
+		f := newTape()
+		if sick {
+			breakdowns()[3].strike(f, 0)
+		}
+		last := uint64(0)
+		for run := range uint64(3) {
+			clock = 5_000_000 // the date of a file, at which the clock of this machine stands after each boot
+			var s *Spool
+			if sick {
+				s = open(t, f, o)
+			} else {
+				s = open(t, nil, o)
+			}
+			if _, err := s.NextSession(); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			clock = 6_000_000 + 1000*run // the collector has told the time
+			n, err := s.NextSession()
+			if err != nil || n <= last {
+				t.Errorf("%s, run %d: session %d %v, want more than %d", name, run, n, err, last)
+			}
+			last = n
+		}
+	}
+}
+
 func TestABatchWrittenTwiceIsSentAndAcknowledgedOnce(t *testing.T) {
 	f := newTape()
 	o := Options{MaxBytes: minMaxBytes, OrRAM: true}

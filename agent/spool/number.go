@@ -76,9 +76,10 @@ func (s *Spool) NextSession() (uint64, error) {
 	return s.issued, nil
 }
 
-// sessions reserves some when none is left, or when Fresh begins to know how far those of earlier runs may have come.
+// sessions reserves some when none is left, or when Fresh begins to know how far those of earlier runs may have come. Where no folder
+// keeps them it is asked each time: its first answer may be by a clock that stands at the same date after each boot.
 func (s *Spool) sessions() error {
-	if !s.seeded {
+	if !s.seeded || s.dir == nil || s.faulty != "" {
 		if n := s.fresh(); n > 0 {
 			s.issued, s.seeded = max(s.issued, n-1), true
 		}

@@ -57,8 +57,8 @@ type Options struct {
 	// says so. Without it Open and Put return the error.
 	OrRAM bool
 	// Fresh returns a number higher than any seq or session that an earlier run can have used, such as Seed of the time, or 0 while that is
-	// not known. It is asked where the folder cannot tell: once a run for sessions, and for seqs when the folder is damaged, unwritable or
-	// none. It must not call the spool. nil: numbers begin at 1.
+	// not known. It is asked where the folder cannot tell: for sessions once a run, or each time while nothing keeps them, and for seqs
+	// when the folder is damaged, unwritable or none. It must not call the spool. nil: numbers begin at 1.
 	Fresh func() uint64
 	Log   *slog.Logger
 }
