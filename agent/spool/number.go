@@ -23,22 +23,22 @@ func (s *Spool) NextSeq() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.unsure || s.faulty != "" && s.next >= s.saved && !s.leapt { // not known what was used, or no reserve left to keep from the next run
-		if n := s.fresh(); n > 0 {
+		if n, _ := s.fresh(); n > 0 {
 			s.next, s.unsure, s.leapt = max(s.next, n), false, true
 		}
 	}
 	return s.next
 }
 
-// fresh is a number above all that an earlier run can have used, 0 when none is known.
-func (s *Spool) fresh() uint64 {
+// fresh is a number above all that an earlier run can have used, 0 when none is known, and whether it is sure.
+func (s *Spool) fresh() (n uint64, sure bool) {
 	if s.o.Fresh == nil {
-		return 0
+		return 0, false
 	}
-	if n := s.o.Fresh(); n <= maxSeq/2 {
-		return n
+	if n, sure = s.o.Fresh(); n <= maxSeq/2 {
+		return n, sure
 	}
-	return 0
+	return 0, false
 }
 
 // ahead reserves seqs with whatever else is written to "state", where batches may come to wait in RAM: so a fault of the disk finds
@@ -76,13 +76,11 @@ func (s *Spool) NextSession() (uint64, error) {
 	return s.issued, nil
 }
 
-// sessions reserves some when none is left, or when Fresh begins to know how far those of earlier runs may have come. Where no folder
-// keeps them it is asked each time: its first answer may be by a clock that stands at the same date after each boot.
+// sessions reserves some when none is left, or when Fresh begins to know how far those of earlier runs may have come.
 func (s *Spool) sessions() error {
-	if !s.seeded || s.dir == nil || s.faulty != "" {
-		if n := s.fresh(); n > 0 {
-			s.issued, s.seeded = max(s.issued, n-1), true
-		}
+	if !s.seeded {
+		n, sure := s.fresh()
+		s.issued, s.seeded = max(s.issued, max(n, 1)-1), sure && n > 0
 	}
 	if s.issued < s.state.Session {
 		return nil

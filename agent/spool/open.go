@@ -106,8 +106,9 @@ func (s *Spool) load() error {
 	}
 	s.buf = nil
 	if lost {
-		s.next = max(s.next, s.fresh()) + lostStep
-		s.state.Session = max(s.state.Session, s.fresh()) + lostStep
+		n, _ := s.fresh()
+		s.next = max(s.next, n) + lostStep
+		s.state.Session = max(s.state.Session, n) + lostStep
 		s.log.Warn("spool counters are lost; they jump, so that no number is used twice", "next_seq", s.next, "session", s.state.Session)
 	}
 	s.issued = s.state.Session
