@@ -44,6 +44,9 @@ func (f Finding) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), err
 }
 
+// askAs is the next thing for who may not read what the agent reads.
+const askAs = "check as root or as the agent's own user"
+
 // checkup is one walk through all matters.
 type checkup struct {
 	c    agent.Config
@@ -96,7 +99,7 @@ func (k *checkup) line(ctx context.Context) {
 		f.Grade, f.Found = Fail, err.Error()
 		f.Next = "look at the collector's log and its page /healthz; a rejected line lies there with the dead letters"
 		if k.shut {
-			f.Next = "check as root or as the agent's own user, so that the running agent answers"
+			f.Next = askAs + ", so that the running agent answers"
 		}
 		k.tell(f)
 		return
