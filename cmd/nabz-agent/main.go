@@ -178,11 +178,12 @@ func load(settings map[string]setting) (agent.Config, *conf.Doc, error) {
 	}
 	profile := settings["profile"]
 	c, doc, err := agent.Read(file, profile.value)
-	if doc == nil {
+	absent := doc == nil
+	if absent {
 		if given || !errors.Is(err, os.ErrNotExist) {
 			return c, nil, err
 		}
-		if c, doc, err = agent.Parse(file, nil, profile.value); err != nil {
+		if c, doc, err = agent.Parse("defaults", nil, profile.value); err != nil {
 			return c, doc, err
 		}
 	}
@@ -201,5 +202,9 @@ func load(settings map[string]setting) (agent.Config, *conf.Doc, error) {
 			doc.Override(o.key, s.source)
 		}
 	}
-	return c, doc, errors.Join(err, c.Validate(doc))
+	err = errors.Join(err, c.Validate(doc))
+	if absent && err != nil {
+		err = errors.Join(fmt.Errorf("there is no %s; make it with \"nabz-agent config > %s\", or name yours with --config", file, file), err)
+	}
+	return c, doc, err
 }
