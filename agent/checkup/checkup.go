@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/smartvillage/nabz/agent"
@@ -100,6 +101,9 @@ func (k *checkup) line(ctx context.Context) {
 		f.Next = "look at the collector's log and its page /healthz; a rejected line lies there with the dead letters"
 		if k.shut {
 			f.Next = askAs + ", so that the running agent answers"
+		}
+		if errors.Is(err, syscall.EROFS) {
+			f.Next = "mend the disk first: beside an agent that may run nothing was sent"
 		}
 		k.tell(f)
 		return

@@ -35,6 +35,29 @@ func TestAFullDiskIsNotCalledWritable(t *testing.T) {
 	}
 }
 
+func TestAnAgentOnAReadOnlyDiskIsNotSaidToBeAway(t *testing.T) {
+	c := site(t, "mqtt://"+centre(t, nil))
+	c.DataDir = t.TempDir()
+	if err := syscall.Mount("tmpfs", c.DataDir, "tmpfs", syscall.MS_RDONLY, "size=64k"); err != nil {
+		testneed.Missing(t, "a mounted file system", "run as root where mounting is allowed: "+err.Error())
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(c.DataDir, 0); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	found, _, text := findings(t, c)
+	if f, asked := found["credentials"]; asked {
+		t.Errorf("signed in beside an agent that may run: %+v", f)
+	}
+	if f := found["test line"]; f.Grade != Fail || !strings.Contains(f.Found, "read-only file system, so one that runs cannot be asked") || !strings.Contains(f.Next, "mend the disk first") {
+		t.Errorf("test line: %+v\n%s", f, text)
+	}
+	if f := found["disk"]; f.Grade != Fail || !strings.Contains(f.Found, "read-only file system") {
+		t.Errorf("disk: %+v\n%s", f, text)
+	}
+}
+
 func TestWhoMayNotReadWhatTheAgentReadsIsToldToAskAsRoot(t *testing.T) {
 	c := site(t, "mqtt://"+centre(t, nil))
 	door(t, c.DataDir, "")
