@@ -98,7 +98,7 @@ func (k *checkup) line(ctx context.Context) {
 	}
 	if err != nil {
 		f.Grade, f.Found = Fail, err.Error()
-		f.Next = "look at the collector's log and its page /healthz; a rejected line lies there with the dead letters"
+		f.Next = "look at the collector's log and its page /readyz, which says whether InfluxDB can be used; a rejected line lies with its dead letters"
 		if k.shut {
 			f.Next = askAs + ", so that the running agent answers"
 		}

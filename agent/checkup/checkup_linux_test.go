@@ -60,7 +60,7 @@ func TestAnAgentOnAReadOnlyDiskIsNotSaidToBeAway(t *testing.T) {
 
 func TestWhoMayNotReadWhatTheAgentReadsIsToldToAskAsRoot(t *testing.T) {
 	c := site(t, "mqtt://"+centre(t, nil))
-	door(t, c.DataDir, "")
+	door(t, c.DataDir, nil)
 	runtime.LockOSThread() // the user is that of this thread
 	defer runtime.UnlockOSThread()
 	for _, path := range []string{c.SecretFile, c.DataDir} {

@@ -253,8 +253,8 @@ func TestEachFaultIsFoundAndSaysWhatToDoNext(t *testing.T) {
 	}
 }
 
-// door answers for a running agent.
-func door(t *testing.T, dir, answer string) {
+// door answers for a running agent, to each question its answer.
+func door(t *testing.T, dir string, answers map[string]string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -271,8 +271,8 @@ func door(t *testing.T, dir, answer string) {
 			if err != nil {
 				return
 			}
-			if _, err = bufio.NewReader(conn).ReadString('\n'); err == nil {
-				_, _ = conn.Write([]byte(answer + "\n"))
+			if word, err := bufio.NewReader(conn).ReadString('\n'); err == nil {
+				_, _ = conn.Write([]byte(answers[strings.TrimSpace(word)] + "\n"))
 			}
 			_ = conn.Close()
 		}
@@ -280,9 +280,18 @@ func door(t *testing.T, dir, answer string) {
 	t.Cleanup(func() { _ = l.Close(); <-done })
 }
 
+func TestALineThatIsNotStoredSendsToThePageThatSaysWhy(t *testing.T) {
+	c := site(t, "mqtt://"+centre(t, nil))
+	door(t, c.DataDir, map[string]string{"status": `{"status":{"broker":{"connected":true}}}`, "prove": `{"proof":{"running":true},"error":"no collector acknowledges"}`})
+	found, _, text := findings(t, c)
+	if f := found["test line"]; f.Grade != Fail || !strings.Contains(f.Next, "/readyz") { // /healthz says only that the process lives
+		t.Errorf("test line: %+v\n%s", f, text)
+	}
+}
+
 func TestWhatTheRunningAgentSaysOfItsDiskIsPassedOn(t *testing.T) {
 	c := site(t, "mqtt://"+centre(t, nil))
-	door(t, c.DataDir, `{"status":{"broker":{"connected":true},"notes":["the spool takes nothing; lines wait in RAM"]}}`)
+	door(t, c.DataDir, map[string]string{"status": `{"status":{"broker":{"connected":true},"notes":["the spool takes nothing; lines wait in RAM"]}}`})
 	found, worst, text := findings(t, c)
 	if f := found["disk"]; f.Grade != Warn || !strings.Contains(f.Found, "the running agent says: the spool takes nothing") || !strings.Contains(f.Next, "agent's user") || worst < Warn {
 		t.Errorf("disk: %+v\n%s", f, text)
