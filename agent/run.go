@@ -297,7 +297,7 @@ func (a *agent) record(ctx context.Context) error {
 	a.findings()
 	a.account(false)
 	r := a.c.Probe.Way()
-	a.log.Info("measuring", "site", a.c.Site, "agent", a.c.Agent, "interface", r.Interface, "gateway", r.Gateway.String(), "interface_up", r.Up,
+	a.log.Info("measuring", "site", a.c.Site, "agent", a.c.Agent, "interface", r.Interface, "gateway", r.Gateway, "interface_up", r.Up,
 		"asks_by", a.method, "wan_counter_is_evidence", a.wan, "waiting_batches", a.spool.Stats().Batches)
 	a.notify(notifyReady)
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"syscall"
@@ -26,13 +27,21 @@ const (
 func (k *checkup) brokers(ctx context.Context) {
 	secret, err := k.c.Secret()
 	if err != nil {
-		k.tell(Finding{Matter: "credentials", Grade: Fail, Found: err.Error(), Next: "\"nabz-collector agent add " + k.c.Address().String() + "\" prints a secret; put it there"})
+		next := "\"nabz-collector agent add " + k.c.Address().String() + "\" prints a secret; put it there"
+		if errors.Is(err, fs.ErrPermission) {
+			next = askAs
+		}
+		k.tell(Finding{Matter: "credentials", Grade: Fail, Found: err.Error(), Next: next})
 		k.bad = true
 		return
 	}
 	trust, err := k.c.Trust()
 	if err != nil {
-		k.tell(Finding{Matter: "broker", Grade: Fail, Found: err.Error(), Next: "put the programme's CA certificate there"})
+		next := "put the programme's CA certificate there"
+		if errors.Is(err, fs.ErrPermission) {
+			next = "let the agent's user read it: it is no secret"
+		}
+		k.tell(Finding{Matter: "broker", Grade: Fail, Found: err.Error(), Next: next})
 		k.bad = true
 		return
 	}
