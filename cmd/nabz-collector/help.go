@@ -95,7 +95,11 @@ func help(_ kong.HelpOptions, ctx *kong.Context) error {
 			if len(f.Envs) > 0 {
 				env = "  " + f.Envs[0]
 			}
-			fmt.Fprintf(&b, "  --%s %s%s\n        %s\n", f.Name, f.PlaceHolder, env, f.Help)
+			place := " " + f.PlaceHolder
+			if f.PlaceHolder == "" {
+				place = ""
+			}
+			fmt.Fprintf(&b, "  --%s%s%s\n        %s\n", f.Name, place, env, f.Help)
 		}
 	}
 	b.WriteString(helpTail)
