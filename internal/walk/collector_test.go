@@ -26,6 +26,7 @@ type centre struct {
 	broker  string // URL
 	speed   string // URL of speed tests; "" where there are none
 	secrets map[telemetry.Address]string
+	env     []string // for commands of the NOC
 	cmd     *exec.Cmd
 	done    chan error
 }
