@@ -135,13 +135,16 @@ func (r *Recorder) release() bool {
 	back := ledger.Return{Batch: r.last, Boot: r.c.Boot, Start: start, Up: r.life.From, Slack: max(r.c.MarkEvery, r.c.DetailEvery), BatchSlack: max(r.c.MarkEvery, r.c.ReportEvery+r.c.DetailEvery), Lives: r.before.Lives}
 	if m := r.c.Mark; m != nil {
 		back.Mark = &ledger.Last{At: m.At, Mono: m.Mono, Open: m.Open, Boot: m.Boot, Clean: m.Clean}
-		r.lines(r.before.Hours.Recall())
 		r.hours.After(m.At)
-		lines, ok := r.c.Services.Recall(r.before.More)
-		if r.c.Services.After(m.At); !ok {
-			r.log.Warn("how long services were ready in the hour that ran when the agent ended is lost: they are others now")
+		r.c.Services.After(m.At)
+		if !back.Outdated() {
+			r.lines(r.before.Hours.Recall())
+			lines, ok := r.c.Services.Recall(r.before.More)
+			if !ok {
+				r.log.Warn("how long services were ready in the hour that ran when the agent ended is lost: they are others now")
+			}
+			r.lines(lines)
 		}
-		r.lines(lines)
 	}
 	spans, estimated := r.ledger.Resume(back)
 	r.spans(spans)
