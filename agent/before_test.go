@@ -369,3 +369,53 @@ func TestAMarkThatTheDiskDidNotRenewTellsNothingTwice(t *testing.T) {
 		})
 	}
 }
+
+// TestAVerdictFromJustBeforeTheSleepWasNoticedTellsNothingOfIt: a verdict takes a moment from the answer to the recorder, which notices by it
+// that the machine has slept.
+func TestAVerdictFromJustBeforeTheSleepWasNoticedTellsNothingOfIt(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		t.Run(fmt.Sprintf("time known %v", known), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, nil)
+				g.clock.known = known
+				g.Settle()
+				up(g)
+				time.Sleep(10 * time.Minute)
+				up(g)
+				g.clock.slept, g.clock.offset = time.Hour, g.clock.offset+time.Hour
+				time.Sleep(time.Second)
+				v := probe.Verdict{State: telemetry.StateUp, At: time.Now(), Until: time.Now()}
+				time.Sleep(5 * time.Millisecond)
+				g.Verdict(v)
+				time.Sleep(time.Minute)
+				if life := g.life.Length(); !known && g.life.Stretches[0].Length > 10*time.Minute {
+					t.Errorf("of the life of %v that goes in the mark %+v", life, g.life.Stretches)
+				}
+				g.clock.known = true
+				g.Close(Tick{Host: nothing()})
+				got := g.news(t)
+				lacks(t, got, "span,state=up ms=600000i,err_ms=1005i 1795435200000\n", "span,state=up ms=60000i,err_ms=0i 1795439401005\n")
+				if n := strings.Count(got, "span,"); n != 2 {
+					t.Errorf("%d spans in\n%s", n, got)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatWasSampledJustBeforeTheSleepWasNoticedIsOfTheTimeAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		up(g)
+		time.Sleep(10 * time.Minute)
+		up(g)
+		g.clock.slept, g.clock.offset = time.Hour, g.clock.offset+time.Hour
+		time.Sleep(time.Second)
+		at := time.Now()
+		time.Sleep(5 * time.Millisecond)
+		g.Lines(at, func(at time.Time) []*telemetry.Line { return []*telemetry.Line{battery{}.Line(at)} })
+		g.Close(Tick{Host: nothing()})
+		lacks(t, g.news(t), "power volts=12 1795439401000\n")
+	})
+}

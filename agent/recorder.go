@@ -96,6 +96,7 @@ type Recorder struct {
 	wall, mono time.Time // the same moment, by the clock and by elapsed time
 	slept      time.Duration
 	naps       []nap
+	awoke      time.Time // when the last one was noticed, by elapsed time
 	marked     time.Time // when the mark was set last
 	unmarked   fault     // of the mark
 	eventAt    map[string]int64
@@ -272,6 +273,7 @@ func (r *Recorder) apply(in input) {
 }
 
 func (r *Recorder) verdict(v probe.Verdict) {
+	v.At, v.Until = r.awake(v.At), r.awake(v.Until)
 	until := r.at(v.Until)
 	for target, s := range map[string]probe.Sample{"gateway": v.Gateway, "internet": v.Internet, "dns": v.DNS} {
 		if s.Sent == 0 {
