@@ -419,3 +419,21 @@ func TestWhatWasSampledJustBeforeTheSleepWasNoticedIsOfTheTimeAfterIt(t *testing
 		lacks(t, g.news(t), "power volts=12 1795439401000\n")
 	})
 }
+
+func TestTheHeaderOfAnAgentStartedAnewWithoutTheTimeIsNotInTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		up(g)
+		time.Sleep(10 * 24 * time.Hour)
+		up(g)
+		time.Sleep(2 * time.Minute)
+		n := g.next(t, boot)
+		n.clock.known = false
+		n.Hello()
+		h := n.header(t, n.q.batches[0])
+		if m := g.q.marks[len(g.q.marks)-1]; !h.At.After(m.At) || h.At.After(n.clock.Now().Add(helloEvery)) { // its number parts it from others within that
+			t.Errorf("the header is of %v, the mark of %v, and it is %v", h.At, m.At, n.clock.Now())
+		}
+	})
+}

@@ -163,11 +163,14 @@ func (r *Recorder) Hello() {
 	if !r.c.Known() {
 		// Behind all that was sent, and never in the future, however wrong the system's clock is. No open span says that it is a guess.
 		open = telemetry.OpenSpan{}
+		since := r.c.Clock.Mono()
 		at = clock.Floor()
 		if m := r.c.Mark; m != nil {
-			at = m.At
+			if at = m.At; m.Boot == r.c.Boot {
+				since -= min(m.Mono, since)
+			}
 		}
-		at = at.Add(r.c.Clock.Mono().Truncate(helloEvery) + time.Duration(r.c.Queue.NextSeq())*time.Millisecond%helloEvery)
+		at = at.Add(since.Truncate(helloEvery) + time.Duration(r.c.Queue.NextSeq())*time.Millisecond%helloEvery)
 	}
 	r.box.seal(telemetry.Detail, at, open, true)
 }
