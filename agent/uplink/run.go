@@ -91,7 +91,7 @@ func (u *Uplink) dial(ctx context.Context, broker *url.URL) (net.Conn, *meter, e
 		}
 		conf = Dated(conf, u.c.Time)
 	}
-	return dial(ctx, u.c.Dial, broker, conf, max(u.c.Keepalive*3/2, deadLeast), &u.path, &u.total)
+	return dial(ctx, u.c.Dial, broker, conf, max(u.c.Keepalive*3/2, deadLeast), u.c.Near, &u.path, &u.total)
 }
 
 // reached notes how a connection came about. When the one before died in silence after a quiet time and this one worked at once, it was
