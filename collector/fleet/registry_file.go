@@ -57,9 +57,20 @@ func sameFile(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// add puts an entry behind the text of the file, comments and all, and replaces the file in one step. Two
-// processes that add at once wait for each other. A broken file is left as it is.
+// add puts an entry behind the text of the file, comments and all.
 func (s *source[T]) add(mode os.FileMode, entry func(T) (string, error)) error {
+	return s.rewrite(mode, func(value T, data []byte) ([]byte, error) {
+		text, err := entry(value)
+		if err == nil && len(data) > 0 {
+			text = strings.TrimRight(string(data), "\n") + "\n\n" + text
+		}
+		return []byte(text), err
+	})
+}
+
+// rewrite replaces the file in one step by what edit makes of its text; nil leaves it alone. Two processes that
+// write at once wait for each other. A broken file is left as it is.
+func (s *source[T]) rewrite(mode os.FileMode, edit func(value T, data []byte) ([]byte, error)) error {
 	dir := filepath.Dir(s.file)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the folder of %s: %w", s.file, err)
@@ -80,14 +91,11 @@ func (s *source[T]) add(mode os.FileMode, entry func(T) (string, error)) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", s.file, err)
 	}
-	text, err := entry(s.value)
-	if err != nil {
+	text, err := edit(s.value, data)
+	if err != nil || text == nil {
 		return err
 	}
-	if len(data) > 0 {
-		text = strings.TrimRight(string(data), "\n") + "\n\n" + text
-	}
-	if err := replace(s.file, []byte(text), mode); err != nil {
+	if err := replace(s.file, text, mode); err != nil {
 		return fmt.Errorf("write %s: %w", s.file, err)
 	}
 	_, err = s.look()
