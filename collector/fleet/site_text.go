@@ -138,6 +138,9 @@ func (t *siteText) remove(id string) error {
 	for to < len(t.lines) && from > 0 && strings.TrimSpace(t.lines[from-1]) == "" && strings.TrimSpace(t.lines[to]) == "" {
 		to++ // one gap is enough
 	}
+	for strings.Join(t.lines[to:], "") == "" && from > 0 && strings.TrimSpace(t.lines[from-1]) == "" {
+		from-- // nor does the file end with one
+	}
 	t.lines = slices.Delete(t.lines, from, to)
 	t.blocks = nil // their line numbers are past
 	return nil

@@ -207,6 +207,23 @@ func archive(t *testing.T, name, text string) string {
 	return b.String()
 }
 
+func TestWhatHasNoValueWherePeopleSeeOneIsNoted(t *testing.T) {
+	f, err := parse(again(t, book(t, 3), sheetPart, func(b []byte) []byte {
+		b = bytes.Replace(b, []byte("</sheetData>"), []byte(`</sheetData><mergeCells count="1"><mergeCell ref="B4:B6"/></mergeCells>`), 1)
+		return bytes.Replace(b, []byte(`<v>34.1</v>`), []byte(`<f>C4+1</f>`), 1)
+	}), "Sites")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want := "cells are merged (B4:B6 first, in " + sheetPart + "); only the first cell of each has the value, the others count as empty\n" +
+		"formulas were never computed (C5 first, in " + sheetPart + ") and count as empty; open the workbook in a spreadsheet program and save it\n" +
+		`sheet "Sites" is read, of 2: Sites, Other`
+	if got := strings.Join(f.Notes, "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 const sheetPart, textPart = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"
 
 func TestADamagedWorkbookIsNeverAShorterTable(t *testing.T) {
@@ -215,6 +232,8 @@ func TestADamagedWorkbookIsNeverAShorterTable(t *testing.T) {
 		"sheet breaks off": again(t, good, sheetPart, func(b []byte) []byte { return b[:len(b)/2] }),
 		"sheet is empty":   again(t, good, sheetPart, func([]byte) []byte { return nil }),
 		"tags cross":       again(t, good, sheetPart, func(b []byte) []byte { return bytes.Replace(b, []byte("</c>"), []byte("</row>"), 1) }),
+		"rows go back":     again(t, good, sheetPart, func(b []byte) []byte { return bytes.Replace(b, []byte(`<row r="6"`), []byte(`<row r="3"`), 1) }),
+		"cells go back":    again(t, good, sheetPart, func(b []byte) []byte { return bytes.Replace(b, []byte(`r="C6"`), []byte(`r="A6"`), 1) }),
 		"texts break off":  again(t, good, textPart, func(b []byte) []byte { return b[:len(b)/2] }),
 	} {
 		if _, err := parse(data, ""); err == nil || !strings.Contains(err.Error(), "is damaged") {
@@ -274,7 +293,9 @@ func TestAZipBombIsRefusedBeforeItEatsMemory(t *testing.T) {
 		{"styles", liar(t, "xl/styles.xml", maxOther+1, 100), "its part xl/styles.xml unpacks to more than 8 MiB"},
 		{"a part that says less than it is", liar(t, textPart, 1000, 16<<20), "is damaged"},
 		{"texts without end", []byte(archive(t, textPart, "<sst>"+strings.Repeat("<si/>", MaxStrings+1)+"</sst>")), "share more than 500000 texts"},
-		{"a row without end", []byte(archive(t, sheetPart, "<sheetData><row>"+strings.Repeat("<c/>", 16385))), "more than 16384 cells"},
+		{"a row without end", []byte(archive(t, sheetPart, "<sheetData><row>"+strings.Repeat("<c/>", 16385))), "row 1 has more than 16384 cells"},
+		{"a cell without end", []byte(archive(t, sheetPart, "<sheetData><row><c><v>"+strings.Repeat("1", 2*maxCell))), "a cell takes more than 1024 KiB"},
+		{"a text of many parts", []byte(archive(t, textPart, "<sst><si>"+strings.Repeat("<r><t>a</t></r>", maxCell/8))), "a cell takes more than 1024 KiB"},
 		{"nesting without end", []byte(archive(t, sheetPart, strings.Repeat("<c>", 16385))), "more than 16384 cells"},
 	}
 	for _, tt := range tests {

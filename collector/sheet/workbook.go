@@ -21,7 +21,8 @@ const (
 )
 
 func openWorkbook(data []byte, sheet string) (*File, error) {
-	if err := scan(data); err != nil {
+	notes, err := scan(data)
+	if err != nil {
 		return nil, err
 	}
 	book, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{RawCellValue: true, UnzipSizeLimit: MaxUnpacked, UnzipXMLSizeLimit: inMemory})
@@ -40,7 +41,7 @@ func openWorkbook(data []byte, sheet string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(err, book.Close())
 	}
-	f := &File{Workbook: true, Sheet: sheet, close: book.Close, rows: func(yield func(Row, error) bool) { readSheet(book, sheet, yield) }}
+	f := &File{Notes: notes, Workbook: true, Sheet: sheet, close: book.Close, rows: func(yield func(Row, error) bool) { readSheet(book, sheet, yield) }}
 	if len(names) > 1 {
 		f.Notes = append(f.Notes, fmt.Sprintf("sheet %q is read, of %d: %s", sheet, len(names), strings.Join(names, ", ")))
 	}
@@ -74,42 +75,49 @@ func readSheet(book *excelize.File, sheet string, yield func(Row, error) bool) {
 func isTable(part string) (shared, ok bool) {
 	part = strings.ToLower(strings.ReplaceAll(part, "\\", "/"))
 	shared = part == "xl/sharedstrings.xml"
-	return shared, shared || strings.HasPrefix(part, "xl/worksheets/sheet")
+	return shared, shared || strings.HasPrefix(part, "xl/worksheets/") && strings.HasSuffix(part, ".xml")
 }
 
 // scan looks through the archive before anything of it is kept in memory.
-func scan(data []byte) error {
+func scan(data []byte) (notes []string, err error) {
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		return fmt.Errorf("is cut off or damaged: %w; copy it again", err)
+		return nil, fmt.Errorf("is cut off or damaged: %w; copy it again", err)
 	}
 	if len(z.File) > MaxParts {
-		return fmt.Errorf("has %d parts, and no workbook with a table of sites has more than %d", len(z.File), MaxParts)
+		return nil, fmt.Errorf("has %d parts, and no workbook with a table of sites has more than %d", len(z.File), MaxParts)
 	}
 	total, isBook := uint64(0), false
 	for _, part := range z.File {
 		if total += part.UncompressedSize64; total > MaxUnpacked || part.UncompressedSize64 > MaxUnpacked {
-			return fmt.Errorf("unpacks to more than %d MiB; save the sheet with the sites as a workbook of its own, without pictures, or as CSV", MaxUnpacked>>20)
+			return nil, fmt.Errorf("unpacks to more than %d MiB; save the sheet with the sites as a workbook of its own, without pictures, or as CSV", MaxUnpacked>>20)
 		}
 		name := strings.ToLower(strings.ReplaceAll(part.Name, "\\", "/"))
 		isBook = isBook || strings.HasPrefix(name, "xl/")
 		if name == "content.xml" {
-			return errors.New("is an OpenDocument file; save it as .xlsx or CSV")
+			return nil, errors.New("is an OpenDocument file; save it as .xlsx or CSV")
 		}
 		_, table := isTable(name)
 		if markup := strings.HasSuffix(name, ".xml") || strings.HasSuffix(name, ".rels"); !table && markup && part.UncompressedSize64 > maxOther {
-			return fmt.Errorf("its part %s unpacks to more than %d MiB; save the sheet with the sites as a workbook of its own, or as CSV", part.Name, maxOther>>20)
+			return nil, fmt.Errorf("its part %s unpacks to more than %d MiB; save the sheet with the sites as a workbook of its own, or as CSV", part.Name, maxOther>>20)
 		}
 	}
 	if !isBook {
-		return errors.New("is an archive and no workbook; unpack it first")
+		return nil, errors.New("is an archive and no workbook; unpack it first")
 	}
 	for _, part := range z.File {
 		if shared, ok := isTable(part.Name); ok {
-			if err := scanPart(part, shared); err != nil {
-				return err
+			f, err := scanPart(part, shared)
+			if err != nil {
+				return nil, err
+			}
+			if f.merged != "" {
+				notes = append(notes, fmt.Sprintf("cells are merged (%s first, in %s); only the first cell of each has the value, the others count as empty", f.merged, part.Name))
+			}
+			if f.uncomputed != "" {
+				notes = append(notes, fmt.Sprintf("formulas were never computed (%s first, in %s) and count as empty; open the workbook in a spreadsheet program and save it", f.uncomputed, part.Name))
 			}
 		}
 	}
-	return nil
+	return notes, nil
 }
