@@ -29,8 +29,8 @@ type siteBlock struct {
 	keys       map[string]int // key to its line
 }
 
-func readSiteText(data []byte) *siteText {
-	t := &siteText{lines: strings.SplitAfter(string(data), "\n"), blocks: map[string]siteBlock{}}
+func readSiteText(text string) *siteText {
+	t := &siteText{lines: strings.SplitAfter(text, "\n"), blocks: map[string]siteBlock{}}
 	var b *siteBlock
 	id, inside := "", "" // inside a text of several lines: what ends it
 	end := func() {

@@ -66,7 +66,7 @@ func coordinate(text string, a axis) (float64, error) {
 	case value > a.max:
 		return 0, fmt.Errorf("is beyond %v degrees; %w", a.max, want)
 	}
-	return sign * value, nil
+	return sign*value + 0, nil // so that no zero has a sign
 }
 
 var errNoAngle = errors.New("is no angle")
