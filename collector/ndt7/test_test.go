@@ -73,6 +73,18 @@ func TestATestEndsAtItsBytes(t *testing.T) {
 	}
 }
 
+func TestAnUploadEndsAtItsTime(t *testing.T) {
+	w := open(t, Config{Time: 300 * time.Millisecond, Bytes: 1 << 40})
+	ws := w.begin(up, w.token("router", "one"))
+	heard := make(chan error, 1)
+	go func() { heard <- drain(ws) }()
+	b := make([]byte, 1<<16)
+	for ws.WriteMessage(websocket.BinaryMessage, b) == nil {
+	}
+	<-heard
+	w.count("tests_total", 1, "upload", endTime)
+}
+
 func TestMeasurementsAreNoWayRoundTheBytesOfATest(t *testing.T) {
 	w := open(t, Config{Bytes: 1 << 20, Time: 13 * time.Second})
 	for i, path := range []string{down, up} {
