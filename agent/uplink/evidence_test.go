@@ -123,7 +123,7 @@ func TestAProxyThatAcknowledgesForTheBrokerIsNoEvidence(t *testing.T) {
 	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
 	a.put(t, 1)
 	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
-	if q := b.qosOf(2); q != 1 || a.log.count("a proxy acknowledges for the broker") != 1 {
+	if q := b.qosOf(2); q != 0 || a.log.count("a proxy acknowledges for the broker") != 1 {
 		t.Errorf("sent at QoS %d; log:\n%s", q, a.log)
 	}
 	k.setDead(true)
@@ -135,6 +135,51 @@ func TestAProxyThatAcknowledgesForTheBrokerIsNoEvidence(t *testing.T) {
 	}
 	k.setDead(false)
 	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+}
+
+func TestBehindAProxyABatchCostsNoAnswerAndNoPing(t *testing.T) {
+	t.Parallel() // it waits for seconds
+	b := newBroker(t)
+	b.answer = func(seq uint64, _ []byte) string {
+		if seq == 1 {
+			return stored(1)
+		}
+		return "" // in ten minutes
+	}
+	b.start()
+	k := newSlowLink(t, b.addr, 100*time.Millisecond)
+	a := newAgent(t, func(c *Config) { c.Dial, c.Keepalive, c.AckWithin = dialFaraway, 2*time.Second, 10*time.Minute }, k.url())
+	a.put(t, 1)
+	waitFor(t, "the first answer", func() bool { return a.waiting() == 0 })
+	asked, doubts := a.Stats().Pings, a.win.silent
+	for n := range 6 { // a batch each keepalive, for six of them
+		a.put(t, 1)
+		waitFor(t, "the batch", func() bool { return b.seen()[uint64(2+n)] == 1 })
+		<-time.After(a.c.Keepalive)
+	}
+	if st := a.Stats(); st.Pings != asked || st.Retries != 0 || st.Connects != 1 || doubts != 0 {
+		t.Errorf("stats %+v, want no ping and nothing again", st)
+	}
+	if q := b.qosOf(7); q != 0 {
+		t.Errorf("sent at QoS %d, want 0", q)
+	}
+}
+
+func TestAConnectionWhoseFarHalfDiedBehindAProxyIsFoundOnceTheLinkIsBack(t *testing.T) {
+	t.Parallel() // it waits for seconds
+	b := newBroker(t).start()
+	k := newSlowLink(t, b.addr, 100*time.Millisecond)
+	a := newAgent(t, func(c *Config) { c.Dial, c.Keepalive, c.AckWithin = dialFaraway, 4*time.Second, 10*time.Minute }, k.url())
+	a.put(t, 1)
+	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+	k.halve()
+	a.put(t, 1)
+	waitFor(t, "the batch to be sent into the void", func() bool { return a.Stats().Sent == 2 })
+	a.Reconnect() // the prober has seen an outage, and its end
+	waitFor(t, "another connection, and an empty queue", func() bool { return a.waiting() == 0 && a.Stats().Connects == 2 })
+	if n := b.seen()[2]; n != 1 {
+		t.Errorf("the batch has come %d times, want once", n)
+	}
 }
 
 func TestABrokerThatHangsIsLeftForTheNext(t *testing.T) {

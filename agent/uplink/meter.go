@@ -138,7 +138,7 @@ func (m *meter) heard(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.alive, m.chat = now, 2
-	if m.raw == nil || m.proxied {
+	if m.raw == nil {
 		m.waiting = time.Time{}
 	}
 	if m.answers > 0 && !m.local { // before its first answer it may be anyone: a hotspot's log-in page takes all connections
@@ -154,6 +154,17 @@ func (m *meter) told() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.raw != nil && !m.proxied
+}
+
+// counts tells whether the kernel knows what has left for good: it has reached the broker's end, or that of a proxy in front of it, which
+// delivers it or ends the connection. What the collector does not answer is sent again in either case.
+func (m *meter) counts() bool { return m.raw != nil }
+
+// behindProxy tells whether a proxy speaks for the broker.
+func (m *meter) behindProxy() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.proxied
 }
 
 // arrived is how many of the bytes written the far end has, as of the last look.

@@ -139,14 +139,14 @@ func (u *Uplink) connected(broker *url.URL, session uint64) {
 }
 
 func (u *Uplink) disconnected(broker *url.URL) {
-	u.conn.Store(nil)
+	m := u.conn.Swap(nil)
 	now := u.c.Now()
 	u.count(func(s *Stats) {
 		if s.Broker = shown(broker); s.Connected || s.Since.IsZero() {
 			s.Connected, s.Since = false, now
 		}
 	})
-	u.win.lost(time.Now())
+	u.win.lost(time.Now(), m == nil || !m.behindProxy())
 }
 
 // answer handles an acknowledgement.

@@ -397,9 +397,6 @@ func TestALateAnswerToARowEmptiesTheQueue(t *testing.T) {
 	}
 }
 
-// silentConn is a connection of which the kernel tells nothing: its system call interface is hidden.
-type silentConn struct{ net.Conn }
-
 func TestWhereTheKernelTellsNothingEachWordOfTheBrokerMakesRoom(t *testing.T) {
 	t.Parallel() // it would wait for more than a minute
 	b := newBroker(t)
@@ -414,11 +411,7 @@ func TestWhereTheKernelTellsNothingEachWordOfTheBrokerMakesRoom(t *testing.T) {
 	}
 	b.start()
 	a := newAgent(t, func(c *Config) {
-		c.AckWithin, c.Window = time.Minute, 2
-		c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-			return silentConn{conn}, err
-		}
+		c.AckWithin, c.Window, c.Dial = time.Minute, 2, dialDumb
 	}, b.url())
 	a.put(t, 1)
 	waitFor(t, "the first answer", func() bool { return a.waiting() == 0 })
