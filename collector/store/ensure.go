@@ -121,6 +121,9 @@ func (s *Store) ensureBuckets(ctx context.Context) (all []made, err error) {
 	}
 	for _, tier := range tiers() {
 		name := s.buckets[tier]
+		if strings.Contains(name, "/") {
+			return all, fmt.Errorf("bucket %q: to InfluxQL the name of a database ends at the slash; choose another name in influx.%s_bucket", name, tier)
+		}
 		there, err := s.bucket(ctx, name)
 		if err != nil {
 			return all, fmt.Errorf("find bucket %q of organisation %q: %w", name, s.c.Org, denied(err))
@@ -143,7 +146,7 @@ func (s *Store) ensureBuckets(ctx context.Context) (all []made, err error) {
 	return all, nil
 }
 
-// makeMapping leads InfluxQL to a bucket. 2.x does so itself where the bucket's name has no slash, since 2.3.
+// makeMapping leads InfluxQL to a bucket. A later 2.x does so itself, the first of them did not.
 func (s *Store) makeMapping(ctx context.Context, b *domain.Bucket) error {
 	if b.Id == nil || b.OrgID == nil {
 		return errors.New("the bucket has no id")
@@ -186,7 +189,7 @@ func (s *Store) makeBucket(ctx context.Context, tier telemetry.Tier, name string
 	}
 	org, err := s.client.OrganizationsAPI().FindOrganizationByName(ctx, s.c.Org)
 	if err != nil {
-		return nil, fmt.Errorf("find organisation %q: %w; make the bucket by hand, or give the token the right to read the organisation", s.c.Org, err)
+		return nil, fmt.Errorf("find organisation %q: %w; make the bucket by hand or with nabz-collector init, or give the token the right to read the organisation", s.c.Org, err)
 	}
 	var rules []domain.RetentionRule
 	if keep := s.retention(tier); keep > 0 {

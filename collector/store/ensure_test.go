@@ -87,7 +87,7 @@ func TestBucketsOfTwoAreMadeInTheirOrganisation(t *testing.T) {
 		{name: "one there", org: "village", there: 1, token: "all"},
 		{name: "both there", org: "village", there: 2, token: "all"},
 		{name: "a token for two buckets", org: "village", there: 2, token: "buckets"},
-		{name: "a token that may make none", org: "village", there: 1, token: "buckets", words: `make bucket "b4_ledger": find organisation "village": organization 'village' not found; make the bucket by hand`},
+		{name: "a token that may make none", org: "village", there: 1, token: "buckets", words: `make bucket "b4_ledger": find organisation "village": organization 'village' not found; make the bucket by hand or with nabz-collector init`},
 		{name: "no organisation", token: "all", words: "set influx.org"},
 		{name: "another organisation", org: "city", token: "all", words: `organization name "city" not found; check influx.org`},
 		{name: "a token of another organisation", org: "village", there: 2, token: "town's", words: `check that the token may read it and was made in organisation "village"`},

@@ -173,26 +173,6 @@ func TestARetentionThatSomeoneGaveStaysAndIsTold(t *testing.T) {
 	})
 }
 
-func TestPrepareMapsABucketThatInfluxQLWouldNotFind(t *testing.T) {
-	db := influxd.TwoForTest(t)
-	c := store.Config{URL: db.URL, Org: db.Org, DetailBucket: "gokina/detail", LedgerBucket: "gokina/ledger"}
-	token, done := prepare(t, c, db.Token)
-	if all := strings.Join(done, "\n"); !strings.Contains(all, `made the mapping through which InfluxQL finds bucket "gokina/detail"`) {
-		t.Errorf("got\n%s", all)
-	}
-	c.Token = token
-	s := open(t, c)
-	if err := s.Write(t.Context(), telemetry.Detail, []byte("m x=1i 1762171200000\n")); err != nil {
-		t.Fatal(err)
-	}
-	if n := rows(t, s, telemetry.Detail); n != 1 {
-		t.Errorf("got %d lines, want 1", n)
-	}
-	if again, done := prepare(t, c, db.Token); again != token || slices.ContainsFunc(done, func(what string) bool { return strings.HasPrefix(what, "made ") }) {
-		t.Errorf("a second time: %q", done)
-	}
-}
-
 func TestPrepareSaysWhatItLacks(t *testing.T) {
 	fails := func(t *testing.T, c store.Config, admin string, want ...string) {
 		t.Helper()
@@ -212,6 +192,8 @@ func TestPrepareSaysWhatItLacks(t *testing.T) {
 			fails(t, c, db.Token, store.ErrNoOrg.Error())
 			c.Org = "town"
 			fails(t, c, db.Token, `"town" not found`, "check influx.org")
+			c.Org, c.DetailBucket = db.Org, "gokina/detail"
+			fails(t, c, db.Token, `choose another name in influx.detail_bucket`)
 		}
 	})
 	t.Run("InfluxDB 2.7 that nobody has set up", func(t *testing.T) {

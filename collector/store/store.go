@@ -33,7 +33,7 @@ type Config struct {
 }
 
 // ErrUnauthorized is in the error when InfluxDB does not accept the token, or the token may not do this.
-var ErrUnauthorized = errors.New("InfluxDB does not let this token do it; check influx.token (2.x: an API token made in influx.org; 1.8: \"user:password\") and that it may read and write both buckets")
+var ErrUnauthorized = errors.New("InfluxDB does not let this token do it; check influx.token (2.x: an API token made in influx.org; 1.8: \"user:password\") and that it may read and write both buckets; nabz-collector init makes one that may")
 
 // ErrTooLarge is in the error of a query whose answer is over Config.MaxResponse.
 var ErrTooLarge = errors.New("answer is over the limit; ask for a shorter period or a wider GROUP BY time()")

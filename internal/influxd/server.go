@@ -172,7 +172,7 @@ func follow(r io.Reader, log io.Writer, addr chan<- string) (last []string) {
 			}
 			if _, rest, ok := strings.Cut(line, `msg=Listening `); ok && strings.Contains(rest, "transport=http") { // 2.x has heeded signals all along
 				host, _, _ := net.SplitHostPort(value(rest, "addr="))
-				addr <- net.JoinHostPort(host, value(rest, "port="))
+				addr <- net.JoinHostPort(host, value(rest, " port="))
 			}
 		}
 		if err != nil {
@@ -257,7 +257,11 @@ func (s *Server) Stop() error {
 	if s.process == nil {
 		return nil
 	}
-	if err := terminate(s.process); errors.Is(err, os.ErrProcessDone) {
+	end := terminate
+	if s.options.Two {
+		end = interrupt
+	}
+	if err := end(s.process); errors.Is(err, os.ErrProcessDone) {
 		<-s.done
 		return nil
 	}
