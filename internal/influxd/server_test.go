@@ -77,23 +77,24 @@ func TestFluxAndTSIAreOn(t *testing.T) {
 }
 
 func TestAStoppedServerEndsWellAndFreesItsAddress(t *testing.T) {
-	s := influxd.ChildForTest(t)
-	if err := s.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-s.Done():
-	default:
-		t.Error("Stop returned before the server had ended")
-	}
-	l, err := net.Listen("tcp", s.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	if err := s.Stop(); err != nil {
-		t.Errorf("a second Stop says %v; want nothing", err)
-	}
+	influxd.EachChild(t, func(t *testing.T, s *influxd.Server) {
+		if err := s.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-s.Done():
+		default:
+			t.Error("Stop returned before the server had ended")
+		}
+		l, err := net.Listen("tcp", s.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		if err := s.Stop(); err != nil {
+			t.Errorf("a second Stop says %v; want nothing", err)
+		}
+	})
 }
 
 func TestATakenPortIsToldAtOnce(t *testing.T) {
