@@ -14,6 +14,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
+	"github.com/smartvillage/nabz/internal/testneed"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -143,6 +144,33 @@ func TestASecondPrepareChangesNothing(t *testing.T) {
 	})
 }
 
+// The rights that "influx auth create --all-access" gives, as far as they matter here.
+func TestAnAllAccessTokenOfTheOrganisationIsEnoughToPrepare(t *testing.T) {
+	db := influxd.TwoForTest(t)
+	a := newAdmin(t, db)
+	org := a.org(db.Org)
+	me, err := a.client.UsersAPI().FindUserByName(t.Context(), "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var may []domain.Permission
+	for _, action := range []domain.PermissionAction{domain.PermissionActionRead, domain.PermissionActionWrite} {
+		for _, r := range []domain.Resource{{Type: domain.ResourceTypeAuthorizations, OrgID: org.Id}, {Type: domain.ResourceTypeBuckets, OrgID: org.Id},
+			{Type: domain.ResourceTypeOrgs, Id: org.Id}, {Type: domain.ResourceTypeUsers, Id: me.Id}} {
+			may = append(may, domain.Permission{Action: action, Resource: r})
+		}
+	}
+	made, err := a.client.AuthorizationsAPI().CreateAuthorizationWithOrgID(t.Context(), *org.Id, may)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := store.Config{URL: db.URL, Org: db.Org, DetailRetention: days90}
+	token, done := prepare(t, c, *made.Token)
+	if again, more := prepare(t, c, *made.Token); token == "" || again != token {
+		t.Errorf("twice: %q, %q", done, more)
+	}
+}
+
 func TestPrepareOnAnInfluxDBThatAsksForNothingMakesNoUser(t *testing.T) {
 	db := influxd.ChildForTest(t)
 	token, done := prepare(t, store.Config{URL: db.URL, DetailRetention: days90}, "")
@@ -195,6 +223,18 @@ func TestPrepareSaysWhatItLacks(t *testing.T) {
 			c.Org, c.DetailBucket = db.Org, "gokina/detail"
 			fails(t, c, db.Token, `choose another name in influx.detail_bucket`)
 		}
+	})
+	t.Run("InfluxDB 1.8 with sign-in and no admin", func(t *testing.T) {
+		path, err := influxd.Find(t.Context(), t.Output())
+		if err != nil {
+			testneed.Missing(t, "InfluxDB", err.Error())
+		}
+		db, err := influxd.Start(t.Context(), influxd.Options{Path: path, SignIn: true, Dir: t.TempDir(), Log: t.Output()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Stop() })
+		fails(t, store.Config{URL: db.URL}, "admin:anything", "create admin user first or disable authentication")
 	})
 	t.Run("InfluxDB 2.7 that nobody has set up", func(t *testing.T) {
 		path, err := influxd.FindTwo(t.Context())
