@@ -63,7 +63,11 @@ func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
 }
 
 func TestFluxAndTSIAreOn(t *testing.T) {
-	s := influxd.ChildForTest(t)
+	s, err := influxd.Start(t.Context(), influxd.Options{Path: influxd.ChildForTest(t).Path, Dir: t.TempDir(), Log: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop() })
 	code, body := call(t, "POST", s.URL+"/api/v2/query?org=x", "buckets()")
 	if code == http.StatusForbidden || strings.Contains(body, "Flux query service disabled") {
 		t.Errorf("flux is off: %d %s", code, body)
