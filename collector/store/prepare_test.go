@@ -3,6 +3,10 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -169,6 +173,35 @@ func TestAnAllAccessTokenOfTheOrganisationIsEnoughToPrepare(t *testing.T) {
 	if again, more := prepare(t, c, *made.Token); token == "" || again != token {
 		t.Errorf("twice: %q, %q", done, more)
 	}
+}
+
+func TestTroubleIsNoReasonToReplaceACredential(t *testing.T) {
+	closed(t, func(t *testing.T, db *influxd.Server, _ bool) {
+		c := store.Config{URL: db.URL, Org: db.Org}
+		token, _ := prepare(t, c, db.Token)
+		to, err := url.Parse(db.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := httputil.NewSingleHostReverseProxy(to)
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "Token "+token {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			next.ServeHTTP(w, r)
+		}))
+		defer proxy.Close()
+		c.URL, c.Token = proxy.URL, token
+		if got, done, err := store.Prepare(t.Context(), c, db.Token); err == nil || got != "" {
+			t.Errorf("got a credential of %d bytes, %q; want the trouble told", len(got), done)
+		}
+		c.URL = db.URL
+		if err := open(t, c).Write(t.Context(), telemetry.Ledger, []byte("m x=1i 1\n")); err != nil {
+			t.Errorf("the credential of before: %v", err)
+		}
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections() // of the proxy
+	})
 }
 
 func TestPrepareOnAnInfluxDBThatAsksForNothingMakesNoUser(t *testing.T) {
