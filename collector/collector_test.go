@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -43,12 +44,19 @@ func address(n int) telemetry.Address {
 
 func start(t *testing.T, db *influxd.Server, agents int) *centre {
 	t.Helper()
+	return startWith(t, agents, func(c *Config) {
+		c.Influx.URL, c.Influx.Token, c.Influx.Org = db.URL, db.Token, db.Org
+		c.Influx.DetailBucket, c.Influx.LedgerBucket = db.Database(t, "nabz"), db.Database(t, "ledger")
+	})
+}
+
+func startWith(t *testing.T, agents int, change func(*Config)) *centre {
+	t.Helper()
 	dir := t.TempDir()
 	c := Defaults()
 	c.SitesFile, c.AgentsFile, c.DataDir = filepath.Join(dir, "sites.toml"), filepath.Join(dir, "agents.toml"), dir
 	c.MQTT.Listen, c.Web.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	c.Influx.URL, c.Influx.Token, c.Influx.Org = db.URL, db.Token, db.Org
-	c.Influx.DetailBucket, c.Influx.LedgerBucket = db.Database(t, "nabz"), db.Database(t, "ledger")
+	change(&c)
 	if err := c.Validate(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +206,27 @@ func batch(at time.Time, boot string, seq uint64, lines ...*telemetry.Line) []by
 }
 
 func TestWhatAnAgentSendsIsStoredShownAndAcknowledged(t *testing.T) {
-	s := start(t, influxd.ForTest(t), 1)
+	influxd.Each(t, func(t *testing.T, db *influxd.Server) { storedShownAndAcknowledged(t, start(t, db, 1)) })
+}
+
+func TestTheCredentialThatPrepareMakesIsAllThatACollectorNeeds(t *testing.T) {
+	for name, server := range map[string]func(testing.TB) *influxd.Server{"InfluxDB 1.8 with sign-in": influxd.SignInForTest, "InfluxDB 2.7": influxd.TwoForTest} {
+		t.Run(name, func(t *testing.T) {
+			db := *server(t)
+			token, done, err := store.Prepare(t.Context(), store.Config{URL: db.URL, Org: db.Org, DetailBucket: "pulse", LedgerBucket: "pulse_ledger"}, db.Token)
+			if err != nil || token == "" || token == db.Token {
+				t.Fatalf("got a credential of %d bytes, %q, %v; want one that is not the admin's", len(token), done, err)
+			}
+			storedShownAndAcknowledged(t, startWith(t, 1, func(c *Config) {
+				c.Influx.URL, c.Influx.Token, c.Influx.Org = db.URL, token, db.Org
+				c.Influx.DetailBucket, c.Influx.LedgerBucket = "pulse", "pulse_ledger"
+			}))
+		})
+	}
+}
+
+// storedShownAndAcknowledged goes through with one agent.
+func storedShownAndAcknowledged(t *testing.T, s *centre) {
 	s.ready()
 	v := s.join(0)
 	v.client.Publish(v.a.Topic(telemetry.KindPresence), 1, true, "online 1")
@@ -236,7 +264,10 @@ func TestWhatAnAgentSendsIsStoredShownAndAcknowledged(t *testing.T) {
 }
 
 func TestEveryBatchIsStoredOnceThoughInfluxDBIsKilledInMidStream(t *testing.T) {
-	db := influxd.ChildForTest(t)
+	influxd.EachChild(t, killedInMidStream)
+}
+
+func killedInMidStream(t *testing.T, db *influxd.Server) {
 	const agents, batches = 4, 60
 	s := start(t, db, agents)
 	s.ready()
@@ -290,7 +321,10 @@ func TestEveryBatchIsStoredOnceThoughInfluxDBIsKilledInMidStream(t *testing.T) {
 }
 
 func TestTheCollectorWaitsForAnInfluxDBThatIsNotThere(t *testing.T) {
-	db := influxd.ChildForTest(t)
+	influxd.EachChild(t, notThereAtFirst)
+}
+
+func notThereAtFirst(t *testing.T, db *influxd.Server) {
 	if err := db.Kill(); err != nil {
 		t.Fatal(err)
 	}

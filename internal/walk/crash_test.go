@@ -106,9 +106,12 @@ func pause(rng *rand.Rand) {
 }
 
 func TestKillingCollectorAndInfluxDBInMidStreamLosesNothingAndDoublesNothing(t *testing.T) {
-	server := influxd.ChildForTest(t)
+	influxd.EachChild(t, killInMidStream)
+}
+
+func killInMidStream(t *testing.T, server *influxd.Server) {
 	agents := []telemetry.Address{{Site: "gokina", Agent: "r1"}, {Site: "gokina", Agent: "r2"}, {Site: "shah-allah-ditta", Agent: "r1"}}
-	c := newCentre(t, server.URL, "", "", "nabz", "nabz_ledger", agents...)
+	c := newCentre(t, server.URL, server.Token, server.Org, "nabz", "nabz_ledger", agents...)
 	c.start()
 	c.ready()
 
@@ -216,7 +219,7 @@ func TestKillingCollectorAndInfluxDBInMidStreamLosesNothingAndDoublesNothing(t *
 		t.Fatal(err)
 	}
 
-	st, err := store.Open(store.Config{URL: server.URL}, log)
+	st, err := store.Open(store.Config{URL: server.URL, Token: server.Token, Org: server.Org}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
