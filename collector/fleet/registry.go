@@ -152,15 +152,6 @@ func (r *Registry) refresh() {
 		return
 	}
 	r.looked = now
-	for _, s := range []interface {
-		look() (bool, error)
-		name() string
-	}{&r.sites, &r.agents} {
-		switch changed, err := s.look(); {
-		case err != nil && changed:
-			r.log.Error("changed file is not taken in; what it held before stays in force", "file", s.name(), "error", err)
-		case changed:
-			r.log.Info("file has changed and is taken in", "file", s.name())
-		}
-	}
+	r.sites.refresh(r.log)
+	r.agents.refresh(r.log)
 }

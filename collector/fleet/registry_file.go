@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/smartvillage/nabz/internal/wholefile"
 )
 
 // source is one file and what was last read from it without a fault.
@@ -17,8 +20,6 @@ type source[T any] struct {
 	seen  os.FileInfo // of the file as it was last looked at; nil when it was missing
 	fault error       // of the file as it is now, when value is older
 }
-
-func (s *source[T]) name() string { return s.file }
 
 // look reads the file again when it is another than before. The error is told as long as the file is broken;
 // changed is true only the first time.
@@ -50,6 +51,16 @@ func (s *source[T]) look() (changed bool, err error) {
 	return true, err
 }
 
+// refresh takes a changed file in. A broken one is told once, and what was read before stays.
+func (s *source[T]) refresh(log *slog.Logger) {
+	switch changed, err := s.look(); {
+	case err != nil && changed:
+		log.Error("changed file is not taken in; what it held before stays in force", "file", s.file, "error", err)
+	case changed:
+		log.Info("file has changed and is taken in", "file", s.file)
+	}
+}
+
 func sameFile(a, b os.FileInfo) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
@@ -57,14 +68,25 @@ func sameFile(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// add puts an entry behind the text of the file, comments and all, and replaces the file in one step. Two
-// processes that add at once wait for each other. A broken file is left as it is.
+// add puts an entry behind the text of the file, comments and all.
 func (s *source[T]) add(mode os.FileMode, entry func(T) (string, error)) error {
+	return s.change(mode, func(value T, text string) (string, error) {
+		more, err := entry(value)
+		if text != "" {
+			more = strings.TrimRight(text, "\n") + "\n\n" + more
+		}
+		return more, err
+	})
+}
+
+// change replaces the file in one step by what comes of it. Two processes that change it at once wait for each other. A broken
+// file is left as it is, and so is a good one that would be broken afterwards.
+func (s *source[T]) change(mode os.FileMode, with func(value T, text string) (string, error)) error {
 	dir := filepath.Dir(s.file)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the folder of %s: %w", s.file, err)
 	}
-	unlock, err := lockFolder(dir)
+	unlock, err := wholefile.Lock(dir)
 	if err != nil {
 		return fmt.Errorf("lock the folder of %s: %w", s.file, err)
 	}
@@ -80,57 +102,16 @@ func (s *source[T]) add(mode os.FileMode, entry func(T) (string, error)) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", s.file, err)
 	}
-	text, err := entry(s.value)
+	text, err := with(s.value, string(data))
+	if err == nil {
+		_, err = s.parse(s.file, []byte(text))
+	}
 	if err != nil {
 		return err
 	}
-	if len(data) > 0 {
-		text = strings.TrimRight(string(data), "\n") + "\n\n" + text
-	}
-	if err := replace(s.file, []byte(text), mode); err != nil {
+	if err := wholefile.Replace(s.file, []byte(text), mode); err != nil {
 		return fmt.Errorf("write %s: %w", s.file, err)
 	}
 	_, err = s.look()
 	return err
-}
-
-// replace writes a file beside the old one and renames it into place, so that at any instant one of the two is
-// there whole. The owner stays who it was; a new file gets the owner of its folder, so that an entry made by
-// root can be read by the daemon.
-func replace(file string, data []byte, mode os.FileMode) (err error) {
-	dir := filepath.Dir(file)
-	f, err := os.CreateTemp(dir, filepath.Base(file)+".*.new")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = keepOwner(f, file, dir)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), file); err != nil {
-		return err
-	}
-	return syncFolder(dir)
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/smartvillage/nabz/collector/limit"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -55,7 +56,7 @@ type Server struct {
 	c       Config
 	p       Parts
 	tokens  tokens
-	tries   limiter
+	tries   *limit.Limiter
 	m       *metrics
 	upgrade websocket.Upgrader
 	mux     *http.ServeMux
@@ -96,7 +97,7 @@ func New(c Config, p Parts) (*Server, error) {
 	}
 	s := &Server{c: c, p: p, running: map[telemetry.Address]chan struct{}{}, message: map[int]*websocket.PreparedMessage{}, mux: http.NewServeMux()}
 	_, _ = rand.Read(s.tokens.key[:]) // never fails, by its documentation
-	s.tries.limits = triesAllowed
+	s.tries = limit.New(triesAllowed)
 	s.m = newMetrics(p.Metrics, s)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.upgrade = websocket.Upgrader{HandshakeTimeout: 10 * time.Second, ReadBufferSize: 32 << 10, WriteBufferSize: 4 << 10, Subprotocols: []string{Protocol},

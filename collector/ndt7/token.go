@@ -13,8 +13,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/smartvillage/nabz/collector/limit"
 	"github.com/smartvillage/nabz/telemetry"
 )
+
+// triesAllowed is how often tokens may be asked for, right secret or wrong: by one host in one agent's name five at once and then one in ten
+// seconds, by one host in whatever names 50 at once and then ten a second, because all villages of an operator may come from one
+// address, and 200 at once and then 50 a second by all. A secret has 256 bits, so this protects the processor more than the secret.
+var triesAllowed = limit.Rates{Pair: limit.Rate{Burst: 5, Every: 10 * time.Second}, Host: limit.Rate{Burst: 50, Every: 100 * time.Millisecond},
+	All: limit.Rate{Burst: 200, Every: 20 * time.Millisecond}, Most: 8192}
 
 // tokenLife is how long a token is good: time for a download and an upload one after the other, and little more.
 const tokenLife = 2 * time.Minute
@@ -129,7 +136,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusUnauthorized, "sign in as site/agent with the agent's secret")
 		return
 	}
-	if wait := s.tries.take(triesKey{host(r), a}, time.Now()); wait > 0 {
+	if wait := s.tries.Take(host(r), a.String(), time.Now()); wait > 0 {
 		s.m.tokens.WithLabelValues("too_many").Inc()
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 		say(w, http.StatusTooManyRequests, "too many tokens were asked for; wait, then ask again")

@@ -2,7 +2,6 @@ package ndt7
 
 import (
 	"encoding/base64"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -92,63 +91,17 @@ func TestATokenCannotBeForged(t *testing.T) {
 
 func TestTriesForTokensAreBounded(t *testing.T) {
 	w := open(t, Config{})
-	for range triesAllowed.burst {
+	for range triesAllowed.Pair.Burst {
 		if status, body, _ := w.ask("chitral/router", "wrong"); status != 401 {
 			t.Fatalf("%d %s", status, body)
 		}
 	}
 	status, body, head := w.ask("chitral/router", "one")
 	if status != 429 || head.Get("Retry-After") == "" || !strings.Contains(body, "wait") {
-		t.Errorf("try %d: %d %q %v", triesAllowed.burst+1, status, body, head)
+		t.Errorf("try %d: %d %q %v", triesAllowed.Pair.Burst+1, status, body, head)
 	}
 	if status, _, _ := w.ask("chitral/kiosk", "two"); status != 200 {
 		t.Errorf("another agent is shut out as well: %d", status)
-	}
-}
-
-func TestTheLimiterForgetsAndRefills(t *testing.T) {
-	l := limiter{limits: limits{burst: 2, every: time.Second, hostBurst: 9, hostEvery: time.Millisecond, allBurst: 5, allEvery: time.Millisecond, most: 6}}
-	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	take := func(who string, want bool) {
-		t.Helper()
-		if wait := l.take(triesKey{who, address("router")}, now); (wait == 0) != want {
-			t.Errorf("%s: wait %v, want a try: %v", who, wait, want)
-		}
-	}
-	take("a", true)
-	take("a", true)
-	take("a", false)
-	now = now.Add(time.Second)
-	take("a", true)
-	take("a", false)
-	take("b", true)
-	take("c", true)
-	take("d", false) // no room to remember one more
-	now = now.Add(time.Minute)
-	take("d", true)
-	if len(l.one) != 2 {
-		t.Errorf("%d keys are remembered, want that of the host and that of its agent", len(l.one))
-	}
-	for i := range 4 {
-		take(string(rune('m'+i%2)), true)
-	}
-	take("z", false) // all tries of all are used up
-}
-
-func TestOneHostCannotUseUpTheTriesOfAll(t *testing.T) {
-	l := limiter{limits: triesAllowed}
-	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	for n := range 100 { // ten seconds of a stranger who asks in a new name each time
-		for k := range 1000 {
-			l.take(triesKey{"192.0.2.66", address(fmt.Sprintf("guess-%d-%d", n, k))}, now)
-		}
-		if wait := l.take(triesKey{fmt.Sprintf("198.51.100.%d", n), address("router")}, now); wait > 0 {
-			t.Fatalf("after %d guesses an agent has to wait for %v", 1000*(n+1), wait)
-		}
-		now = now.Add(100 * time.Millisecond)
-	}
-	if len(l.one) > l.most {
-		t.Errorf("%d keys are remembered", len(l.one))
 	}
 }
 

@@ -1,14 +1,14 @@
 //go:build unix
 
-package fleet
+package wholefile
 
 import (
 	"os"
 	"syscall"
 )
 
-// lockFolder waits until no other process holds the folder.
-func lockFolder(dir string) (unlock func(), err error) {
+// Lock waits until no other process, and nobody else in this one, holds the folder.
+func Lock(dir string) (unlock func(), err error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
@@ -20,8 +20,8 @@ func lockFolder(dir string) (unlock func(), err error) {
 	return func() { d.Close() }, nil // closing gives the lock back
 }
 
-// keepOwner gives f the owner of the old file, or of the folder; only root has to and can.
-func keepOwner(f *os.File, old, dir string) error {
+// KeepOwner gives f the owner of the old file, or of the folder: what root makes can be read by the daemon. Only root has to and can.
+func KeepOwner(f *os.File, old, dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
