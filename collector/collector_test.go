@@ -43,12 +43,19 @@ func address(n int) telemetry.Address {
 
 func start(t *testing.T, db *influxd.Server, agents int) *centre {
 	t.Helper()
+	return startWith(t, db, agents, func(*Config) {})
+}
+
+func startWith(t *testing.T, db *influxd.Server, agents int, with func(*Config)) *centre {
+	t.Helper()
 	dir := t.TempDir()
 	c := Defaults()
 	c.SitesFile, c.AgentsFile, c.DataDir = filepath.Join(dir, "sites.toml"), filepath.Join(dir, "agents.toml"), dir
+	c.Web.Open = true
 	c.MQTT.Listen, c.Web.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	c.Influx.URL, c.Influx.Token, c.Influx.Org = db.URL, db.Token, db.Org
 	c.Influx.DetailBucket, c.Influx.LedgerBucket = db.Database(t, "nabz"), db.Database(t, "ledger")
+	with(&c)
 	if err := c.Validate(nil); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,10 @@ SYNOPSIS
   nabz-collector site list [--config FILE]
   nabz-collector agent add SITE/AGENT [--config FILE]
   nabz-collector agent list [--config FILE]
+  nabz-collector user add NAME [--role viewer|operator] [--generate] [--config FILE]
+  nabz-collector user list [--config FILE]
+  nabz-collector user password NAME [--generate] [--config FILE]
+  nabz-collector user remove NAME [--config FILE]
   nabz-collector config
   nabz-collector --help | --version
 
@@ -33,6 +37,11 @@ COMMANDS
   site list   Print the sites: id and name, one a line, with a tab between.
   agent add   Let a new agent sign in, and print its secret, once.
   agent list  Print the agents, one a line.
+  user add    Let somebody sign in at the board: a viewer looks, an operator also acts. The
+              password is asked for, or read from standard input, or made by --generate.
+  user list   Print the users: name and role, one a line, with a tab between.
+  user password, user remove
+              Give a user a new password, or take one out. Either ends the user's sessions.
   config      Print an example configuration with every key at its default.
 
 OPTIONS
@@ -50,6 +59,8 @@ FILES
   /etc/nabz/collector.toml             configuration; begin with: nabz-collector config
   /etc/nabz/sites.toml                 the programme's sites; keep it under version control
   /var/lib/nabz-collector/agents.toml  who may sign in, with the hash of each secret
+  /var/lib/nabz-collector/users.toml   who may sign in at the board, with hashed passwords
+  /var/lib/nabz-collector/audit        who did what: done.jsonl, refused.jsonl
   /var/lib/nabz-collector/dead-letters what could never be stored, with the reason
 
 EXIT STATUS
@@ -77,7 +88,7 @@ func help(_ kong.HelpOptions, ctx *kong.Context) error {
 			if len(f.Envs) > 0 {
 				env = "  " + f.Envs[0]
 			}
-			fmt.Fprintf(&b, "  --%s %s%s\n        %s\n", f.Name, f.PlaceHolder, env, f.Help)
+			fmt.Fprintf(&b, "  %s%s\n        %s\n", strings.TrimSpace("--"+f.Name+" "+f.PlaceHolder), env, f.Help)
 		}
 	}
 	b.WriteString(helpTail)

@@ -27,6 +27,7 @@ type commands struct {
 		Add  agentAdd  `cmd:"" help:"Let a new agent sign in."`
 		List agentList `cmd:"" help:"Print the agents."`
 	} `cmd:"" help:"The agents that may sign in."`
+	User    userCommand      `cmd:"" help:"The people who may sign in at the board."`
 	Config  struct{}         `cmd:"" help:"Print the example configuration."`
 	Version kong.VersionFlag `help:"Print the version."`
 }
@@ -57,6 +58,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = c.Agent.Add.do(stdout, stderr)
 	case "agent list":
 		err = c.Agent.List.do(stdout)
+	case "user add <name>":
+		err = c.User.Add.do(ctx, os.Stdin, stdout, stderr)
+	case "user list":
+		err = c.User.List.do(stdout)
+	case "user password <name>":
+		err = c.User.Password.do(ctx, os.Stdin, stdout, stderr)
+	case "user remove <name>":
+		err = c.User.Remove.do(stderr)
 	default:
 		err = c.Run.do(ctx, stderr)
 	}

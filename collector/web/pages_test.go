@@ -147,7 +147,7 @@ func TestWhatIsNotThereIsSaidSo(t *testing.T) {
 	}
 	for _, path := range []string{"/", "/api/v1/sites"} {
 		rec := httptest.NewRecorder()
-		w.handler.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, path, nil))
+		w.handler.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "http://localhost"+path, nil))
 		if rec.Code != 405 || rec.Header().Get("Allow") == "" {
 			t.Errorf("POST %s answers %d, Allow %q", path, rec.Code, rec.Header().Get("Allow"))
 		}
@@ -199,7 +199,7 @@ func TestStaticFilesMayBeKeptForEverAndArePacked(t *testing.T) {
 	w := newWorld(t, nothing{}, noon)
 	_, page := w.get("/")
 	css := regexp.MustCompile(`/static/[0-9a-f]{12}/nabz\.css`).FindString(page)
-	req := httptest.NewRequest(http.MethodGet, css, nil)
+	req := httptest.NewRequest(http.MethodGet, "http://localhost"+css, nil)
 	req.Header.Set("Accept-Encoding", "br, gzip;q=0.8")
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, req)
@@ -252,7 +252,7 @@ func BenchmarkBoardOf5000Sites(b *testing.B) {
 	w := manySites(b, 5000)
 	for _, encoding := range []string{"identity", "gzip"} {
 		b.Run(encoding, func(b *testing.B) {
-			req := httptest.NewRequest(http.MethodGet, "/", nil)
+			req := httptest.NewRequest(http.MethodGet, "http://localhost/", nil)
 			req.Header.Set("Accept-Encoding", encoding)
 			first, bytes := time.Duration(0), 0
 			b.ReportAllocs()
