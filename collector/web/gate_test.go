@@ -56,7 +56,7 @@ func (c *closed) build() {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "nabz_test", Help: "A gauge of this test."}))
 	var err error
-	c.server, err = newServer(Config{Registry: c.reg, Live: c.live, Store: nothing{}, Metrics: metrics, Now: c.now, Log: log, People: c.people,
+	c.server, err = newServer(Config{Registry: c.reg, Live: c.live, Store: nothing{}, Metrics: metrics, Ready: c.checks, Now: c.now, Log: log, People: c.people,
 		Sessions: people.OpenSessions(filepath.Join(c.dir, "sessions.jsonl"), c.people, limits, c.now, log), Audit: audit.New(filepath.Join(c.dir, "audit"), c.now), SessionLife: limits.Life})
 	if err != nil {
 		c.t.Fatal(err)

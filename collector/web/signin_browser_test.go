@@ -1,7 +1,11 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -95,8 +99,35 @@ func TestABoardWhoseSessionHasEndedLeadsToTheSignIn(t *testing.T) {
 	b.until("the sign-in page", `location.pathname === '/sign-in'`)
 	b.fill("wall", "magenta cactus teapot river")
 	b.until("the board again", `location.pathname === '/' && document.querySelectorAll('#rows tr').length === 12`)
+	b.do(chromedp.Navigate(server.URL + "/sites/passu"))
+	b.until("the page of a site", `document.querySelector('.who') !== null && document.getElementById('charts').dataset.drawn === '4'`)
+	if err := c.people.Remove("wall"); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the sign-in page, when the page renews itself", `document.dispatchEvent(new Event('visibilitychange')) && location.pathname === '/sign-in'`)
 	b.expected("401 (Unauthorized)") // the stream and the question who is asking
 	b.quiet(strings.TrimPrefix(server.URL, "http://"))
+}
+
+func TestABrowserTakesTheCookieOverTLS(t *testing.T) {
+	b := newBrowser(t, "ignore-certificate-errors") // the test server's own is signed by nobody
+	c := newClosed(t, time.Time{})
+	c.settle()
+	ctx, stop := context.WithCancel(context.Background())
+	server := httptest.NewUnstartedServer(c.handler)
+	server.EnableHTTP2 = true
+	server.Config.BaseContext = func(net.Listener) context.Context { return ctx }
+	server.StartTLS()
+	t.Cleanup(func() { stop(); server.CloseClientConnections(); server.Close() })
+	b.do(chromedp.Navigate(server.URL + "/sign-in"))
+	b.fill("wall", secret)
+	b.until("the board", `location.pathname === '/' && document.querySelectorAll('#rows tr').length === 12`)
+	if got := shown[string](b, `performance.getEntriesByType('navigation')[0].nextHopProtocol`); got != "h2" {
+		t.Errorf("the browser speaks %s, want h2", got)
+	}
+	c.trouble(Check{"InfluxDB", errors.New("connection refused; start influxd")})
+	b.until("an event", `document.getElementById('troubles').innerText.includes('start influxd')`)
+	b.quiet(strings.TrimPrefix(server.URL, "https://"))
 }
 
 // What the other tests rely on: a page that asked elsewhere or broke the policy would be noticed, and held back by the browser.
