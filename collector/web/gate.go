@@ -39,7 +39,7 @@ func (s *server) guard(pattern string, next http.Handler) http.Handler {
 			s.Log.Error("an address has no rule and answers nobody", "pattern", pattern)
 			s.failed(w, http.StatusInternalServerError, "This address has no rule", "Nobody has said who may use it, so nobody may. Report it with its address.")
 			return
-		case s.Open && !onThisMachine(r.Host) && !rule.all:
+		case s.Open && !isDirect(r) && !rule.all:
 			s.failed(w, http.StatusMisdirectedRequest, "This board is for this machine only", "It runs without sign-in (web.open), so it answers to localhost and loopback addresses alone. "+
 				"For others set web.open = false and add users.")
 			return
@@ -193,5 +193,15 @@ func onThisMachine(hostport string) bool {
 // isLocal tells whether a program on this machine asks, and no proxy for somebody else.
 func isLocal(r *http.Request) bool {
 	ip := net.ParseIP(client(r))
-	return ip != nil && ip.IsLoopback() && onThisMachine(r.Host) && r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == "" && r.Header.Get("Via") == ""
+	return ip != nil && ip.IsLoopback() && isDirect(r)
+}
+
+// isDirect tells whether this machine was asked for by a name of its own, and no proxy says that it asks for somebody else.
+func isDirect(r *http.Request) bool {
+	for _, h := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Forwarded", "Via"} {
+		if r.Header.Get(h) != "" {
+			return false
+		}
+	}
+	return onThisMachine(r.Host)
 }

@@ -320,6 +320,12 @@ func TestABoardWithoutSignInAnswersThisMachineAlone(t *testing.T) {
 			}
 		}
 	}
+	r := httptest.NewRequest(http.MethodGet, "http://localhost/", nil)
+	r.Header.Set("X-Forwarded-For", "198.51.100.1")
+	rec := httptest.NewRecorder()
+	if w.handler.ServeHTTP(rec, r); rec.Code != 421 {
+		t.Errorf("a proxy is answered %d, want 421", rec.Code)
+	}
 	if _, err := New(Config{Live: w.live, Store: nothing{}, Now: w.now}); err == nil {
 		t.Error("a board that is neither open nor has users was made")
 	}
