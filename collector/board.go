@@ -27,7 +27,7 @@ func (p *parts) openWeb(registry *fleet.Registry, metrics *prometheus.Registry, 
 	p.session = people.OpenSessions(filepath.Join(p.c.DataDir, "sessions.jsonl"), p.people, limits, now, p.log)
 	p.session.CountIn(metrics)
 	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: p.log,
-		Open: c.Open, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life}); err != nil {
+		Open: c.Open, Proxy: c.Proxy, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life}); err != nil {
 		return err
 	}
 	if p.web, err = net.Listen("tcp", c.Listen); err != nil {

@@ -66,6 +66,7 @@ type WebConfig struct {
 	TLSKey      string        `toml:"tls_key"`
 	Insecure    bool          `toml:"insecure"`
 	Open        bool          `toml:"open"`
+	Proxy       bool          `toml:"proxy"`
 	SessionIdle conf.Duration `toml:"session_idle"`
 	SessionLife conf.Duration `toml:"session_life"`
 	TimeZone    string        `toml:"time_zone"`
@@ -171,6 +172,9 @@ func (c *WebConfig) validate(v *conf.Faults) {
 	}
 	if c.Open && !local {
 		v.Add("web.open", "%s can be reached from other machines, and nobody there would have to sign in; set web.open = false, or web.listen to a loopback address", c.Listen)
+	}
+	if c.Proxy && (c.Open || !local) {
+		v.Add("web.proxy", "believes what a proxy on this machine says; it goes with a loopback address in web.listen, and with web.open = false")
 	}
 	v.Within("web.session_idle", c.SessionIdle, 10*time.Minute, 90*24*time.Hour)
 	v.Within("web.session_life", c.SessionLife, 10*time.Minute, 90*24*time.Hour)

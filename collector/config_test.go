@@ -44,6 +44,8 @@ func TestEachFaultNamesItsLineAndWhatWouldBeAccepted(t *testing.T) {
 		{"nobody signs in, on this machine", "[web]\nopen = true", ""},
 		{"nobody signs in, from anywhere", "[web]\nlisten = \"192.0.2.1:8080\"\ninsecure = true\nopen = true",
 			`c.toml:4: web.open: 192.0.2.1:8080 can be reached from other machines, and nobody there would have to sign in; set web.open = false, or web.listen to a loopback address`},
+		{"a proxy elsewhere", "[web]\nlisten = \":8080\"\ninsecure = true\nproxy = true",
+			`c.toml:4: web.proxy: believes what a proxy on this machine says; it goes with a loopback address in web.listen, and with web.open = false`},
 		{"sessions", "[web]\nsession_idle = \"1m\"", `c.toml:2: web.session_idle: 1m is outside 10m to 2160h`},
 		{"the same address twice", "[web]\nlisten = \"127.0.0.1:1883\"", `c.toml:2: web.listen: 127.0.0.1:1883 is mqtt.listen too; give each its own port`},
 		{"no InfluxDB", "[influx]\nurl = \"localhost:8086\"",

@@ -39,10 +39,10 @@ const (
 
 // triesAllowed is how often passwords may be tried, right or wrong: by one host in one name five at once and then one in 30 s, by one host in whatever
 // names 30 at once and then one in two seconds, because all of a NOC may come from one address; in one name from whatever hosts 20 at once and
-// then one in 20 s, which is more than one host alone can use up, so that nobody shuts a user out by guessing from one place; and one a second by all.
+// then one in 20 s, which is more than one host alone can use up, so that nobody shuts a user out by guessing from one place; and five a second by all.
 // So a password is guessed at 4,400 times a day at most, by however many machines.
 var triesAllowed = limit.Rates{Pair: limit.Rate{Burst: 5, Every: 30 * time.Second}, Host: limit.Rate{Burst: 30, Every: 2 * time.Second},
-	Name: limit.Rate{Burst: 20, Every: 20 * time.Second}, All: limit.Rate{Burst: 60, Every: time.Second}, Most: 32 << 10}
+	Name: limit.Rate{Burst: 20, Every: 20 * time.Second}, All: limit.Rate{Burst: 100, Every: 200 * time.Millisecond}, Most: 32 << 10}
 
 // patience is how long a try may wait for its turn to be hashed.
 const patience = 10 * time.Second

@@ -156,6 +156,21 @@ func (s *server) record(r *http.Request, v visitor, e audit.Entry) error {
 	return err
 }
 
+// behindProxy has a request be that of whom a proxy on this machine asks for: the last entry of X-Forwarded-For, which the proxy itself has written.
+func behindProxy(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		all := r.Header.Values("X-Forwarded-For")
+		if peer := net.ParseIP(client(r)); peer != nil && peer.IsLoopback() && len(all) > 0 {
+			last := all[len(all)-1]
+			if a, err := netip.ParseAddr(strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])); err == nil {
+				r = r.WithContext(r.Context()) // a copy
+				r.RemoteAddr = netip.AddrPortFrom(a, 0).String()
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // client is the address of who asks.
 func client(r *http.Request) string {
 	h, _, err := net.SplitHostPort(r.RemoteAddr)

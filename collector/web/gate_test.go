@@ -306,6 +306,33 @@ func TestMetricsAreForThisMachineOrWhoSignsIn(t *testing.T) {
 	}
 }
 
+func TestBehindAProxyEachOfItsGuestsIsOneHost(t *testing.T) {
+	c := newClosed(t, noon)
+	c.server.Proxy = true
+	c.handler = c.server.handler()
+	wrong := url.Values{"name": {"aisha"}, "password": {"magenta cactus teapot river"}}
+	proxy := from("127.0.0.1:4000")
+	for i, tt := range []struct {
+		name string
+		with []func(*http.Request)
+		from string
+	}{
+		{"a guest", []func(*http.Request){proxy, header("X-Forwarded-For", "203.0.113.9")}, "203.0.113.9"},
+		{"a guest who says to be another", []func(*http.Request){proxy, header("X-Forwarded-For", "127.0.0.1, 2001:db8::7")}, "2001:db8::7"},
+		{"this machine", []func(*http.Request){proxy}, "127.0.0.1"},
+		{"nonsense", []func(*http.Request){proxy, header("X-Forwarded-For", "unknown")}, "127.0.0.1"},
+		{"no proxy of this machine", []func(*http.Request){header("X-Forwarded-For", "203.0.113.9")}, "192.0.2.1"},
+	} {
+		c.ask("POST", "/sign-in", wrong, tt.with...)
+		if refused := c.audited("refused"); len(refused) != i+1 || refused[i].From != tt.from {
+			t.Errorf("%s: recorded is %+v, want one from %s", tt.name, refused, tt.from)
+		}
+	}
+	if res, _ := c.ask("GET", "/metrics", nil, proxy, header("X-Forwarded-For", "127.0.0.1"), func(r *http.Request) { r.Host = "localhost" }); res.StatusCode != 401 {
+		t.Errorf("a guest of the proxy gets metrics: %d", res.StatusCode)
+	}
+}
+
 func TestABoardWithoutSignInAnswersThisMachineAlone(t *testing.T) {
 	w := newWorld(t, nothing{}, noon)
 	w.settle()

@@ -42,6 +42,7 @@ type Config struct {
 	Log      *slog.Logger
 
 	Open        bool             // nobody has to sign in, and all are viewers: for a listener on loopback only
+	Proxy       bool             // a proxy on this machine says in X-Forwarded-For for whom it asks
 	People      *people.People   // who may sign in; these three may be nil only with Open
 	Sessions    *people.Sessions //
 	Audit       *audit.Log       //
@@ -72,7 +73,13 @@ func New(c Config) (http.Handler, error) {
 	return s.handler(), nil
 }
 
-func (s *server) handler() http.Handler { return secure(s.sameOrigin(compress(s.routes()))) }
+func (s *server) handler() http.Handler {
+	h := secure(s.sameOrigin(compress(s.routes())))
+	if s.Proxy {
+		h = behindProxy(h)
+	}
+	return h
+}
 
 func newServer(c Config) (*server, error) {
 	if c.Live == nil || c.Store == nil || c.Now == nil {
@@ -132,7 +139,7 @@ const permissions = "accelerometer=(), camera=(), display-capture=(), geolocatio
 func (s *server) sameOrigin(next http.Handler) http.Handler {
 	c := http.NewCrossOriginProtection()
 	c.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.Log.Warn("a page of another site wanted something changed and was refused", "path", r.URL.Path, "origin", r.Header.Get("Origin"), "from", client(r))
+		s.Log.Debug("a page of another site wanted something changed and was refused", "path", r.URL.Path, "origin", r.Header.Get("Origin"), "from", client(r))
 		s.failed(w, http.StatusForbidden, "This came from a page of another site", "Nothing has been done. Open the board itself and do it there.")
 	}))
 	return c.Handler(next)
