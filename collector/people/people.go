@@ -35,7 +35,7 @@ type People struct {
 	count *prometheus.CounterVec
 }
 
-// atWork is how many passwords are hashed at once: half of the processors, four at most, so 76 MiB; the board and the intake have the others.
+// atWork is how many passwords are hashed at once: half of the processors, four at most, so 76 MiB at the usual cost; the board and the intake have the others.
 func atWork() int { return max(1, min(4, runtime.GOMAXPROCS(0)/2)) }
 
 // waiting is how many tries may wait for their turn; who comes then is told to come again.
