@@ -14,7 +14,9 @@ func (a *agent) openServices() error {
 		return err
 	}
 	every := a.c.ServiceEvery.Std()
-	a.services = service.NewMonitor(specs, service.Believed{Quality: 2 * max(a.c.DetailEvery.Std(), a.c.Probe.SampleEvery.Std()), Check: every * 3 / 2})
+	a.services = service.NewMonitor(specs, service.Believed{Quality: 2 * max(a.c.DetailEvery.Std(), a.c.Probe.SampleEvery.Std()), Check: every * 3 / 2,
+		// An outage of an idle link is told to have begun half of probe.every before it was found, and it takes a few rounds to be sure of it.
+		Settle: a.c.Probe.Every.Std()/2 + 2*time.Minute})
 	a.checker = service.NewChecker(service.CheckerConfig{
 		Services: specs, Every: every, Log: a.log,
 		Now: a.now,

@@ -59,6 +59,26 @@ func TestServicesAreToldBesideTheHourAndOutliveAPowerCut(t *testing.T) {
 	})
 }
 
+func TestWhatWasInDoubtAtTheEndWasNotReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		specs, err := service.Specs([]service.Config{{Name: "clinic"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.c.Services = service.NewMonitor(specs, service.Believed{})
+		g.Settle()
+		up(g)
+		time.Sleep(10 * time.Minute)
+		g.Verdict(probe.Verdict{State: telemetry.StateUp, At: time.Now(), Until: time.Now()})
+		good := time.Now()
+		time.Sleep(2 * time.Minute)
+		g.Verdict(probe.Verdict{State: telemetry.StateUp, At: good, Until: good, Pending: true})
+		g.Close(Tick{Host: nothing()})
+		lacks(t, g.news(t), "span,state=up ms=600000i,err_ms=0i ", "hour_service,service=clinic ready_ms=600000i,window_ms=720000i ")
+	})
+}
+
 func TestWhatIsAsleepIsNotInAServicesWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, nil)

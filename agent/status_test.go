@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/agent/probe"
+	"github.com/smartvillage/nabz/agent/speedtest"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -93,6 +95,9 @@ func TestAProofTellsHowFarThisMachinesClockIsOff(t *testing.T) {
 				s, err := ReadStatus(t.Context(), cfg.DataDir)
 				return err == nil && s.Clock == string(telemetry.ClockSynced)
 			})
+			waitFor(t, "the first line that bears its time", func() bool {
+				return slices.ContainsFunc(c.lines("event"), func(l telemetry.Parsed) bool { return l.GetTag("kind") == "boot" })
+			})
 		}
 		p, err := Prove(t.Context(), cfg, slog.New(slog.DiscardHandler))
 		if off := p.Ahead + 3*time.Hour; err != nil || p.Running != running || off.Abs() > p.Took+time.Minute {
@@ -163,6 +168,34 @@ func TestABudgetThatCannotBeReadCostsTheSpeedTestsOnly(t *testing.T) {
 	waitFor(t, "a set of the machine", func() bool { return len(c.lines("host")) > 0 })
 	stop()
 	c.check(t)
+}
+
+func TestASpeedTestThatDoesNotBeginSaysWhy(t *testing.T) {
+	cfg := config(t, "mqtt://127.0.0.1:9")
+	cfg.Speedtest.Server = "http://127.0.0.1:9"
+	a, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	a.clock.Acked(time.Date(2026, 11, 15, 12, 0, 0, 0, time.UTC), time.Millisecond) // not where a month ends
+	for _, row := range []struct {
+		name, want string
+		seen       seen
+	}{
+		{"just started", "not known yet whether the link works; ask again in a minute", seen{}},
+		{"down", "the link is down (backhaul); \"nabz-agent check\" says what to do", seen{state: telemetry.StateDown, cause: telemetry.CauseBackhaul}},
+		{"degraded", "the link is degraded", seen{state: telemetry.StateDegraded}},
+		{"nobody listens", "connection refused; look at speedtest.server", seen{state: telemetry.StateUp}},
+	} {
+		a.seen.Store(&row.seen)
+		if _, err := a.testNow(t.Context()); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: got %v, want %q", row.name, err, row.want)
+		}
+	}
+	if err := a.whyBusy(); !errors.Is(err, speedtest.ErrBusy) || !strings.Contains(err.Error(), "more than speedtest.busy_share") { // up, so it is the villagers
+		t.Errorf("used by villagers: %v", err)
+	}
 }
 
 func TestTheStatusNotesWhatIsWrongWithTheDisk(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/smartvillage/nabz/collector/audit"
+	"github.com/smartvillage/nabz/collector/authority"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/web"
@@ -39,11 +40,15 @@ func (p *parts) openWeb(registry *fleet.Registry, metrics *prometheus.Registry, 
 	if c.TLSCert == "" {
 		return nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-	if err != nil {
-		return fmt.Errorf("web.tls_cert and web.tls_key: %w", err)
+	shown := p.shown
+	if c.TLSCert != p.c.MQTT.TLSCert || c.TLSKey != p.c.MQTT.TLSKey {
+		if shown, err = authority.ShowPeople(c.TLSCert, c.TLSKey, p.log); err != nil {
+			return err
+		}
 	}
-	p.web = tls.NewListener(p.web, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+	secure := shown.Config()
+	secure.NextProtos = []string{"h2", "http/1.1"}
+	p.web = tls.NewListener(p.web, secure)
 	return nil
 }
 

@@ -100,7 +100,7 @@ func TestACertificateThatIsNoneIsSaid(t *testing.T) {
 	c.MQTT.Listen, c.Web.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	c.Web.TLSCert, c.Web.TLSKey = filepath.Join(dir, "none.pem"), filepath.Join(dir, "none.key")
 	err := Run(t.Context(), c, slog.New(slog.DiscardHandler))
-	if err == nil || !strings.HasPrefix(err.Error(), "web.tls_cert and web.tls_key: open ") {
+	if err == nil || !strings.HasPrefix(err.Error(), "web.tls_cert and web.tls_key: ") {
 		t.Errorf("got %v", err)
 	}
 }

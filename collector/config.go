@@ -2,6 +2,7 @@ package collector
 
 import (
 	_ "embed"
+	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -29,6 +30,7 @@ type Config struct {
 	LogLevel         string        `toml:"log_level"`
 	Influx           InfluxConfig  `toml:"influx"`
 	MQTT             MQTTConfig    `toml:"mqtt"`
+	Agents           AgentsConfig  `toml:"agents"`
 	Web              WebConfig     `toml:"web"`
 	Intake           IntakeConfig  `toml:"intake"`
 	Speedtest        SpeedConfig   `toml:"speedtest"`
@@ -59,6 +61,17 @@ type MQTTConfig struct {
 	MaxConnections int    `toml:"max_connections"`
 }
 
+// AgentsConfig is where agents enrol and measure their throughput, and what enrolled ones are told.
+type AgentsConfig struct {
+	Listen     string        `toml:"listen"`
+	URL        string        `toml:"url"`
+	Brokers    []string      `toml:"brokers"`
+	CAFile     string        `toml:"ca_file"`
+	Profile    string        `toml:"profile"`
+	ConfigFile string        `toml:"config_file"`
+	TokenLife  conf.Duration `toml:"token_life"`
+}
+
 // WebConfig is where people look.
 type WebConfig struct {
 	Listen      string        `toml:"listen"`
@@ -85,10 +98,9 @@ type IntakeConfig struct {
 	DeadLetterBytes int64         `toml:"dead_letter_bytes"`
 }
 
-// SpeedConfig is where agents measure their throughput.
+// SpeedConfig is what speed tests may take.
 type SpeedConfig struct {
-	Listen string `toml:"listen"`
-	AtOnce int    `toml:"at_once"`
+	AtOnce int `toml:"at_once"`
 }
 
 // Defaults is the configuration of the example file.
@@ -99,10 +111,10 @@ func Defaults() Config {
 		UnreachableAfter: d(90 * time.Second), LogLevel: "info",
 		Influx: InfluxConfig{URL: "http://127.0.0.1:8086", DetailBucket: "nabz", LedgerBucket: "nabz_ledger", DetailRetention: d(90 * 24 * time.Hour), Timeout: d(20 * time.Second)},
 		MQTT:   MQTTConfig{Listen: "127.0.0.1:1883", MaxConnections: 20_000},
+		Agents: AgentsConfig{Brokers: []string{}, Profile: "standard", TokenLife: d(24 * time.Hour)},
 		Web:    WebConfig{Listen: "127.0.0.1:8080", SessionIdle: d(12 * time.Hour), SessionLife: d(7 * 24 * time.Hour)},
 		Intake: IntakeConfig{QueueMessages: 20_000, QueueBytes: 64 << 20, FlightBytes: 64 << 20, MaxAge: d(400 * 24 * time.Hour), MaxAhead: d(24 * time.Hour),
 			MergeLines: 5000, MergeWait: d(50 * time.Millisecond), Requests: 4, DeadLetterBytes: 64 << 20},
-		Speedtest: SpeedConfig{AtOnce: 4},
 	}
 }
 
@@ -121,13 +133,11 @@ func (c *Config) Validate(d *conf.Doc) error {
 		v.Add("web.listen", "%s is mqtt.listen too; give each its own port", c.Web.Listen)
 	}
 	c.Intake.validate(v)
-	if c.Speedtest.Listen != "" {
-		listenAddress(v, "speedtest.listen", c.Speedtest.Listen)
-		if c.MQTT.TLSCert == "" && !c.MQTT.Insecure && !broker.Loopback(c.Speedtest.Listen) {
-			v.Add("speedtest.listen", "%s can be reached from other machines, and without TLS so can the agents' secrets; set mqtt.tls_cert and mqtt.tls_key, which serve here too", c.Speedtest.Listen)
-		}
+	c.Agents.validate(v, c.MQTT)
+	if c.Speedtest.AtOnce > 0 && c.Agents.Listen == "" {
+		v.Add("speedtest.at_once", "speed tests are served at agents.listen, which is not set; set it, or at_once to 0")
 	}
-	conf.Between(v, "speedtest.at_once", c.Speedtest.AtOnce, 1, 1000)
+	conf.Between(v, "speedtest.at_once", c.Speedtest.AtOnce, 0, 1000)
 	return v.Err()
 }
 
@@ -159,6 +169,35 @@ func (c *MQTTConfig) validate(v *conf.Faults) {
 		v.Add("mqtt.listen", "%s can be reached from other machines, and without TLS so can every secret and every line; set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true", c.Listen)
 	}
 	conf.Between(v, "mqtt.max_connections", c.MaxConnections, 1, 1_000_000)
+}
+
+func (c *AgentsConfig) validate(v *conf.Faults, m MQTTConfig) {
+	if c.Listen != "" {
+		listenAddress(v, "agents.listen", c.Listen)
+		if m.TLSCert == "" && !m.Insecure && !broker.Loopback(c.Listen) {
+			v.Add("agents.listen", "%s can be reached from other machines, and without TLS so can the agents' secrets; set mqtt.tls_cert and mqtt.tls_key, which serve here too", c.Listen)
+		}
+	}
+	if c.URL != "" {
+		v.Check("agents.url", telemetry.CheckEnrolURL(c.URL))
+		if len(c.Brokers) == 0 {
+			v.Add("agents.brokers", "is empty; name what enrolled agents connect to, such as \"mqtts://noc.example.org:8883\"")
+		}
+		if c.Listen == "" {
+			v.Add("agents.listen", "is empty, so nobody can enrol at agents.url; name an address to listen on, such as \":8443\"")
+		}
+		if m.TLSCert == "" {
+			v.Add("agents.url", "agents enrol over TLS only; set mqtt.tls_cert and mqtt.tls_key, which \"nabz-collector init\" makes")
+		}
+	}
+	for i, b := range c.Brokers {
+		u, err := url.Parse(b)
+		if err != nil || u.Scheme != "mqtts" && u.Scheme != "mqtt" || u.Hostname() == "" || u.Port() == "" || u.User != nil || u.Path != "" {
+			v.Add(fmt.Sprintf("agents.brokers[%d]", i), "%q is not a broker; write it as \"mqtts://noc.example.org:8883\"", b)
+		}
+	}
+	v.OneOf("agents.profile", c.Profile, "standard", "metered")
+	v.Within("agents.token_life", c.TokenLife, time.Minute, 31*24*time.Hour)
 }
 
 func (c *WebConfig) validate(v *conf.Faults) {

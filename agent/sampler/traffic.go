@@ -23,7 +23,7 @@ type Traffic struct {
 
 // Line is the traffic line; at is the wall time of To.
 func (t Traffic) Line(at time.Time) *telemetry.Line {
-	l := telemetry.NewLine("traffic", at).Tag("iface", t.Interface).Int("rx_bytes", t.RxBytes).Int("tx_bytes", t.TxBytes)
+	l := telemetry.NewLine("traffic", at).Tag("iface", shownName(t.Interface)).Int("rx_bytes", t.RxBytes).Int("tx_bytes", t.TxBytes)
 	if t.PeakKnown {
 		l.Int("rx_peak_bps", t.RxPeak).Int("tx_peak_bps", t.TxPeak)
 	}
@@ -32,6 +32,7 @@ func (t Traffic) Line(at time.Time) *telemetry.Line {
 
 // Flow is what the WAN interface received and sent between two readings.
 type Flow struct {
+	Interface          string
 	At                 time.Time
 	Elapsed            time.Duration
 	RxBytes, RxPackets uint64
@@ -105,7 +106,7 @@ func (s *Interfaces) Read(ctx context.Context) (Flow, error) {
 			continue
 		}
 		if elapsed := now.Sub(s.last); elapsed > 0 {
-			flow = Flow{At: now, Elapsed: elapsed, RxBytes: passed.rxBytes, RxPackets: passed.rxPackets, TxBytes: passed.txBytes}
+			flow = Flow{Interface: name, At: now, Elapsed: elapsed, RxBytes: passed.rxBytes, RxPackets: passed.rxPackets, TxBytes: passed.txBytes}
 		}
 		i.peak(now, passed)
 	}

@@ -54,7 +54,7 @@ func TestAnInterfaceMayComeAndGo(t *testing.T) {
 		}
 		take("")
 		f := read(map[string]counters{"wan": {2000, 300, 11, 3, 0, 0}, "usb0": {70, 7, 2, 1, 0, 0}, "lo": {19, 19, 19, 19, 0, 0}})
-		if f.Elapsed != 10*time.Second || f.RxBytes != 1000 || f.RxPackets != 10 || f.TxBytes != 200 {
+		if f.Interface != "wan" || f.Elapsed != 10*time.Second || f.RxBytes != 1000 || f.RxPackets != 10 || f.TxBytes != 200 {
 			t.Errorf("flow %+v", f)
 		}
 		read(map[string]counters{"wan": {2500, 300, 12, 3, 0, 0}})

@@ -7,9 +7,6 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// settle is how long after its end an hour is closed: an outage is known to have begun some time before it is found.
-const settle = 2 * time.Minute
-
 // What is judged together: round trips and losses of the latest minute, jitter of some more.
 const (
 	pool       = time.Minute
@@ -17,11 +14,12 @@ const (
 	neighbours = 15 * time.Minute
 )
 
-// Believed says for how long a finding is believed when none follows.
+// Believed says for how long a finding is believed when none follows, and when nothing more is found about an hour.
 type Believed struct {
 	Quality time.Duration // round trips and losses; default 10 min; twice the time between two samples
 	Check   time.Duration // of an endpoint; default 45 min; one and a half times the time between two checks
 	Speed   time.Duration // of a speed test; default 7 days
+	Settle  time.Duration // from the end of an hour until it is closed, as an outage is found some time after it began; default 2 min
 }
 
 // Monitor adds up for how long each service was ready. One goroutine uses it; times are wall time. It covers nothing until Begin.
@@ -58,7 +56,7 @@ type sample struct {
 func NewMonitor(specs []Spec, b Believed) *Monitor {
 	m := &Monitor{specs: specs, believed: b, reached: map[string]*track{}, trips: map[string]trip{}}
 	for value, otherwise := range map[*time.Duration]time.Duration{
-		&m.believed.Quality: 10 * time.Minute, &m.believed.Check: 45 * time.Minute, &m.believed.Speed: 7 * 24 * time.Hour} {
+		&m.believed.Quality: 10 * time.Minute, &m.believed.Check: 45 * time.Minute, &m.believed.Speed: 7 * 24 * time.Hour, &m.believed.Settle: 2 * time.Minute} {
 		if *value <= 0 {
 			*value = otherwise
 		}
@@ -158,8 +156,10 @@ func (m *Monitor) Speed(at time.Time, downBps, upBps int64) {
 	}
 }
 
-// Cover says that time is covered until at, and returns the lines of the hours that ended two minutes before that.
-func (m *Monitor) Cover(at time.Time) []*telemetry.Line { return m.cover(wall(at).Add(-settle)) }
+// Cover says that time is covered until at, and returns the lines of the hours that are settled by then.
+func (m *Monitor) Cover(at time.Time) []*telemetry.Line {
+	return m.cover(wall(at).Add(-m.believed.Settle))
+}
 
 func (m *Monitor) cover(at time.Time) (lines []*telemetry.Line) {
 	if !m.begun {

@@ -167,6 +167,22 @@ func TestReadyIsWhatTheServiceNeedsAndAllOfItKnown(t *testing.T) {
 	}
 }
 
+func TestAnOutageThatIsFoundLateIsStillTakenOffTheHour(t *testing.T) {
+	const every = 330 * time.Second // between two questions on an idle link, one at 10:57
+	m := NewMonitor([]Spec{spec(t, Config{})}, Believed{Settle: every/2 + 2*time.Minute})
+	m.Begin(at(0))
+	m.Link(at(0), true)
+	var told []*telemetry.Line
+	for minute := 1.0; minute < 63; minute++ {
+		told = append(told, m.Cover(at(minute))...)
+	}
+	m.Link(at(57).Add(every/2), false) // known at 11:02:30
+	told = append(told, m.Cover(at(70))...)
+	if got, want := text(t, told), "hour_service,service=clinic ready_ms=3585000i,window_ms=3600000i 1795428000000\n"; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
 func TestWhatIsOpenIsToldTheSameByOpenAndByClose(t *testing.T) {
 	m := NewMonitor([]Spec{spec(t, Config{}), spec(t, Config{Name: "school", Hours: "Mo 10:30-12:00", TimeZone: "UTC"})}, Believed{})
 	if m.Open(at(0)) != nil || m.Cover(at(600)) != nil || m.Close(at(0)) != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -44,14 +45,23 @@ func (b *broker) qosOf(seq uint64) int {
 	return -1
 }
 
-func TestABrokerOnLoopbackIsNoEvidence(t *testing.T) {
-	b := newBroker(t).start()
-	a := newAgent(t, nil, b.url())
-	a.put(t, 3)
-	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
-	sent, lost, trips := a.TakeQuality()
-	if !a.Evidence().IsZero() || sent+lost+len(trips) != 0 {
-		t.Errorf("evidence %v, %d sent, %d lost, round trips %v", a.Evidence(), sent, lost, trips)
+func TestABrokerThatIsReachedWithoutTheWayOutIsNoEvidence(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"on loopback": nil,
+		"near": func(c *Config) {
+			c.Dial, c.Near = dialFaraway, func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.1") }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBroker(t).start()
+			a := newAgent(t, change, b.url())
+			a.put(t, 3)
+			waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+			sent, lost, trips := a.TakeQuality()
+			if !a.Evidence().IsZero() || sent+lost+len(trips) != 0 {
+				t.Errorf("evidence %v, %d sent, %d lost, round trips %v", a.Evidence(), sent, lost, trips)
+			}
+		})
 	}
 }
 

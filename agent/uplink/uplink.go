@@ -74,7 +74,7 @@ func (u *Uplink) Reconnect() {
 }
 
 // Evidence is the last moment at which the broker is known to have received bytes of ours or sent us some. Zero: never. A broker on
-// loopback proves nothing of the link, and bytes that only a proxy acknowledges do not count.
+// loopback, or near, proves nothing of the link, and bytes that only a proxy acknowledges do not count.
 func (u *Uplink) Evidence() time.Time {
 	if m := u.conn.Load(); m != nil && !m.pending().IsZero() {
 		m.look(time.Now())

@@ -249,7 +249,7 @@ func TestAWrongPasswordIsToldOnceWithWhatToDo(t *testing.T) {
 	a.put(t, 1)
 	refused := func() int { b.mu.Lock(); defer b.mu.Unlock(); return b.refused }
 	waitFor(t, "five refusals", func() bool { return refused() >= 5 })
-	if n := a.log.count("level=ERROR"); n != 1 || !strings.Contains(a.log.String(), "put the secret that") {
+	if n := a.log.count("level=ERROR"); n != 1 || !strings.Contains(a.log.String(), "nabz-agent enroll TOKEN") {
 		t.Errorf("%d errors logged, want one that says what to do:\n%s", n, a.log)
 	}
 	if strings.Contains(a.log.String(), "s3cret") {

@@ -36,8 +36,11 @@ type setting struct{ value, source string }
 
 // commandLine is what a person asked for.
 type commandLine struct {
-	command  string // run, check, status, speedtest, config, help, version
+	command  string // run, enroll, check, status, speedtest, config, help, version
 	json     bool   // of status and speedtest
+	token    string // of enroll; "-": on standard input
+	replace  bool   // of enroll: a configuration that is there
+	stay     bool   // of enroll: start nothing
 	settings map[string]setting
 }
 
@@ -46,8 +49,8 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 	c := commandLine{command: "run", settings: map[string]setting{}}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		c.command, args = args[0], args[1:]
-		if !slices.Contains([]string{"run", "check", "status", "speedtest", "config"}, c.command) {
-			return c, command.Usage(fmt.Errorf("unknown command %q; want run, check, status, speedtest or config", c.command))
+		if !slices.Contains([]string{"run", "enroll", "check", "status", "speedtest", "config"}, c.command) {
+			return c, command.Usage(fmt.Errorf("unknown command %q; want run, enroll, check, status, speedtest or config", c.command))
 		}
 	}
 	fs := flag.NewFlagSet("nabz-agent", flag.ContinueOnError)
@@ -55,6 +58,10 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 	version := fs.Bool("version", false, "")
 	if c.command == "status" || c.command == "speedtest" {
 		fs.BoolVar(&c.json, "json", false, "")
+	}
+	if c.command == "enroll" {
+		fs.BoolVar(&c.replace, "overwrite", false, "")
+		fs.BoolVar(&c.stay, "no-start", false, "")
 	}
 	for _, o := range options() {
 		fs.Func(o.name, o.help, func(v string) error {
@@ -66,6 +73,10 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 		})
 	}
 	err := fs.Parse(args)
+	if c.command == "enroll" && err == nil && fs.NArg() > 0 { // flags may stand behind the token, too
+		c.token = fs.Arg(0)
+		err = fs.Parse(fs.Args()[1:])
+	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		c.command = "help"
@@ -77,6 +88,8 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 	case *version:
 		c.command = "version"
 		return c, nil
+	case c.command == "enroll" && c.token == "":
+		return c, command.Usage(errors.New("enroll needs the token that \"nabz-collector agent add\" printed at the NOC, or - to read it from standard input"))
 	}
 	for _, o := range options() {
 		if _, given := c.settings[o.name]; !given && getenv(o.env) != "" {
@@ -103,6 +116,8 @@ const helpHead = `NAME
 SYNOPSIS
   nabz-agent [run] [--config FILE] [--site ID] [--agent ID] [--profile NAME]
              [--broker URL]... [--secret-file FILE] [--data-dir DIR] [--log-level LEVEL]
+  nabz-agent enroll TOKEN [--config FILE] [--secret-file FILE] [--data-dir DIR]
+             [--overwrite] [--no-start]
   nabz-agent check [--config FILE]...
   nabz-agent status|speedtest [--json] [--config FILE]...
   nabz-agent config [--profile NAME]
@@ -114,6 +129,10 @@ DESCRIPTION
 
 COMMANDS
   run      Measure and report until stopped. This is the default.
+  enroll   Make this router an agent of the programme: fetch its configuration over HTTPS
+           with the token that the NOC has made for it, make its secret, start it. TOKEN
+           is good once, for a day; - reads it from standard input. The same command again
+           goes on where one was broken off. A configuration of the same agent is kept.
   check    Look at configuration, clock, interface, gateway, DNS, internet, broker,
            credentials, a test line to the end, disk and memory, in the order in which
            they are mended. Works beside a running agent and without one.
@@ -128,12 +147,18 @@ OPTIONS
   A flag wins over its environment variable, and that over the key of the file.
 `
 
-const helpTail = `  --help, --version
+const helpTail = `  --json
+        Of status and speedtest: print JSON.
+  --overwrite, --no-start
+        Of enroll: replace a configuration that is there, keeping the old one as
+        agent.toml.old; leave the service as it is.
+  --help, --version
         Print this, or the version.
 
 FILES
-  /etc/nabz/agent.toml   configuration; begin with: nabz-agent config > agent.toml
+  /etc/nabz/agent.toml   configuration; enroll writes it, or: nabz-agent config > agent.toml
   /etc/nabz/secret       this agent's secret, on the first line; never on the command line
+  /etc/nabz/ca.pem       the programme's certificate authority, which enroll fetches
   /var/lib/nabz-agent    batches that wait for the collector
 
 EXIT STATUS
@@ -142,7 +167,8 @@ EXIT STATUS
   2 for a wrong command line
   3 when a check warns and none fails
 
-EXAMPLE
+EXAMPLES
+  nabz-agent enroll nabz1-Hs8Rr2...
   nabz-agent --site gokina --broker mqtts://noc.example.org:8883
 `
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/smartvillage/nabz/collector"
 	"github.com/smartvillage/nabz/collector/fleet"
-	"github.com/smartvillage/nabz/telemetry"
 )
 
 // open reads the configuration and the two files that it names.
@@ -46,7 +45,7 @@ func (s *siteAdd) do(stderr io.Writer) error {
 		Latitude: s.Latitude, Longitude: s.Longitude, Population: s.Population, TimeZone: s.TimeZone}); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stderr, "site %s is in %s\nnext: nabz-collector agent add %s/main > %s.secret\n", s.ID, c.SitesFile, s.ID, s.ID)
+	_, err = fmt.Fprintf(stderr, "site %s is in %s\nnext: nabz-collector agent add %s/main\n", s.ID, c.SitesFile, s.ID)
 	return err
 }
 
@@ -59,52 +58,6 @@ func (s *siteList) do(stdout io.Writer) error {
 	}
 	for _, site := range r.Sites() {
 		if _, err := fmt.Fprintf(stdout, "%s\t%s\n", site.ID, site.Title()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-type agentAdd struct {
-	Address string `arg:"" name:"address" help:"The agent, as site/agent."`
-	fileFlag
-}
-
-// do prints the secret alone on stdout, ready for a file, and all else on stderr.
-func (a *agentAdd) do(stdout, stderr io.Writer) error {
-	address, err := telemetry.ParseAddress(a.Address)
-	if err != nil {
-		return err
-	}
-	r, c, err := a.open()
-	if err != nil {
-		return err
-	}
-	if _, ok := r.Site(address.Site); !ok {
-		return fmt.Errorf("site %q is not in %s; check the spelling, or add it: nabz-collector site add %s", address.Site, c.SitesFile, address.Site)
-	}
-	secret, err := r.AddAgent(address)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(stdout, secret); err != nil {
-		return fmt.Errorf("the secret of %s was made but could not be printed: %w; take its entry out of %s and add it again", address, err, c.AgentsFile)
-	}
-	_, err = fmt.Fprintf(stderr, "agent %s may sign in; its secret is shown this once, and only its hash is kept in %s\n"+
-		"next: put the secret on the router as /etc/nabz/secret, readable for root alone, and set site = %q and agent = %q in its agent.toml\n",
-		address, c.AgentsFile, address.Site, address.Agent)
-	return err
-}
-
-type agentList struct{ fileFlag }
-
-func (a *agentList) do(stdout io.Writer) error {
-	r, _, err := a.open()
-	if err != nil {
-		return err
-	}
-	for _, address := range r.Agents() {
-		if _, err := fmt.Fprintln(stdout, address); err != nil {
 			return err
 		}
 	}

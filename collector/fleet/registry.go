@@ -1,10 +1,6 @@
 package fleet
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,15 +8,13 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/smartvillage/nabz/telemetry"
 )
 
 // ErrExists is in the error of AddSite and AddAgent when the file already has the entry.
 var ErrExists = errors.New("is already there")
 
-// lookEvery is how often the files are looked at for a change, at most.
-const lookEvery = time.Second
+// lookEvery is how often the files are looked at for a change, at most: a revoked agent is to be gone within a second.
+const lookEvery = 250 * time.Millisecond
 
 // Registry holds the programme's sites and the agents that may sign in. It is safe for concurrent use, and
 // takes in a changed file by itself.
@@ -56,25 +50,6 @@ func (r *Registry) LogTo(log *slog.Logger) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.log = log
-}
-
-// Authenticate tells whether the secret is the agent's. An agent that does not exist takes the same time as
-// one with a wrong secret.
-func (r *Registry) Authenticate(a telemetry.Address, secret string) bool {
-	r.mu.Lock()
-	r.refresh()
-	want, known := r.agents.value.byAddress[a]
-	r.mu.Unlock()
-	got := sha256.Sum256([]byte(secret))
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && known
-}
-
-// Agents lists the agents, sorted by site and agent.
-func (r *Registry) Agents() []telemetry.Address {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.refresh()
-	return slices.Clone(r.agents.value.list)
 }
 
 // Sites lists the sites, sorted by id.
@@ -120,29 +95,6 @@ func (r *Registry) AddSite(s Site) error {
 		}
 		return s.toml()
 	})
-}
-
-// AddAgent makes a new agent and returns its secret, 256 random bits as 52 letters and digits. Only the hash is
-// kept, so the secret cannot be had a second time.
-func (r *Registry) AddAgent(a telemetry.Address) (secret string, err error) {
-	if err := a.Check(); err != nil {
-		return "", err
-	}
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails, by its documentation
-	secret = strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	err = r.agents.add(0o600, func(t agentTable) (string, error) {
-		if _, ok := t.byAddress[a]; ok {
-			return "", fmt.Errorf("agent %s %w; take its entry out of %s first to give it a new secret", a, ErrExists, r.agents.file)
-		}
-		return fmt.Sprintf("[[agent]]\naddress = %q\nsecret_sha256 = \"%x\"\n", a, sha256.Sum256([]byte(secret))), nil
-	})
-	if err != nil {
-		return "", err
-	}
-	return secret, nil
 }
 
 // refresh takes in files that have changed. A broken one is told once, and what was read before stays.

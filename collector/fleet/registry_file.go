@@ -19,6 +19,8 @@ type source[T any] struct {
 	value T
 	seen  os.FileInfo // of the file as it was last looked at; nil when it was missing
 	fault error       // of the file as it is now, when value is older
+
+	revision uint64 // how often value was taken in
 }
 
 // look reads the file again when it is another than before. The error is told as long as the file is broken;
@@ -47,6 +49,7 @@ func (s *source[T]) look() (changed bool, err error) {
 	value, err := s.parse(s.file, data)
 	if s.fault = err; err == nil {
 		s.value = value
+		s.revision++
 	}
 	return true, err
 }

@@ -13,7 +13,7 @@ type Table[T any] struct {
 	mu     sync.Mutex
 	src    source[T]
 	looked time.Time
-	now    func() time.Time // measures half of lookEvery, so that who asks twice a second knows within one
+	now    func() time.Time // measures lookEvery
 	log    *slog.Logger
 }
 
@@ -56,7 +56,7 @@ func (t *Table[T]) Fault() error {
 }
 
 func (t *Table[T]) refresh() {
-	if now := t.now(); now.Sub(t.looked) >= lookEvery/2 {
+	if now := t.now(); now.Sub(t.looked) >= lookEvery {
 		t.looked = now
 		t.src.refresh(t.log)
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	beatEvery  = 5 * time.Second        // a board that hears nothing for four of these says so
 	newsEvery  = 500 * time.Millisecond // at most one update in this time, to each board
-	stillEvery = 400 * time.Millisecond // with the half second of the users file, the board of who may not look any more ends within one
+	stillEvery = 400 * time.Millisecond // with the quarter of one of the users file, the board of who may not look any more ends within one
 	sendWithin = 20 * time.Second       // a board that takes longer is cut off and comes back by itself
 )
 

@@ -127,7 +127,7 @@ func (c *centre) startCollector(ctx context.Context) error {
 
 // enrol lets an agent of a new site sign in.
 func (c *centre) enrol(ctx context.Context, site string) error {
-	for _, args := range [][]string{{"site", "add", site}, {"agent", "add", site + "/main"}} {
+	for _, args := range [][]string{{"site", "add", site}, {"agent", "add", "--secret", site + "/main"}} {
 		cmd := exec.CommandContext(ctx, c.programs.Collector, append(args, "--config", c.config())...)
 		cmd.Env = clean()
 		out, err := cmd.Output()
