@@ -25,7 +25,7 @@ SYNOPSIS
   nabz-collector user password NAME [--generate] [--config FILE]
   nabz-collector user remove NAME [--config FILE]
   nabz-collector init --host NAME... [--programme NAME] [--mqtt-port PORT]
-                 [--https-port PORT] [--data-dir DIR] [--config FILE]
+                 [--https-port PORT] [--data-dir DIR] [--first-operator NAME] [--config FILE]
   nabz-collector renew [--config FILE]
   nabz-collector config
   nabz-collector --help | --version

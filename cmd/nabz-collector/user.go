@@ -131,12 +131,12 @@ func (u *userRemove) do(stderr io.Writer) error {
 	return err
 }
 
-// recorded writes what was done to the audit log. What was not done is not worth a line: who types it can edit the file as well.
-func recorded(c collector.Config, what, name, detail string, err error) error {
+// recorded writes to the audit log what was done to whom; err is that of doing it. What was not done is not worth a line: who types it can edit the file as well.
+func recorded(c collector.Config, what, on, detail string, err error) error {
 	if err != nil {
 		return err
 	}
-	if err := collector.Audit(c).Record(audit.Entry{Who: "unix:" + typist(), From: "command line", What: what, On: name, Outcome: audit.Done, Detail: detail}); err != nil {
+	if err := collector.Audit(c).Record(audit.Entry{Who: "unix:" + typist(), From: "command line", What: what, On: on, Outcome: audit.Done, Detail: detail}); err != nil {
 		return fmt.Errorf("it was done, but not recorded: %w", err)
 	}
 	return nil
