@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -79,6 +81,36 @@ func TestWhereTheKernelTellsNothingTheBrokerConfirms(t *testing.T) {
 	if got := a.Stats(); got.Retries != 0 || got.WireBytes == 0 {
 		t.Errorf("stats %+v", got)
 	}
+}
+
+func TestARoundTripIsThatOfItsOwnQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const trip = 600 * time.Millisecond
+		near, far := net.Pipe()
+		var p path
+		w := newWire(near, newMeter(near, nil, &p, new(atomic.Int64)), time.Minute)
+		var ends sync.WaitGroup
+		ends.Go(func() { _, _ = io.Copy(io.Discard, w) })
+		ends.Go(func() { _, _ = io.Copy(io.Discard, far) })
+		for _, after := range []time.Duration{0, 100, 610, 650, 1300} { // ms; the third is asked while the second is under way
+			ends.Go(func() {
+				time.Sleep(after * time.Millisecond)
+				if _, err := w.Write([]byte{typePublish<<4 | 1<<1, 5, 0, 1, 't', 0, 1}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(trip)
+				if _, err := far.Write([]byte{typePuback << 4, 2, 0, 1}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(3 * time.Second)
+		if sent, lost, got := p.take(); sent != 3 || lost != 0 || !slices.Equal(got, []time.Duration{trip, trip, trip}) {
+			t.Errorf("%d asked, %d lost, round trips %v over a link of %v", sent, lost, got, trip)
+		}
+		_, _ = near.Close(), far.Close()
+		ends.Wait()
+	})
 }
 
 func TestAProxyThatAcknowledgesForTheBrokerIsNoEvidence(t *testing.T) {

@@ -158,16 +158,16 @@ func (u *Uplink) answer(a telemetry.Ack) {
 	}
 	now, rtt := u.c.Now(), time.Since(all[0].first)
 	for _, f := range all {
-		if err := u.q.Ack(f.seq); err != nil {
-			u.faults.queue.begin(u.c.Log, slog.LevelWarn, "ack", "acknowledgement is not recorded", "err", err)
-		}
-		u.count(func(s *Stats) {
+		u.count(func(s *Stats) { // before it leaves the queue: who sees an empty queue sees why
 			s.Acked++
 			s.LastAck, s.Rtt = now, rtt
 			if a.Verdict == telemetry.Rejected {
 				s.Rejected++
 			}
 		})
+		if err := u.q.Ack(f.seq); err != nil {
+			u.faults.queue.begin(u.c.Log, slog.LevelWarn, "ack", "acknowledgement is not recorded", "err", err)
+		}
 	}
 	u.deaf = patience()
 	u.faults.silence.end(u.c.Log, "collector acknowledges again")

@@ -167,7 +167,8 @@ func TestNoMoreThanTheWindowIsUnderWay(t *testing.T) {
 	a.put(t, 10)
 	waitFor(t, "three batches", func() bool { return len(b.seen()) == 3 })
 	b.publish(telemetry.KindAck, stored(2), false)
-	waitFor(t, "a fourth", func() bool { return len(b.seen()) == 4 })
+	waitFor(t, "a fourth, counted behind its sending", func() bool { return a.Stats().Sent == 4 })
+	waitFor(t, "its coming", func() bool { return len(b.seen()) == 4 })
 	if st := a.Stats(); st.Sent != 4 || st.Acked != 1 {
 		t.Errorf("stats %+v, want 4 sent, 1 acknowledged", st)
 	}
