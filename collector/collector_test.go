@@ -55,6 +55,7 @@ func startWith(t *testing.T, agents int, change func(*Config)) *centre {
 	dir := t.TempDir()
 	c := Defaults()
 	c.SitesFile, c.AgentsFile, c.DataDir = filepath.Join(dir, "sites.toml"), filepath.Join(dir, "agents.toml"), dir
+	c.Web.Open = true
 	c.MQTT.Listen, c.Web.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	change(&c)
 	if err := c.Validate(nil); err != nil {

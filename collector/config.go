@@ -24,6 +24,7 @@ var Example string
 type Config struct {
 	SitesFile        string        `toml:"sites_file"`
 	AgentsFile       string        `toml:"agents_file"`
+	UsersFile        string        `toml:"users_file"`
 	DataDir          string        `toml:"data_dir"`
 	UnreachableAfter conf.Duration `toml:"unreachable_after"`
 	LogLevel         string        `toml:"log_level"`
@@ -73,8 +74,15 @@ type AgentsConfig struct {
 
 // WebConfig is where people look.
 type WebConfig struct {
-	Listen   string `toml:"listen"`
-	TimeZone string `toml:"time_zone"`
+	Listen      string        `toml:"listen"`
+	TLSCert     string        `toml:"tls_cert"`
+	TLSKey      string        `toml:"tls_key"`
+	Insecure    bool          `toml:"insecure"`
+	Open        bool          `toml:"open"`
+	Proxy       bool          `toml:"proxy"`
+	SessionIdle conf.Duration `toml:"session_idle"`
+	SessionLife conf.Duration `toml:"session_life"`
+	TimeZone    string        `toml:"time_zone"`
 }
 
 // IntakeConfig bounds what is taken in.
@@ -104,7 +112,7 @@ func Defaults() Config {
 		Influx: InfluxConfig{URL: "http://127.0.0.1:8086", DetailBucket: "nabz", LedgerBucket: "nabz_ledger", DetailRetention: d(90 * 24 * time.Hour), Timeout: d(20 * time.Second)},
 		MQTT:   MQTTConfig{Listen: "127.0.0.1:1883", MaxConnections: 20_000},
 		Agents: AgentsConfig{Brokers: []string{}, Profile: "standard", TokenLife: d(24 * time.Hour)},
-		Web:    WebConfig{Listen: "127.0.0.1:8080"},
+		Web:    WebConfig{Listen: "127.0.0.1:8080", SessionIdle: d(12 * time.Hour), SessionLife: d(7 * 24 * time.Hour)},
 		Intake: IntakeConfig{QueueMessages: 20_000, QueueBytes: 64 << 20, FlightBytes: 64 << 20, MaxAge: d(400 * 24 * time.Hour), MaxAhead: d(24 * time.Hour),
 			MergeLines: 5000, MergeWait: d(50 * time.Millisecond), Requests: 4, DeadLetterBytes: 64 << 20},
 	}
@@ -120,10 +128,7 @@ func (c *Config) Validate(d *conf.Doc) error {
 	v.OneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	c.Influx.validate(v)
 	c.MQTT.validate(v)
-	listenAddress(v, "web.listen", c.Web.Listen)
-	if _, err := time.LoadLocation(c.Web.TimeZone); err != nil {
-		v.Add("web.time_zone", "%q is not an IANA name such as \"Asia/Karachi\"", c.Web.TimeZone)
-	}
+	c.Web.validate(v)
 	if c.Web.Listen == c.MQTT.Listen && !strings.HasSuffix(c.Web.Listen, ":0") {
 		v.Add("web.listen", "%s is mqtt.listen too; give each its own port", c.Web.Listen)
 	}
@@ -195,6 +200,28 @@ func (c *AgentsConfig) validate(v *conf.Faults, m MQTTConfig) {
 	v.Within("agents.token_life", c.TokenLife, time.Minute, 31*24*time.Hour)
 }
 
+func (c *WebConfig) validate(v *conf.Faults) {
+	understood := listenAddress(v, "web.listen", c.Listen)
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		v.Add("web.tls_key", "web.tls_cert and web.tls_key go together; one of them is empty")
+	}
+	local := !understood || broker.Loopback(c.Listen)
+	if c.TLSCert == "" && !c.Insecure && !local {
+		v.Add("web.listen", "%s can be reached from other machines, and without TLS so can every password and session; set web.tls_cert and web.tls_key, or web.insecure = true", c.Listen)
+	}
+	if c.Open && !local {
+		v.Add("web.open", "%s can be reached from other machines, and nobody there would have to sign in; set web.open = false, or web.listen to a loopback address", c.Listen)
+	}
+	if c.Proxy && (c.Open || !local) {
+		v.Add("web.proxy", "believes what a proxy on this machine says; it goes with a loopback address in web.listen, and with web.open = false")
+	}
+	v.Within("web.session_idle", c.SessionIdle, 10*time.Minute, 90*24*time.Hour)
+	v.Within("web.session_life", c.SessionLife, 10*time.Minute, 90*24*time.Hour)
+	if _, err := time.LoadLocation(c.TimeZone); err != nil {
+		v.Add("web.time_zone", "%q is not an IANA name such as \"Asia/Karachi\"", c.TimeZone)
+	}
+}
+
 func (c *IntakeConfig) validate(v *conf.Faults) {
 	conf.Between(v, "intake.queue_messages", c.QueueMessages, 100, 1_000_000)
 	conf.Between(v, "intake.queue_bytes", c.QueueBytes, 2*telemetry.MaxMessage, 1<<40)
@@ -207,12 +234,22 @@ func (c *IntakeConfig) validate(v *conf.Faults) {
 	conf.Between(v, "intake.dead_letter_bytes", c.DeadLetterBytes, 16<<20, 1<<40)
 }
 
+// Users is the file of those who may sign in at the board.
+func (c *Config) Users() string {
+	if c.UsersFile != "" {
+		return c.UsersFile
+	}
+	return filepath.Join(filepath.Dir(c.AgentsFile), "users.toml")
+}
+
 func (c *Config) deadLetters() string { return filepath.Join(c.DataDir, "dead-letters") }
 
 // listenAddress wants host:port to listen on.
-func listenAddress(v *conf.Faults, key, got string) {
+func listenAddress(v *conf.Faults, key, got string) (ok bool) {
 	_, port, err := net.SplitHostPort(got)
 	if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
 		v.Add(key, "%q is not an address to listen on; write it as \"127.0.0.1:1883\", or \":1883\" for all interfaces", got)
+		return false
 	}
+	return true
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/intake"
 	"github.com/smartvillage/nabz/collector/ndt7"
+	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/collector/web"
 	"github.com/smartvillage/nabz/telemetry"
@@ -35,6 +36,8 @@ type parts struct {
 	live    *fleet.Live
 	influx  *influxWatch
 	web     net.Listener
+	people  *people.People
+	session *people.Sessions
 	handler http.Handler
 	shown   *authority.Shown // nil: no TLS
 	agents  net.Listener     // where agents enrol and measure; nil: nowhere
@@ -86,10 +89,7 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 		broker.Parts{Auth: registry, OnData: p.intake.Deliver, OnPresence: p.live.Presence, Metrics: metrics, Log: log}); err != nil {
 		return nil, err
 	}
-	if p.web, err = net.Listen("tcp", c.Web.Listen); err != nil {
-		return nil, fmt.Errorf("listen for browsers: %w; web.listen changes the address", err)
-	}
-	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: log}); err != nil {
+	if err = p.openWeb(registry, metrics, now); err != nil {
 		return nil, err
 	}
 	if c.Agents.Listen != "" {

@@ -65,7 +65,7 @@ func (p *parts) run(ctx context.Context) error {
 		}()
 		ends = append(ends, func() error { cancel(); return <-done })
 	}
-	p.log.Info("collector runs", "mqtt", p.broker.Addr(), "web", "http://"+p.web.Addr().String(), "influxdb", p.c.Influx.URL)
+	p.log.Info("collector runs", "mqtt", p.broker.Addr(), "web", p.webURL(), "influxdb", p.c.Influx.URL)
 	p.notify(notifyReady)
 	select {
 	case <-ctx.Done():
@@ -90,6 +90,7 @@ func (p *parts) serveWeb(ctx context.Context) error {
 	pages, endPages := context.WithCancel(ctx) // ends event streams, which would go on for ever
 	defer endPages()
 	s := p.server(p.handler)
+	s.ConnState = atMost(webVisitors)
 	s.BaseContext = func(net.Listener) context.Context { return pages }
 	return serve(ctx, s, p.web)
 }
@@ -114,6 +115,9 @@ func (p *parts) serveAgents(ctx context.Context) error {
 // agentVisitors is how many connections there may be at once that are not a test yet, or only enrol or ask for leave. Strangers can reach
 // this listener, and must not use up the files that the broker needs for its agents.
 const agentVisitors = 256
+
+// webVisitors is how many connections there may be at once to the board: its event streams, and pages and programs beside them.
+const webVisitors = 2048
 
 // atMost closes connections beyond so many. One that became a WebSocket no longer counts: places for tests have a bound of their own.
 func atMost(most int64) func(net.Conn, http.ConnState) {
@@ -158,6 +162,7 @@ func serve(ctx context.Context, s *http.Server, l net.Listener) error {
 func (p *parts) keep(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.live.Run(ctx) })
+	g.Go(func() error { return p.session.Run(ctx) })
 	g.Go(func() error { p.influx.watch(ctx); return nil })
 	if p.shown != nil {
 		g.Go(func() error { p.shown.Watch(ctx); return nil })

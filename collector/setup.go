@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/collector/authority"
+	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/internal/wholefile"
@@ -31,6 +32,8 @@ type Setup struct {
 	MQTTPort  int
 	HTTPSPort int // where agents enrol
 	Influx    InfluxConfig
+	Operator  string // the first user of the board; "" makes none
+	Typist    string // who does this, for the audit log
 	Now       func() time.Time
 	Out       io.Writer
 }
@@ -49,6 +52,11 @@ func SetUp(ctx context.Context, s Setup) error {
 	for _, h := range s.Hosts {
 		if net.ParseIP(h) == nil && !hostName(h) {
 			return fmt.Errorf("--host %q is neither a host name nor an IP address; write it without scheme and port", h)
+		}
+	}
+	if s.Operator != "" {
+		if err := people.CheckName(s.Operator); err != nil {
+			return err
 		}
 	}
 	dir := filepath.Dir(s.File)
@@ -83,6 +91,9 @@ func SetUp(ctx context.Context, s Setup) error {
 		fmt.Fprintln(s.Out, "made  "+c.SitesFile+", the list of sites, empty")
 	}
 	if err := s.influx(ctx, c); err != nil {
+		return err
+	}
+	if err := s.operator(c); err != nil {
 		return err
 	}
 	if c.Agents.URL == "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -58,9 +59,18 @@ func (a *agentAdd) do(stdout, stderr io.Writer) error {
 		return command.Usage(errors.New("name an agent, as site/agent, or give --every-site"))
 	}
 	if a.Secret {
-		return addSecrets(r, c, addresses, stdout, stderr)
+		return recorded(c, "agent add", names(addresses), "a secret", addSecrets(r, c, addresses, stdout, stderr))
 	}
-	return invite(r, c, addresses, false, stdout, stderr)
+	return recorded(c, "agent add", names(addresses), "a token", invite(r, c, addresses, false, stdout, stderr))
+}
+
+// names is what the audit log says of them.
+func names(addresses []telemetry.Address) string {
+	all := make([]string, len(addresses))
+	for i, a := range addresses {
+		all[i] = a.String()
+	}
+	return strings.Join(all, " ")
 }
 
 // addressesOf reads addresses; their sites have to be known.
@@ -157,7 +167,7 @@ func (a *agentRotate) do(stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := invite(r, c, addresses, true, stdout, stderr); err != nil {
+	if err := recorded(c, "agent rotate", names(addresses), "", invite(r, c, addresses, true, stdout, stderr)); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(stderr, "until then the agent goes on with the secret that it has; agent revoke takes that away at once")
@@ -170,7 +180,7 @@ type agentRevoke struct {
 }
 
 func (a *agentRevoke) do(stderr io.Writer) error {
-	r, _, err := a.open()
+	r, c, err := a.open()
 	if err != nil {
 		return err
 	}
@@ -178,7 +188,7 @@ func (a *agentRevoke) do(stderr io.Writer) error {
 	for _, text := range a.Addresses {
 		address, err := telemetry.ParseAddress(text)
 		if err == nil {
-			err = r.Revoke(address, time.Now())
+			err = recorded(c, "agent revoke", address.String(), "", r.Revoke(address, time.Now()))
 		}
 		if err == nil {
 			_, err = fmt.Fprintf(stderr, "agent %s is revoked; a collector that runs ends its connection within a second\n", address)

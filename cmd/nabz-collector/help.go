@@ -25,8 +25,12 @@ SYNOPSIS
   nabz-collector agent add SITE/AGENT... [--every-site] [--secret] [--config FILE]
   nabz-collector agent list [--json] [--config FILE]
   nabz-collector agent rotate|revoke SITE/AGENT... [--config FILE]
+  nabz-collector user add NAME [--role viewer|operator] [--generate] [--config FILE]
+  nabz-collector user list [--config FILE]
+  nabz-collector user password NAME [--generate] [--config FILE]
+  nabz-collector user remove NAME [--config FILE]
   nabz-collector init --host NAME... [--programme NAME] [--mqtt-port PORT]
-                 [--https-port PORT] [--data-dir DIR] [--config FILE]
+                 [--https-port PORT] [--data-dir DIR] [--first-operator NAME] [--config FILE]
   nabz-collector renew [--config FILE]
   nabz-collector config
   nabz-collector --help | --version
@@ -52,6 +56,11 @@ COMMANDS
               Print a token with which an agent enrols anew. Its secret changes when it does.
   agent revoke
               Let agents sign in no longer. Their connections end within a second.
+  user add    Let somebody sign in at the board: a viewer looks, an operator also acts. The
+              password is asked for, or read from standard input, or made by --generate.
+  user list   Print the users: name and role, one a line, with a tab between.
+  user password, user remove
+              Give a user a new password, or take one out. Either ends the user's sessions.
   init        Set this collector up: the programme's certificate authority, a certificate,
               the configuration, the list of sites, the databases in InfluxDB. What is there
               stays, so it is safe to run again.
@@ -76,6 +85,8 @@ FILES
                                        a safe place) and this server's certificate and key
   /etc/nabz/sites.toml                 the programme's sites; keep it under version control
   /var/lib/nabz-collector/agents.toml  who may sign in, with the hash of each secret
+  /var/lib/nabz-collector/users.toml   who may sign in at the board, with hashed passwords
+  /var/lib/nabz-collector/audit        who did what: done.jsonl, refused.jsonl
   /var/lib/nabz-collector/dead-letters what could never be stored, with the reason
 
 EXIT STATUS

@@ -24,6 +24,7 @@ type commands struct {
 	Run     runCommand       `cmd:"" default:"withargs" help:"Collect until stopped (the default)."`
 	Site    siteCommand      `cmd:"" help:"The programme's sites."`
 	Agent   agentCommand     `cmd:"" help:"The agents that may sign in."`
+	User    userCommand      `cmd:"" help:"The people who may sign in at the board."`
 	Init    initCommand      `cmd:"" help:"Set this collector up: certificates, configuration, databases. Safe to run again."`
 	Renew   renewCommand     `cmd:"" help:"Make a new server certificate where the one in use ends within two months."`
 	Config  struct{}         `cmd:"" help:"Print the example configuration."`
@@ -70,6 +71,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = c.Renew.do(stdout)
 	case "agent list":
 		err = c.Agent.List.do(stdout)
+	case "user add <name>":
+		err = c.User.Add.do(ctx, os.Stdin, stdout, stderr)
+	case "user list":
+		err = c.User.List.do(stdout)
+	case "user password <name>":
+		err = c.User.Password.do(ctx, os.Stdin, stdout, stderr)
+	case "user remove <name>":
+		err = c.User.Remove.do(stderr)
 	default:
 		err = c.Run.do(ctx, stderr)
 	}

@@ -15,6 +15,7 @@ type initCommand struct {
 	MQTTPort  int      `name:"mqtt-port" placeholder:"PORT" default:"8883" help:"Where agents connect."`
 	HTTPSPort int      `name:"https-port" placeholder:"PORT" default:"8443" help:"Where agents enrol."`
 	DataDir   string   `name:"data-dir" placeholder:"DIR" help:"Folder of agents and dead letters (data_dir)."`
+	First     string   `name:"first-operator" placeholder:"NAME" help:"Lets the first user sign in at the board, as an operator, and prints the password, once."`
 	fileFlag
 }
 
@@ -23,7 +24,7 @@ func (i *initCommand) do(ctx context.Context, stdout io.Writer) error {
 	if file == "" {
 		file = defaultFile
 	}
-	return collector.SetUp(ctx, collector.Setup{File: file, Programme: i.Programme, Hosts: i.Host, DataDir: i.DataDir, MQTTPort: i.MQTTPort, HTTPSPort: i.HTTPSPort,
+	return collector.SetUp(ctx, collector.Setup{File: file, Operator: i.First, Typist: "unix:" + typist(), Programme: i.Programme, Hosts: i.Host, DataDir: i.DataDir, MQTTPort: i.MQTTPort, HTTPSPort: i.HTTPSPort,
 		Influx: collector.InfluxConfig{URL: os.Getenv("INFLUX_URL"), Token: os.Getenv("INFLUX_TOKEN"), Org: os.Getenv("INFLUX_ORG")}, Now: time.Now, Out: stdout})
 }
 

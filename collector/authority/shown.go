@@ -24,6 +24,7 @@ const warnWithin = 30 * 24 * time.Hour
 // send all villages through a new handshake at once. Safe for concurrent use.
 type Shown struct {
 	cert, key, ca string
+	names         string // of the keys of the configuration
 	log           *slog.Logger
 	now           func() time.Time
 
@@ -37,7 +38,16 @@ type Shown struct {
 
 // Show reads the pair. CA is the file of the authority that signed it, or "".
 func Show(cert, key, ca string, log *slog.Logger) (*Shown, error) {
-	s := &Shown{cert: cert, key: key, ca: ca, log: log, now: time.Now}
+	return show("mqtt.tls_cert and mqtt.tls_key", cert, key, ca, log)
+}
+
+// ShowPeople is Show for a pair that only the board has.
+func ShowPeople(cert, key string, log *slog.Logger) (*Shown, error) {
+	return show("web.tls_cert and web.tls_key", cert, key, "", log)
+}
+
+func show(names, cert, key, ca string, log *slog.Logger) (*Shown, error) {
+	s := &Shown{names: names, cert: cert, key: key, ca: ca, log: log, now: time.Now}
 	if err := s.read(); err != nil {
 		return nil, err
 	}
@@ -127,13 +137,13 @@ func (s *Shown) read() error {
 	for i, file := range []string{s.cert, s.key} {
 		info, err := os.Stat(file)
 		if err != nil {
-			return fmt.Errorf("mqtt.tls_cert and mqtt.tls_key: %w; \"nabz-collector init\" makes a pair", err)
+			return fmt.Errorf("%s: %w; \"nabz-collector init\" makes a pair", s.names, err)
 		}
 		seen[i] = info
 	}
 	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
 	if err != nil {
-		return fmt.Errorf("mqtt.tls_cert and mqtt.tls_key: %w", err)
+		return fmt.Errorf("%s: %w", s.names, err)
 	}
 	whole := pair
 	if s.ca != "" {

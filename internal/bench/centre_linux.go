@@ -97,7 +97,7 @@ func openCentre(ctx context.Context, p Programs, dir string, sites []string, log
 func (c *centre) config() string { return filepath.Join(c.dir, "collector.toml") }
 
 func (c *centre) configure() error {
-	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\n[mqtt]\nlisten = %q\ntls_cert = %q\ntls_key = %q\n[web]\nlisten = %q\n",
+	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\n[mqtt]\nlisten = %q\ntls_cert = %q\ntls_key = %q\n[web]\nlisten = %q\nopen = true\n",
 		filepath.Join(c.dir, "sites.toml"), filepath.Join(c.dir, "agents.toml"), filepath.Join(c.dir, "collector"), c.influx.URL,
 		fmt.Sprintf("%s:%d", brokerAddr, brokerPort), c.trust.cert, c.trust.key, webAddr)
 	return os.WriteFile(c.config(), []byte(text), 0o600)

@@ -189,4 +189,5 @@ ledger_bucket = %q
 listen = "127.0.0.1:%d"
 [web]
 listen = "127.0.0.1:%d"
+open = true
 `
