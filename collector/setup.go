@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"os"
 	"os/user"
@@ -160,7 +159,7 @@ func (s *Setup) values(files authority.Files, host string) map[string]string {
 	if s.DataDir != "" {
 		v["data_dir"], v["agents_file"] = q(s.DataDir), q(filepath.Join(s.DataDir, "agents.toml"))
 	}
-	for key, value := range map[string]string{"influx.url": s.Influx.URL, "influx.token": s.Influx.Token, "influx.org": s.Influx.Org} {
+	for key, value := range map[string]string{"influx.url": s.Influx.URL, "influx.org": s.Influx.Org} {
 		if value != "" {
 			v[key] = q(value)
 		}
@@ -193,21 +192,60 @@ func (s *Setup) excerpt(files authority.Files, host string) string {
 		v["mqtt.listen"], v["mqtt.tls_cert"], v["mqtt.tls_key"], v["agents.listen"], v["agents.url"], v["agents.brokers"], v["agents.ca_file"])
 }
 
-// influx makes the databases. An InfluxDB that is not there is told, and is no error: the collector makes them when it comes.
+// influx makes the databases, and a credential that opens these two and nothing else, which goes into the configuration. The environment has the
+// right to make them. An InfluxDB that is not there, or does not let us, is told, and is no error: all else is set up, and this can be run again.
 func (s *Setup) influx(ctx context.Context, c Config) error {
 	i := c.Influx
-	db, err := store.Open(store.Config{URL: i.URL, Token: cmp.Or(s.Influx.Token, i.Token), Org: cmp.Or(s.Influx.Org, i.Org), DetailBucket: i.DetailBucket, LedgerBucket: i.LedgerBucket,
-		DetailRetention: i.DetailRetention.Std(), Timeout: i.Timeout.Std()}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
+	token, done, err := store.Prepare(ctx, store.Config{URL: cmp.Or(s.Influx.URL, i.URL), Token: i.Token, Org: cmp.Or(s.Influx.Org, i.Org), DetailBucket: i.DetailBucket, LedgerBucket: i.LedgerBucket,
+		DetailRetention: i.DetailRetention.Std(), Timeout: i.Timeout.Std()}, s.Influx.Token)
+	for _, d := range done {
+		fmt.Fprintln(s.Out, "influx "+d)
 	}
-	defer db.Close()
-	if err := db.Ensure(ctx); err != nil {
-		fmt.Fprintf(s.Out, "later %v\n      the collector waits for InfluxDB, and makes %s and %s there\n", err, i.DetailBucket, i.LedgerBucket)
+	if err != nil {
+		fmt.Fprintf(s.Out, "later %v\n      then run nabz-collector init again, with INFLUX_TOKEN in the environment where InfluxDB asks for one\n", err)
 		return nil
 	}
-	fmt.Fprintf(s.Out, "made  or found %s (detail) and %s (ledger) in InfluxDB at %s\n", i.DetailBucket, i.LedgerBucket, i.URL)
-	return nil
+	if token == i.Token {
+		return nil
+	}
+	text, err := os.ReadFile(s.File)
+	if err != nil {
+		return fmt.Errorf("write influx.token: %w", err)
+	}
+	now := Defaults()
+	fresh := setKey(string(text), "influx", "token", strconv.Quote(token))
+	if _, err := conf.Parse(s.File, []byte(fresh), &now); err != nil || now.Influx.Token != token {
+		return fmt.Errorf("influx.token could not be written into %s; set it by hand, in [influx]: token = %q", s.File, token)
+	}
+	if err := wholefile.Replace(s.File, []byte(fresh), 0o640); err != nil {
+		return fmt.Errorf("write influx.token: %w", err)
+	}
+	fmt.Fprintf(s.Out, "made  influx.token in %s\n", s.File)
+	return share(s.File, 0o640)
+}
+
+// setKey sets a key in a section of TOML text, and leaves all else as it is.
+func setKey(text, section, key, value string) string {
+	var b strings.Builder
+	in, done := false, false
+	for line := range strings.Lines(text) {
+		trimmed := strings.TrimSpace(line)
+		if strings.HasPrefix(trimmed, "[") {
+			in = trimmed == "["+section+"]"
+		}
+		name, _, isKey := strings.Cut(trimmed, "=")
+		if in && !done && isKey && strings.TrimSpace(name) == key {
+			line, done = key+" = "+value+"\n", true
+		}
+		b.WriteString(line)
+	}
+	if done {
+		return b.String()
+	}
+	if header := "[" + section + "]\n"; strings.Contains("\n"+text, "\n"+header) {
+		return strings.Replace("\n"+text, "\n"+header, "\n"+header+key+" = "+value+"\n", 1)[1:]
+	}
+	return strings.TrimRight(text, "\n") + "\n\n[" + section + "]\n" + key + " = " + value + "\n"
 }
 
 // Renew makes a new server certificate where the one in use ends within two months. A collector that runs takes it in by itself.

@@ -45,6 +45,7 @@ func foundCentre(t *testing.T) (c *centre, port int) {
 	if err := os.WriteFile(template, []byte(quick), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	c.office("init") // for these databases
 	t.Cleanup(func() {
 		if c.cmd != nil {
 			c.stop()
