@@ -27,6 +27,7 @@ type Config struct {
 	DataDir          string        `toml:"data_dir"`
 	UnreachableAfter conf.Duration `toml:"unreachable_after"`
 	LogLevel         string        `toml:"log_level"`
+	Role             string        `toml:"role"`
 	Influx           InfluxConfig  `toml:"influx"`
 	MQTT             MQTTConfig    `toml:"mqtt"`
 	Agents           AgentsConfig  `toml:"agents"`
@@ -58,6 +59,10 @@ type MQTTConfig struct {
 	TLSKey         string `toml:"tls_key"`
 	Insecure       bool   `toml:"insecure"`
 	MaxConnections int    `toml:"max_connections"`
+	Broker         string `toml:"broker"`
+	User           string `toml:"user"`
+	SecretFile     string `toml:"secret_file"`
+	CAFile         string `toml:"ca_file"`
 }
 
 // AgentsConfig is where agents enrol and measure their throughput, and what enrolled ones are told.
@@ -100,7 +105,7 @@ func Defaults() Config {
 	d := func(t time.Duration) conf.Duration { return conf.Duration(t) }
 	return Config{
 		SitesFile: "/etc/nabz/sites.toml", AgentsFile: "/var/lib/nabz-collector/agents.toml", DataDir: "/var/lib/nabz-collector",
-		UnreachableAfter: d(90 * time.Second), LogLevel: "info",
+		UnreachableAfter: d(90 * time.Second), LogLevel: "info", Role: roleAll,
 		Influx: InfluxConfig{URL: "http://127.0.0.1:8086", DetailBucket: "nabz", LedgerBucket: "nabz_ledger", DetailRetention: d(90 * 24 * time.Hour), Timeout: d(20 * time.Second)},
 		MQTT:   MQTTConfig{Listen: "127.0.0.1:1883", MaxConnections: 20_000},
 		Agents: AgentsConfig{Brokers: []string{}, Profile: "standard", TokenLife: d(24 * time.Hour)},
@@ -118,6 +123,7 @@ func (c *Config) Validate(d *conf.Doc) error {
 	v.Filled("data_dir", c.DataDir, "name a folder that the collector may write to")
 	v.Within("unreachable_after", c.UnreachableAfter, 10*time.Second, 24*time.Hour)
 	v.OneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	c.validateRole(v)
 	c.Influx.validate(v)
 	c.MQTT.validate(v)
 	listenAddress(v, "web.listen", c.Web.Listen)
@@ -156,11 +162,16 @@ func (c *InfluxConfig) validate(v *conf.Faults) {
 }
 
 func (c *MQTTConfig) validate(v *conf.Faults) {
-	listenAddress(v, "mqtt.listen", c.Listen)
+	if c.Broker != "" {
+		c.external(v)
+	} else {
+		c.onlyExternal(v)
+		listenAddress(v, "mqtt.listen", c.Listen)
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		v.Add("mqtt.tls_key", "mqtt.tls_cert and mqtt.tls_key go together; one of them is empty")
 	}
-	if c.TLSCert == "" && !c.Insecure && !broker.Loopback(c.Listen) {
+	if c.Broker == "" && c.TLSCert == "" && !c.Insecure && !broker.Loopback(c.Listen) {
 		v.Add("mqtt.listen", "%s can be reached from other machines, and without TLS so can every secret and every line; set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true", c.Listen)
 	}
 	conf.Between(v, "mqtt.max_connections", c.MaxConnections, 1, 1_000_000)

@@ -12,7 +12,7 @@ const helpHead = `NAME
 
 SYNOPSIS
   nabz-collector [run] [--config FILE] [--mqtt-listen ADDRESS] [--web-listen ADDRESS]
-                 [--data-dir DIR] [--log-level LEVEL]
+                 [--data-dir DIR] [--role all|intake|board] [--log-level LEVEL]
   nabz-collector site add ID [--name NAME] [--district NAME] [--operator NAME]
                  [--technology NAME] [--latitude DEGREES] [--longitude DEGREES]
                  [--population N] [--time-zone ZONE] [--config FILE]
