@@ -22,6 +22,9 @@ SYNOPSIS
   nabz-collector agent rotate|revoke SITE/AGENT... [--config FILE]
   nabz-collector init --host NAME... [--programme NAME] [--mqtt-port PORT]
                  [--https-port PORT] [--data-dir DIR] [--config FILE]
+  nabz-collector broker export --format mosquitto --dir DIR [--path DIR]
+                 [--agents-listen ADDRESS] [--collectors-listen ADDRESS]
+                 [--cert FILE --key FILE] [--config FILE]
   nabz-collector renew [--config FILE]
   nabz-collector config
   nabz-collector --help | --version
@@ -43,6 +46,9 @@ COMMANDS
               Print a token with which an agent enrols anew. Its secret changes when it does.
   agent revoke
               Let agents sign in no longer. Their connections end within a second.
+  broker export
+              Write the files with which a Mosquitto 2.0 lets the agents in, each on its own topics,
+              and the collectors. Run it again whenever agents were added or revoked.
   init        Set this collector up: the programme's certificate authority, a certificate,
               the configuration, the list of sites, the databases in InfluxDB. What is there
               stays, so it is safe to run again.
