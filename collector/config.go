@@ -59,6 +59,8 @@ type MQTTConfig struct {
 	TLSKey         string `toml:"tls_key"`
 	Insecure       bool   `toml:"insecure"`
 	MaxConnections int    `toml:"max_connections"`
+	AgentMessages  int    `toml:"agent_messages"`
+	AgentBytes     int64  `toml:"agent_bytes"`
 	Broker         string `toml:"broker"`
 	User           string `toml:"user"`
 	SecretFile     string `toml:"secret_file"`
@@ -107,7 +109,7 @@ func Defaults() Config {
 		SitesFile: "/etc/nabz/sites.toml", AgentsFile: "/var/lib/nabz-collector/agents.toml", DataDir: "/var/lib/nabz-collector",
 		UnreachableAfter: d(90 * time.Second), LogLevel: "info", Role: roleAll,
 		Influx: InfluxConfig{URL: "http://127.0.0.1:8086", DetailBucket: "nabz", LedgerBucket: "nabz_ledger", DetailRetention: d(90 * 24 * time.Hour), Timeout: d(20 * time.Second)},
-		MQTT:   MQTTConfig{Listen: "127.0.0.1:1883", MaxConnections: 20_000},
+		MQTT:   MQTTConfig{Listen: "127.0.0.1:1883", MaxConnections: 20_000, AgentMessages: 500, AgentBytes: 1 << 20},
 		Agents: AgentsConfig{Brokers: []string{}, Profile: "standard", TokenLife: d(24 * time.Hour)},
 		Web:    WebConfig{Listen: "127.0.0.1:8080"},
 		Intake: IntakeConfig{QueueMessages: 20_000, QueueBytes: 64 << 20, FlightBytes: 64 << 20, MaxAge: d(400 * 24 * time.Hour), MaxAhead: d(24 * time.Hour),
@@ -175,6 +177,12 @@ func (c *MQTTConfig) validate(v *conf.Faults) {
 		v.Add("mqtt.listen", "%s can be reached from other machines, and without TLS so can every secret and every line; set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true", c.Listen)
 	}
 	conf.Between(v, "mqtt.max_connections", c.MaxConnections, 1, 1_000_000)
+	if c.AgentMessages != 0 {
+		conf.Between(v, "mqtt.agent_messages", c.AgentMessages, 10, 1_000_000)
+	}
+	if c.AgentBytes != 0 {
+		conf.Between(v, "mqtt.agent_bytes", c.AgentBytes, 64<<10, 1<<40)
+	}
 }
 
 func (c *AgentsConfig) validate(v *conf.Faults, m MQTTConfig) {

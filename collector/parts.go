@@ -124,7 +124,8 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 
 func (p *parts) openBroker(registry *fleet.Registry, secure *tls.Config, metrics prometheus.Registerer) error {
 	c := p.c.MQTT
-	b, err := broker.New(broker.Config{Listen: c.Listen, TLS: secure, Insecure: c.Insecure, MaxConnections: c.MaxConnections},
+	b, err := broker.New(broker.Config{Listen: c.Listen, TLS: secure, Insecure: c.Insecure, MaxConnections: c.MaxConnections,
+		Rates: broker.Rates{Messages: c.AgentMessages, Bytes: c.AgentBytes}},
 		broker.Parts{Auth: registry, OnData: p.intake.Deliver, OnPresence: p.live.Presence, Metrics: metrics, Log: p.log})
 	if err == nil {
 		p.broker = b // not a nil one
