@@ -81,8 +81,9 @@ func (p *parts) openSubscriber(registry *fleet.Registry, metrics prometheus.Regi
 	return nil
 }
 
-// pollEvery is how often a board asks InfluxDB what others have stored.
-const pollEvery = 5 * time.Second
+// pollEvery is how often a board asks InfluxDB what others have stored. An agent that reports each minute and is silent is unreachable after 90 s: this is
+// a part of the 30 s between.
+const pollEvery = 10 * time.Second
 
 // polling is a board's look at InfluxDB.
 type polling struct {

@@ -15,16 +15,17 @@ import (
 
 // How much of the past is asked for again. Lines carry their agents' time, and may be stored long after it.
 const (
-	pollNear  = 5 * time.Minute // each time: batches are late by some seconds, mostly
-	pollFar   = time.Minute     // how often headsRecent is asked for, and spans as far
-	pollWhole = 5 * time.Minute // how often the spans of the whole last day are: an agent that was away tells them late
+	pollNear  = 5 * time.Minute  // each time: batches are late by some seconds, mostly
+	pollSlow  = 30 * time.Second // how often readings are asked for; states are each time
+	pollFar   = time.Minute      // how often headsRecent is asked for, and spans as far
+	pollWhole = 5 * time.Minute  // how often the spans of the whole last day are: an agent that was away tells them late
 )
 
 // Poller takes from InfluxDB what other collectors store, for a board that takes in nothing itself. It is for one goroutine.
 type Poller struct {
-	live       *Live
-	q          Querier
-	far, whole time.Time // when it was asked for last
+	live             *Live
+	q                Querier
+	slow, far, whole time.Time // when it was asked for last
 }
 
 // NewPoller makes one for a Live that Restore has filled.
@@ -51,17 +52,14 @@ func (p *Poller) Poll(ctx context.Context) error {
 			return err
 		}
 	}
-	links, err := p.q.Query(ctx, telemetry.Detail, fmt.Sprintf(`SELECT "rtt_avg_ms", "sent", "lost" FROM "link" WHERE time >= %dms GROUP BY "site", "agent", "target" ORDER BY time DESC LIMIT 1`,
-		now.Add(-back).UnixMilli()))
-	if err != nil {
-		return fmt.Errorf("ask for the newest readings of links: %w", err)
+	var readings []store.Series
+	if now.Sub(p.slow) >= pollSlow || back == headsRecent {
+		if readings, err = readingsSince(ctx, p.q, now.Add(-back)); err != nil {
+			return err
+		}
+		p.slow = now
 	}
-	traffic, err := p.q.Query(ctx, telemetry.Detail, fmt.Sprintf(`SELECT "rx_bytes", "tx_bytes" FROM "traffic" WHERE time >= %dms GROUP BY "site", "agent", "iface" ORDER BY time DESC LIMIT 2`,
-		now.Add(-back).UnixMilli()))
-	if err != nil {
-		return fmt.Errorf("ask for the newest traffic: %w", err)
-	}
-	l.polled(heads, spans, append(links, traffic...), now)
+	l.polled(heads, spans, readings, now)
 	if back == headsRecent {
 		p.far = now
 	}
@@ -69,6 +67,21 @@ func (p *Poller) Poll(ctx context.Context) error {
 		p.whole = now
 	}
 	return nil
+}
+
+// readingsSince asks for the newest line of each link, and the newest two of each interface, which make a rate.
+func readingsSince(ctx context.Context, q Querier, from time.Time) ([]store.Series, error) {
+	links, err := q.Query(ctx, telemetry.Detail, fmt.Sprintf(
+		`SELECT "rtt_avg_ms", "sent", "lost" FROM "link" WHERE time >= %dms AND "target" != 'gateway' AND "target" != 'dns' GROUP BY "site", "agent", "target" ORDER BY time DESC LIMIT 1`, from.UnixMilli()))
+	if err != nil {
+		return nil, fmt.Errorf("ask for the newest readings of links: %w", err)
+	}
+	traffic, err := q.Query(ctx, telemetry.Detail, fmt.Sprintf(
+		`SELECT "rx_bytes", "tx_bytes" FROM "traffic" WHERE time >= %dms GROUP BY "site", "agent", "iface" ORDER BY time DESC LIMIT 2`, from.UnixMilli()))
+	if err != nil {
+		return nil, fmt.Errorf("ask for the newest traffic: %w", err)
+	}
+	return append(links, traffic...), nil
 }
 
 // polled takes in what InfluxDB has, and marks the sites of which it is news.

@@ -127,6 +127,9 @@ func collectorsLine(file string) (string, error) {
 
 // confOf is the piece of mosquitto.conf.
 func confOf(c Config) (string, error) {
+	if (c.Cert == "") != (c.Key == "") {
+		return "", errors.New("a certificate and its key go together; one of them is missing")
+	}
 	type listener struct{ Port, Bind string }
 	var at [2]listener
 	for i, address := range []string{c.Agents, c.Collectors} {
