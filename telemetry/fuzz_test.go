@@ -87,6 +87,7 @@ func FuzzParseAck(f *testing.F) {
 	f.Add([]byte("stored 4f2a9c1b 17 1763900000000 last=1763899940000,up,,23000 refused=1 why=x"))
 	f.Add([]byte("rejected #9f3a11c2 0 1763900000000"))
 	f.Add([]byte("stored 4f2a9c1b 13-17 1763900000000"))
+	f.Add([]byte("stored 4f2a9c1b 3,5-7,9 1763900000000"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := ParseAck(b)
 		if err != nil {
