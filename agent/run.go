@@ -201,7 +201,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	a.uplink = uplink.New(uplink.Config{
 		Brokers: c.Brokers, Address: c.Address(), Secret: secret, TLS: trust, Time: a.now,
 		Keepalive: c.Uplink.Keepalive.Std(), AckTimeout: c.Uplink.AckTimeout.Std(), MaxBackoff: c.Uplink.MaxBackoff.Std(), Window: c.Uplink.Window,
-		AckWithin: c.Uplink.AckWithin.Std(), BacklogKbps: c.Uplink.BacklogMaxKbps,
+		AckWithin: c.Uplink.AckWithin.Std(), BacklogKbps: c.Uplink.BacklogMaxKbps, Near: c.Probe.near,
 		Session: a.spool.NextSession, OnAck: a.acked, Doubt: a.inDoubt, Log: log,
 	}, a.spool)
 	a.network = network

@@ -92,7 +92,7 @@ type Speed struct {
 // testNow runs a speed test now, within the month's budget.
 func (a *agent) testNow(ctx context.Context) (Speed, error) {
 	if a.speed == nil {
-		return Speed{}, errors.New("no speed tests are configured; set speedtest.server, for example to the collector's \"https://noc.example.org:4443\"")
+		return Speed{}, errors.New("no speed tests are configured; set speedtest.server, for example to the collector's \"https://noc.example.org:8443\"")
 	}
 	r, err := a.speed.Now(ctx)
 	if errors.Is(err, speedtest.ErrBusy) {

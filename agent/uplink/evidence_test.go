@@ -6,9 +6,12 @@ import (
 	"crypto/x509"
 	"io"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -44,14 +47,23 @@ func (b *broker) qosOf(seq uint64) int {
 	return -1
 }
 
-func TestABrokerOnLoopbackIsNoEvidence(t *testing.T) {
-	b := newBroker(t).start()
-	a := newAgent(t, nil, b.url())
-	a.put(t, 3)
-	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
-	sent, lost, trips := a.TakeQuality()
-	if !a.Evidence().IsZero() || sent+lost+len(trips) != 0 {
-		t.Errorf("evidence %v, %d sent, %d lost, round trips %v", a.Evidence(), sent, lost, trips)
+func TestABrokerThatIsReachedWithoutTheWayOutIsNoEvidence(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"on loopback": nil,
+		"near": func(c *Config) {
+			c.Dial, c.Near = dialFaraway, func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.1") }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBroker(t).start()
+			a := newAgent(t, change, b.url())
+			a.put(t, 3)
+			waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+			sent, lost, trips := a.TakeQuality()
+			if !a.Evidence().IsZero() || sent+lost+len(trips) != 0 {
+				t.Errorf("evidence %v, %d sent, %d lost, round trips %v", a.Evidence(), sent, lost, trips)
+			}
+		})
 	}
 }
 
@@ -69,6 +81,36 @@ func TestWhereTheKernelTellsNothingTheBrokerConfirms(t *testing.T) {
 	if got := a.Stats(); got.Retries != 0 || got.WireBytes == 0 {
 		t.Errorf("stats %+v", got)
 	}
+}
+
+func TestARoundTripIsThatOfItsOwnQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const trip = 600 * time.Millisecond
+		near, far := net.Pipe()
+		var p path
+		w := newWire(near, newMeter(near, nil, &p, new(atomic.Int64)), time.Minute)
+		var ends sync.WaitGroup
+		ends.Go(func() { _, _ = io.Copy(io.Discard, w) })
+		ends.Go(func() { _, _ = io.Copy(io.Discard, far) })
+		for _, after := range []time.Duration{0, 100, 610, 650, 1300} { // ms; the third is asked while the second is under way
+			ends.Go(func() {
+				time.Sleep(after * time.Millisecond)
+				if _, err := w.Write([]byte{typePublish<<4 | 1<<1, 5, 0, 1, 't', 0, 1}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(trip)
+				if _, err := far.Write([]byte{typePuback << 4, 2, 0, 1}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(3 * time.Second)
+		if sent, lost, got := p.take(); sent != 3 || lost != 0 || !slices.Equal(got, []time.Duration{trip, trip, trip}) {
+			t.Errorf("%d asked, %d lost, round trips %v over a link of %v", sent, lost, got, trip)
+		}
+		_, _ = near.Close(), far.Close()
+		ends.Wait()
+	})
 }
 
 func TestAProxyThatAcknowledgesForTheBrokerIsNoEvidence(t *testing.T) {

@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -33,7 +34,7 @@ type meter struct {
 	idle     chan struct{}   // a write has ended
 	raw      syscall.RawConn // nil: the kernel tells nothing of this connection
 	ipHeader int
-	local    bool // the broker is on loopback: what it hears says nothing of the link
+	local    bool // the broker is on this machine or near it: what it hears says nothing of the link
 
 	mu          sync.Mutex
 	base, last  tcpInfo
@@ -53,10 +54,10 @@ type meter struct {
 }
 
 // newMeter measures a connection that has just been made.
-func newMeter(c net.Conn, p *path, total *atomic.Int64) *meter {
+func newMeter(c net.Conn, near func(netip.Addr) bool, p *path, total *atomic.Int64) *meter {
 	m := &meter{Conn: c, path: p, total: total, idle: make(chan struct{}, 1), ipHeader: ipv6Header, alive: time.Now()}
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		m.local = a.IP.IsLoopback()
+		m.local = a.IP.IsLoopback() || near(a.AddrPort().Addr().Unmap())
 		if a.IP.To4() != nil {
 			m.ipHeader = ipv4Header
 		}

@@ -15,8 +15,13 @@ SYNOPSIS
                  [--data-dir DIR] [--role all|intake|board] [--log-level LEVEL]
   nabz-collector site add ID [--name NAME] [--district NAME] [--operator NAME]
                  [--technology NAME] [--latitude DEGREES] [--longitude DEGREES]
-                 [--population N] [--time-zone ZONE] [--config FILE]
-  nabz-collector site list [--config FILE]
+                 [--population N] [--service-hours HOURS] [--target-down MBITS]
+                 [--target-up MBITS] [--time-zone ZONE] [--config FILE]
+  nabz-collector site import FILE [--dry-run] [--update] [--sheet NAME] [--map HEADER=KEY]
+                 [--id-from name|id] [--time-zone ZONE] [--config FILE]
+  nabz-collector site list [--json] [--config FILE]
+  nabz-collector site show ID [--json] [--config FILE]
+  nabz-collector site remove ID [--config FILE]
   nabz-collector agent add SITE/AGENT... [--every-site] [--secret] [--config FILE]
   nabz-collector agent list [--json] [--config FILE]
   nabz-collector agent rotate|revoke SITE/AGENT... [--config FILE]
@@ -37,7 +42,11 @@ DESCRIPTION
 COMMANDS
   run         Collect until stopped. This is the default.
   site add    Write a new site into the sites file. A collector that runs takes it in.
-  site list   Print the sites: id and name, one a line, with a tab between.
+  site import Take in a spreadsheet of sites, CSV or XLSX: all rows, or none and every
+              fault of each. Begin with --dry-run.
+  site list   Print the sites as a table.
+  site show   Print all that is known of one site, and its agents.
+  site remove Take a site out of the sites file, if it has no agents.
   agent add   Print a token with which a router enrols as this agent, once, within a day:
               nabz-agent enroll TOKEN. With --every-site one for each site that has no
               agent. With --secret a secret for an agent that is configured by hand.
@@ -82,6 +91,7 @@ EXIT STATUS
 
 EXAMPLE
   nabz-collector init --host noc.example.org
+  nabz-collector site import sites.xlsx --dry-run --time-zone Asia/Karachi
   nabz-collector site add gokina --name Gokina --time-zone Asia/Karachi
   nabz-collector agent add gokina/main
 `

@@ -51,8 +51,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err = io.WriteString(stdout, collector.Example)
 	case "site add <id>":
 		err = c.Site.Add.do(stderr)
+	case "site import <file>":
+		err = c.Site.Import.do(stdout, stderr)
 	case "site list":
 		err = c.Site.List.do(stdout)
+	case "site show <id>":
+		err = c.Site.Show.do(stdout)
+	case "site remove <id>":
+		err = c.Site.Remove.do(stderr)
 	case "agent add", "agent add <address>":
 		err = c.Agent.Add.do(stdout, stderr)
 	case "agent rotate <address>":

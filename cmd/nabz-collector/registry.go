@@ -18,11 +18,6 @@ func (f *fileFlag) open() (*fleet.Registry, collector.Config, error) {
 	return r, c, err
 }
 
-type siteCommand struct {
-	Add  siteAdd  `cmd:"" help:"Write a new site."`
-	List siteList `cmd:"" help:"Print the sites."`
-}
-
 type siteAdd struct {
 	ID         string  `arg:"" help:"Id of the site: a-z, 0-9 and \"-\"."`
 	Name       string  `placeholder:"NAME" help:"Its name for people."`
@@ -32,6 +27,9 @@ type siteAdd struct {
 	Latitude   float64 `placeholder:"DEGREES" help:"North of the equator, -90 to 90."`
 	Longitude  float64 `placeholder:"DEGREES" help:"East of Greenwich, -180 to 180."`
 	Population int     `placeholder:"N" help:"People served."`
+	Hours      string  `name:"service-hours" placeholder:"HOURS" help:"When it is used, such as \"Mo-Fr 08:00-16:00\"."`
+	TargetDown float64 `name:"target-down" placeholder:"MBITS" help:"Download that it should have, Mbit/s."`
+	TargetUp   float64 `name:"target-up" placeholder:"MBITS" help:"Upload that it should have, Mbit/s."`
 	TimeZone   string  `name:"time-zone" placeholder:"ZONE" help:"IANA name, such as Asia/Karachi. Default: UTC."`
 	fileFlag
 }
@@ -42,24 +40,10 @@ func (s *siteAdd) do(stderr io.Writer) error {
 		return err
 	}
 	if err := r.AddSite(fleet.Site{ID: s.ID, Name: s.Name, District: s.District, Operator: s.Operator, Technology: s.Technology,
-		Latitude: s.Latitude, Longitude: s.Longitude, Population: s.Population, TimeZone: s.TimeZone}); err != nil {
+		Latitude: s.Latitude, Longitude: s.Longitude, Population: s.Population, ServiceHours: s.Hours,
+		TargetDownMbps: s.TargetDown, TargetUpMbps: s.TargetUp, TimeZone: s.TimeZone}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(stderr, "site %s is in %s\nnext: nabz-collector agent add %s/main\n", s.ID, c.SitesFile, s.ID)
 	return err
-}
-
-type siteList struct{ fileFlag }
-
-func (s *siteList) do(stdout io.Writer) error {
-	r, _, err := s.open()
-	if err != nil {
-		return err
-	}
-	for _, site := range r.Sites() {
-		if _, err := fmt.Fprintf(stdout, "%s\t%s\n", site.ID, site.Title()); err != nil {
-			return err
-		}
-	}
-	return nil
 }

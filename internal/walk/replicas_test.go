@@ -2,9 +2,11 @@ package walk
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +21,7 @@ import (
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/internal/mosquittod"
+	"github.com/smartvillage/nabz/internal/testca"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -26,6 +29,7 @@ import (
 type cluster struct {
 	*centre           // agents connect to its broker
 	collectors string // URL of the broker's listener for collectors
+	ca         string // file of the authority behind its certificate
 	server     *mosquittod.Server
 }
 
@@ -34,9 +38,12 @@ func newCluster(t *testing.T, base *centre) *cluster {
 	t.Helper()
 	c := &cluster{centre: base}
 	agents, collectors := freePort(t), freePort(t)
-	c.broker, c.collectors = fmt.Sprintf("tcp://127.0.0.1:%d", agents), fmt.Sprintf("mqtt://127.0.0.1:%d", collectors)
+	c.broker, c.collectors = fmt.Sprintf("tls://127.0.0.1:%d", agents), fmt.Sprintf("mqtts://127.0.0.1:%d", collectors)
+	authority := testca.New(t)
+	cert, key := authority.Files(net.IPv4(127, 0, 0, 1), 24*time.Hour)
+	c.ca, c.tls = authority.File(), &tls.Config{RootCAs: authority.Pool()}
 	dir := filepath.Join(base.dir, "mosquitto")
-	export := exec.Command(program(t, "nabz-collector"), "broker", "export", "--format", "mosquitto", "--dir", dir, "--config", base.config(),
+	export := exec.Command(program(t, "nabz-collector"), "broker", "export", "--format", "mosquitto", "--dir", dir, "--config", base.config(), "--cert", cert, "--key", key,
 		"--agents-listen", fmt.Sprintf("127.0.0.1:%d", agents), "--collectors-listen", fmt.Sprintf("127.0.0.1:%d", collectors))
 	export.Env = clean(os.Environ(), "INFLUX_", "NABZ_")
 	if out, err := export.CombinedOutput(); err != nil {
@@ -66,7 +73,8 @@ func (c *cluster) replica(role string) *centre {
 		case key == "data_dir":
 			lines[i] = fmt.Sprintf("data_dir = %q\nrole = %q", r.dir, role)
 		case key == "listen" && section == "[mqtt]":
-			lines[i] = fmt.Sprintf("listen = \"\"\nbroker = %q\nuser = \"nabz-collector\"\nsecret_file = %q", c.collectors, filepath.Join(c.dir, "broker.secret"))
+			lines[i] = fmt.Sprintf("listen = \"\"\nbroker = %q\nuser = \"nabz-collector\"\nsecret_file = %q\nca_file = %q",
+				c.collectors, filepath.Join(c.dir, "broker.secret"), c.ca)
 		case key == "listen" && section == "[web]":
 			lines[i] = fmt.Sprintf("listen = \"127.0.0.1:%d\"", web)
 		}
