@@ -71,7 +71,7 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 		return nil, err
 	}
 	p.influx = newInfluxWatch(p.store, log, now)
-	p.live = fleet.NewLive(registry, fleet.LiveOptions{Now: now, UnreachableAfter: c.UnreachableAfter.Std(), Deaf: func() bool { return p.influxFault() != nil || p.mqttFault() != nil }})
+	p.live = fleet.NewLive(registry, fleet.LiveOptions{Now: now, UnreachableAfter: c.UnreachableAfter.Std(), Deaf: p.deaf})
 	p.influx.back = func() {
 		if p.intake != nil {
 			p.intake.Recovered()
@@ -225,7 +225,17 @@ func (p *parts) ready() []web.Check {
 	if p.brokerFault != nil {
 		all = append(all, web.Check{Name: "MQTT broker", Err: p.brokerFault()})
 	}
+	if p.c.Role == roleBoard {
+		_, stalled := p.polling.faults()
+		all = append(all, web.Check{Name: "intakes", Err: stalled})
+	}
 	return all
+}
+
+// deaf tells whether nothing of the agents can reach the board at present, for a reason that is here.
+func (p *parts) deaf() bool {
+	_, stalled := p.polling.faults()
+	return p.influxFault() != nil || p.mqttFault() != nil || stalled != nil
 }
 
 func newMetrics(version string) *prometheus.Registry {

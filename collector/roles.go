@@ -87,14 +87,21 @@ const pollEvery = 10 * time.Second
 
 // polling is a board's look at InfluxDB.
 type polling struct {
-	mu  sync.Mutex
-	err error
+	mu           sync.Mutex
+	err, stalled error
 }
 
-func (w *polling) fault() error {
+// faults are why InfluxDB cannot be asked, and why it may be that nobody stores anything there; nil when all is well.
+func (w *polling) faults() (err, stalled error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.err
+	return w.err, w.stalled
+}
+
+func (w *polling) set(err, stalled error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err, w.stalled = err, stalled
 }
 
 // poll asks until ctx ends. A lasting fault is told once when it begins.
@@ -108,12 +115,18 @@ func (p *parts) poll(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if before := p.polling.fault(); err != nil && before == nil {
+		before, stalledBefore := p.polling.faults()
+		stalled := stalledBefore
+		if err == nil {
+			stalled = poller.Stalled()
+		}
+		p.polling.set(err, stalled)
+		if err != nil && before == nil {
 			p.log.Error("the board cannot ask InfluxDB what was stored", "error", err)
 		}
-		p.polling.mu.Lock()
-		p.polling.err = err
-		p.polling.mu.Unlock()
+		if stalled != nil && stalledBefore == nil {
+			p.log.Error("nothing is being stored", "error", stalled)
+		}
 	}
 }
 
@@ -133,7 +146,8 @@ func (p *parts) storeFault() error {
 	if p.intake != nil {
 		return p.intake.Trouble()
 	}
-	return p.polling.fault()
+	err, _ := p.polling.faults()
+	return err
 }
 
 // validateRole wants roles that go with the broker.

@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"testing"
@@ -115,5 +117,48 @@ func TestABoardThatPollsShowsWhatTheOneShowsThatStored(t *testing.T) {
 	pass(5 * time.Minute)
 	if got := same("it is back"); len(got.Ribbon) < 2 {
 		t.Errorf("the ribbon lacks what was told late: %v", got.Ribbon)
+	}
+}
+
+// empty is an InfluxDB into which nobody writes.
+type empty struct{}
+
+func (empty) Query(context.Context, telemetry.Tier, string) ([]store.Series, error) { return nil, nil }
+
+func TestWhenAllConnectedSitesAreSilentTheNOCIsToBlame(t *testing.T) {
+	for sites, stalls := range map[int]bool{2: false, 3: true} {
+		v := newVillage(t)
+		v.sites, v.agents = nil, nil
+		var stalled error
+		v.live.o.Deaf = func() bool { return stalled != nil }
+		p := NewPoller(v.live, empty{})
+		for n := range sites {
+			a := telemetry.Address{Site: fmt.Sprint("s", n), Agent: "main"}
+			v.sites, v.agents = append(v.sites, Site{ID: a.Site}), append(v.agents, a)
+			h := telemetry.Header{At: v.now, Boot: "0123abcd", Seq: 1, Open: up(time.Minute), Clock: telemetry.ClockSynced, Next: time.Minute}
+			raw, err := h.Line().Append(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			good, _, _ := telemetry.Parse(raw)
+			v.live.Presence(a, telemetry.Presence{Online: true, Session: 1})
+			v.live.Stored(a, v.now, good)
+		}
+		for range 30 { // five minutes
+			v.now = v.now.Add(10 * time.Second)
+			if err := p.Poll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			stalled = p.Stalled()
+			v.live.Sites()
+		}
+		want := map[bool]SiteState{false: Unreachable, true: Up}[stalls]
+		if st, _ := v.live.Site("s0"); (stalled != nil) != stalls || st.State != want {
+			t.Errorf("%d silent sites: stalled %v, shown as %s; want %t and %s", sites, stalled, st.State, stalls, want)
+		}
+		v.live.Presence(v.agents[1], telemetry.Presence{Session: 1}) // who leaves the broker is another matter
+		if st, _ := v.live.Site("s1"); st.State != Unreachable {
+			t.Errorf("%d silent sites: one that has left is shown as %s", sites, st.State)
+		}
 	}
 }
