@@ -213,6 +213,12 @@ func TestIntakesThatShareABrokerLoseNothingAndTheBoardLivesOnWhatTheyStored(t *t
 	c.server.Start()
 	on("with the broker killed and back")
 	isShown("with the broker killed and back", allUp)
+	if err := influx.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	influx = influx.Restart(t)
+	on("with InfluxDB killed and back")
+	isShown("with InfluxDB killed and back", allUp)
 
 	stopFeed()
 	if err := feeders.Wait(); err != nil {
@@ -244,4 +250,37 @@ func TestIntakesThatShareABrokerLoseNothingAndTheBoardLivesOnWhatTheyStored(t *t
 		compare(t, s.address.String()+" event", texts(t, st, telemetry.Ledger, "event", "detail", s.address), s.events)
 		t.Logf("%v: %d batches, each stored once", s.address, len(s.seqs))
 	}
+}
+
+func TestACollectorAloneOnAnExternalBrokerDoesAllAndNobodyTakesItsShare(t *testing.T) {
+	influx := influxd.ForTest(t)
+	a := telemetry.Address{Site: "gokina", Agent: "main"}
+	detail, ledger := influx.Database(t, "alone_detail"), influx.Database(t, "alone_ledger")
+	c := newCluster(t, newCentre(t, influx.URL, influx.Token, influx.Org, detail, ledger, a))
+	alone := c.replica("all")
+	c.replica("intake") // a replica that somebody forgot
+	s := newStream(t, c.centre, a, slog.New(slog.DiscardHandler))
+	s.begun = time.Now().Add(-20 * time.Second)
+	for n := int64(1); n <= 100; n++ {
+		if err := s.seal(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.uplink.Run(ctx) }()
+	waitFor(t, 60*time.Second, "all is acknowledged", func() bool { return s.spool.Stats().Batches == 0 })
+	waitFor(t, 60*time.Second, "the board shows it", func() bool { return board(t, alone)["gokina"].String() == "up connected=true" })
+	waitFor(t, 20*time.Second, "it gets every batch, and not a share", func() bool { return alone.metric("nabz_intake_messages_total") >= 100 })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(store.Config{URL: influx.URL, Token: influx.Token, Org: influx.Org, DetailBucket: detail, LedgerBucket: ledger}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	compare(t, "seq", column(t, st, telemetry.Detail, "batch", "seq", a), s.seqs)
+	compare(t, "event", texts(t, st, telemetry.Ledger, "event", "detail", a), s.events)
 }
