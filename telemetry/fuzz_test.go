@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 )
 
@@ -120,6 +121,16 @@ func FuzzParseTopic(f *testing.F) {
 		a, k, err := ParseTopic(topic)
 		if err == nil && a.Topic(k) != topic {
 			t.Fatalf("%q became %q", topic, a.Topic(k))
+		}
+	})
+}
+
+// What is taken for a verifier stands in a line of a password file as it is.
+func FuzzCheckMosquittoVerifier(f *testing.F) {
+	f.Add(MosquittoVerifier("open sesame"))
+	f.Fuzz(func(t *testing.T, text string) {
+		if CheckMosquittoVerifier(text) == nil && strings.ContainsAny(text, ":\r\n #") {
+			t.Fatalf("%q is taken for a verifier", text)
 		}
 	})
 }

@@ -49,8 +49,8 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// real is a Mosquitto with the files that broker export writes.
-func real(t *testing.T) place {
+// external is a Mosquitto with the files that broker export writes.
+func external(t *testing.T) place {
 	dir := t.TempDir()
 	register, err := fleet.OpenRegistry(filepath.Join(dir, "sites.toml"), filepath.Join(dir, "agents.toml"))
 	if err != nil {
@@ -120,8 +120,8 @@ func (p place) options(a telemetry.Address) *mqtt.ClientOptions {
 // TestNoAgentHarmsAnotherOnEitherBroker has a rogue agent try everything beside an honest one, on the embedded broker and on a real Mosquitto.
 // How it is turned away is each broker's affair; here it counts what comes of it: nothing.
 func TestNoAgentHarmsAnotherOnEitherBroker(t *testing.T) {
-	for name, make := range map[string]func(*testing.T) place{"embedded": embedded, "mosquitto": real} {
-		t.Run(name, func(t *testing.T) { tryAll(t, make(t)) })
+	for name, open := range map[string]func(*testing.T) place{"embedded": embedded, "mosquitto": external} {
+		t.Run(name, func(t *testing.T) { tryAll(t, open(t)) })
 	}
 }
 
