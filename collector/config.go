@@ -181,7 +181,7 @@ func (c *MQTTConfig) validate(v *conf.Faults) {
 		conf.Between(v, "mqtt.agent_messages", c.AgentMessages, 10, 1_000_000)
 	}
 	if c.AgentBytes != 0 {
-		conf.Between(v, "mqtt.agent_bytes", c.AgentBytes, 64<<10, 1<<40)
+		conf.Between(v, "mqtt.agent_bytes", c.AgentBytes, 256<<10, 1<<40)
 	}
 }
 
