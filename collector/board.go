@@ -19,22 +19,15 @@ import (
 // openWeb listens for browsers and knows who may come in.
 func (p *parts) openWeb(registry *fleet.Registry, metrics *prometheus.Registry, now func() time.Time) (err error) {
 	c := p.c.Web
-	if p.people, err = people.Open(p.c.Users()); err != nil {
-		return err
-	}
-	p.people.LogTo(p.log)
-	p.people.CountIn(metrics)
-	limits := people.SessionLimits{Idle: c.SessionIdle.Std(), Life: c.SessionLife.Std()}
-	p.session = people.OpenSessions(filepath.Join(p.c.DataDir, "sessions.jsonl"), p.people, limits, now, p.log)
-	p.session.CountIn(metrics)
-	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: p.log,
-		Open: c.Open, Proxy: c.Proxy, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life}); err != nil {
+	if p.c.Role == roleIntake {
+		p.handler = web.Probes(p.ready, metrics)
+	} else if err = p.openBoard(registry, metrics, now); err != nil {
 		return err
 	}
 	if p.web, err = net.Listen("tcp", c.Listen); err != nil {
 		return fmt.Errorf("listen for browsers: %w; web.listen changes the address", err)
 	}
-	if !c.Open && len(p.people.Users()) == 0 {
+	if p.people != nil && !c.Open && len(p.people.Users()) == 0 {
 		p.log.Warn("nobody can sign in at the board yet; add somebody: nabz-collector user add NAME --role operator", "file", p.c.Users())
 	}
 	if c.TLSCert == "" {
@@ -49,6 +42,24 @@ func (p *parts) openWeb(registry *fleet.Registry, metrics *prometheus.Registry, 
 	secure := shown.Config()
 	secure.NextProtos = []string{"h2", "http/1.1"}
 	p.web = tls.NewListener(p.web, secure)
+	return nil
+}
+
+// openBoard is the board, with who may see it.
+func (p *parts) openBoard(registry *fleet.Registry, metrics *prometheus.Registry, now func() time.Time) (err error) {
+	c := p.c.Web
+	if p.people, err = people.Open(p.c.Users()); err != nil {
+		return err
+	}
+	p.people.LogTo(p.log)
+	p.people.CountIn(metrics)
+	limits := people.SessionLimits{Idle: c.SessionIdle.Std(), Life: c.SessionLife.Std()}
+	p.session = people.OpenSessions(filepath.Join(p.c.DataDir, "sessions.jsonl"), p.people, limits, now, p.log)
+	p.session.CountIn(metrics)
+	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: p.log,
+		Open: c.Open, Proxy: c.Proxy, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life}); err != nil {
+		return err
+	}
 	return nil
 }
 

@@ -28,6 +28,7 @@ type Config struct {
 	DataDir          string        `toml:"data_dir"`
 	UnreachableAfter conf.Duration `toml:"unreachable_after"`
 	LogLevel         string        `toml:"log_level"`
+	Role             string        `toml:"role"`
 	Influx           InfluxConfig  `toml:"influx"`
 	MQTT             MQTTConfig    `toml:"mqtt"`
 	Agents           AgentsConfig  `toml:"agents"`
@@ -59,6 +60,12 @@ type MQTTConfig struct {
 	TLSKey         string `toml:"tls_key"`
 	Insecure       bool   `toml:"insecure"`
 	MaxConnections int    `toml:"max_connections"`
+	AgentMessages  int    `toml:"agent_messages"`
+	AgentBytes     int64  `toml:"agent_bytes"`
+	Broker         string `toml:"broker"`
+	User           string `toml:"user"`
+	SecretFile     string `toml:"secret_file"`
+	CAFile         string `toml:"ca_file"`
 }
 
 // AgentsConfig is where agents enrol and measure their throughput, and what enrolled ones are told.
@@ -108,9 +115,9 @@ func Defaults() Config {
 	d := func(t time.Duration) conf.Duration { return conf.Duration(t) }
 	return Config{
 		SitesFile: "/etc/nabz/sites.toml", AgentsFile: "/var/lib/nabz-collector/agents.toml", DataDir: "/var/lib/nabz-collector",
-		UnreachableAfter: d(90 * time.Second), LogLevel: "info",
+		UnreachableAfter: d(90 * time.Second), LogLevel: "info", Role: roleAll,
 		Influx: InfluxConfig{URL: "http://127.0.0.1:8086", DetailBucket: "nabz", LedgerBucket: "nabz_ledger", DetailRetention: d(90 * 24 * time.Hour), Timeout: d(20 * time.Second)},
-		MQTT:   MQTTConfig{Listen: "127.0.0.1:1883", MaxConnections: 20_000},
+		MQTT:   MQTTConfig{Listen: "127.0.0.1:1883", MaxConnections: 20_000, AgentMessages: 500, AgentBytes: 1 << 20},
 		Agents: AgentsConfig{Brokers: []string{}, Profile: "standard", TokenLife: d(24 * time.Hour)},
 		Web:    WebConfig{Listen: "127.0.0.1:8080", SessionIdle: d(12 * time.Hour), SessionLife: d(7 * 24 * time.Hour)},
 		Intake: IntakeConfig{QueueMessages: 20_000, QueueBytes: 64 << 20, FlightBytes: 64 << 20, MaxAge: d(400 * 24 * time.Hour), MaxAhead: d(24 * time.Hour),
@@ -126,6 +133,7 @@ func (c *Config) Validate(d *conf.Doc) error {
 	v.Filled("data_dir", c.DataDir, "name a folder that the collector may write to")
 	v.Within("unreachable_after", c.UnreachableAfter, 10*time.Second, 24*time.Hour)
 	v.OneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	c.validateRole(v)
 	c.Influx.validate(v)
 	c.MQTT.validate(v)
 	c.Web.validate(v)
@@ -161,14 +169,25 @@ func (c *InfluxConfig) validate(v *conf.Faults) {
 }
 
 func (c *MQTTConfig) validate(v *conf.Faults) {
-	listenAddress(v, "mqtt.listen", c.Listen)
+	if c.Broker != "" {
+		c.external(v)
+	} else {
+		c.onlyExternal(v)
+		listenAddress(v, "mqtt.listen", c.Listen)
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		v.Add("mqtt.tls_key", "mqtt.tls_cert and mqtt.tls_key go together; one of them is empty")
 	}
-	if c.TLSCert == "" && !c.Insecure && !broker.Loopback(c.Listen) {
+	if c.Broker == "" && c.TLSCert == "" && !c.Insecure && !broker.Loopback(c.Listen) {
 		v.Add("mqtt.listen", "%s can be reached from other machines, and without TLS so can every secret and every line; set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true", c.Listen)
 	}
 	conf.Between(v, "mqtt.max_connections", c.MaxConnections, 1, 1_000_000)
+	if c.AgentMessages != 0 {
+		conf.Between(v, "mqtt.agent_messages", c.AgentMessages, 10, 1_000_000)
+	}
+	if c.AgentBytes != 0 {
+		conf.Between(v, "mqtt.agent_bytes", c.AgentBytes, 256<<10, 1<<40)
+	}
 }
 
 func (c *AgentsConfig) validate(v *conf.Faults, m MQTTConfig) {

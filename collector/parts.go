@@ -31,8 +31,8 @@ type parts struct {
 	log     *slog.Logger
 	store   *store.Store
 	writer  *store.Writer
-	intake  *intake.Intake
-	broker  *broker.Broker
+	intake  *intake.Intake // nil: a board, which takes nothing in
+	broker  mqttEnd
 	live    *fleet.Live
 	influx  *influxWatch
 	web     net.Listener
@@ -43,6 +43,9 @@ type parts struct {
 	agents  net.Listener     // where agents enrol and measure; nil: nowhere
 	tests   *ndt7.Server     // nil: no speed tests
 	visits  http.Handler     // of agents
+
+	brokerFault func() error // of an external broker; nil: the embedded one
+	polling     polling      // of a board
 }
 
 // build opens files, folders and addresses. Nothing works yet.
@@ -71,11 +74,22 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 		return nil, err
 	}
 	p.influx = newInfluxWatch(p.store, log, now)
-	p.live = fleet.NewLive(registry, fleet.LiveOptions{Now: now, UnreachableAfter: c.UnreachableAfter.Std(), Deaf: func() bool { return p.influxFault() != nil }})
-	p.influx.back = func() { p.intake.Recovered() }
-	p.influx.restore = func(ctx context.Context) error { return p.live.Restore(ctx, p.store) }
-	if err = p.openIntake(metrics, now); err != nil {
-		return nil, err
+	p.live = fleet.NewLive(registry, fleet.LiveOptions{Now: now, UnreachableAfter: c.UnreachableAfter.Std(), Deaf: p.deaf})
+	p.influx.back = func() {
+		if p.intake != nil {
+			p.intake.Recovered()
+		}
+	}
+	p.influx.restore = func(ctx context.Context) error {
+		if c.Role == roleIntake {
+			return nil
+		}
+		return p.live.Restore(ctx, p.store)
+	}
+	if c.Role != roleBoard {
+		if err = p.openIntake(metrics, now); err != nil {
+			return nil, err
+		}
 	}
 	var secure *tls.Config
 	if c.MQTT.TLSCert != "" {
@@ -85,19 +99,34 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 		secure = p.shown.Config()
 		metrics.MustRegister(p.shown.Metric())
 	}
-	if p.broker, err = broker.New(broker.Config{Listen: c.MQTT.Listen, TLS: secure, Insecure: c.MQTT.Insecure, MaxConnections: c.MQTT.MaxConnections},
-		broker.Parts{Auth: registry, OnData: p.intake.Deliver, OnPresence: p.live.Presence, Metrics: metrics, Log: log}); err != nil {
+	if c.MQTT.Broker != "" {
+		err = p.openSubscriber(registry, metrics)
+	} else {
+		err = p.openBroker(registry, secure, metrics)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err = p.openWeb(registry, metrics, now); err != nil {
 		return nil, err
 	}
-	if c.Agents.Listen != "" {
+	if c.Agents.Listen != "" && c.Role != roleIntake {
 		if err = p.openAgents(registry, metrics); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+func (p *parts) openBroker(registry *fleet.Registry, secure *tls.Config, metrics prometheus.Registerer) error {
+	c := p.c.MQTT
+	b, err := broker.New(broker.Config{Listen: c.Listen, TLS: secure, Insecure: c.Insecure, MaxConnections: c.MaxConnections,
+		Rates: broker.Rates{Messages: c.AgentMessages, Bytes: c.AgentBytes}},
+		broker.Parts{Auth: registry, OnData: p.intake.Deliver, OnPresence: p.live.Presence, Metrics: metrics, Log: p.log})
+	if err == nil {
+		p.broker = b // not a nil one
+	}
+	return err
 }
 
 // openAgents listens for agents that enrol or measure, with the broker's certificate where it has one.
@@ -139,13 +168,17 @@ func (p *parts) openAgents(registry *fleet.Registry, metrics *prometheus.Registr
 
 func (p *parts) openIntake(metrics *prometheus.Registry, now func() time.Time) (err error) {
 	c := p.c.Intake
+	var watcher intake.Watcher = p.live
+	if p.c.Role == roleIntake {
+		watcher = nobody{}
+	}
 	p.writer = store.NewWriter(p.store, store.WriterOptions{Lines: c.MergeLines, Linger: c.MergeWait.Std(), Requests: c.Requests,
 		Observe: func(tier telemetry.Tier, lines, bytes int, took time.Duration, err error) {
 			p.intake.Observe(tier, lines, bytes, took, err)
 		}})
 	p.intake, err = intake.New(intake.Config{QueueMessages: c.QueueMessages, QueueBytes: c.QueueBytes, FlightBytes: c.FlightBytes, MaxAge: c.MaxAge.Std(), DetailFor: p.c.Influx.DetailRetention.Std(), MaxAhead: c.MaxAhead.Std(),
 		DeadLetters: p.c.deadLetters(), DeadLetterBytes: c.DeadLetterBytes},
-		intake.Parts{Writer: p.writer, Querier: p.store, Watcher: p.live, Publisher: late{p}, Metrics: metrics, Now: now, Log: p.log})
+		intake.Parts{Writer: p.writer, Querier: p.store, Watcher: watcher, Publisher: late{p}, Metrics: metrics, Now: now, Log: p.log})
 	return err
 }
 
@@ -176,19 +209,29 @@ func (p *parts) close() {
 
 // influxFault is why nothing can be stored at present, or nil.
 func (p *parts) influxFault() error {
-	if p.intake == nil {
+	if p.intake == nil && p.c.Role != roleBoard {
 		return errors.New("starting")
 	}
-	return errors.Join(p.influx.fault(), p.intake.Trouble())
+	return p.storeFault()
 }
 
 // ready lists what the collector depends on. It does not wait for anything.
 func (p *parts) ready() []web.Check {
-	fault := p.influx.fault()
-	if fault == nil {
-		fault = p.intake.Trouble()
+	all := []web.Check{{Name: "InfluxDB", Err: p.storeFault()}}
+	if p.brokerFault != nil {
+		all = append(all, web.Check{Name: "MQTT broker", Err: p.brokerFault()})
 	}
-	return []web.Check{{Name: "InfluxDB", Err: fault}}
+	if p.c.Role == roleBoard {
+		_, stalled := p.polling.faults()
+		all = append(all, web.Check{Name: "intakes", Err: stalled})
+	}
+	return all
+}
+
+// deaf tells whether nothing of the agents can reach the board at present, for a reason that is here.
+func (p *parts) deaf() bool {
+	_, stalled := p.polling.faults()
+	return p.influxFault() != nil || p.mqttFault() != nil || stalled != nil
 }
 
 func newMetrics(version string) *prometheus.Registry {

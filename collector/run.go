@@ -50,7 +50,11 @@ func (p *parts) run(ctx context.Context) error {
 	defer p.close()
 	failed := make(chan error, 8)
 	var ends []func() error
-	for _, s := range []stage{{"web", p.serveWeb}, {"intake", p.intake.Run}, {"writer", p.writer.Run}, {"broker", p.broker.Run}, {"agents", p.serveAgents}, {"keeper", p.keep}} {
+	stages := []stage{{"web", p.serveWeb}}
+	if p.intake != nil {
+		stages = append(stages, stage{"intake", p.intake.Run}, stage{"writer", p.writer.Run})
+	}
+	for _, s := range append(stages, stage{"broker", p.broker.Run}, stage{"agents", p.serveAgents}, stage{"keeper", p.keep}) {
 		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		done := make(chan error, 1)
 		go func() {
@@ -65,7 +69,7 @@ func (p *parts) run(ctx context.Context) error {
 		}()
 		ends = append(ends, func() error { cancel(); return <-done })
 	}
-	p.log.Info("collector runs", "mqtt", p.broker.Addr(), "web", p.webURL(), "influxdb", p.c.Influx.URL)
+	p.log.Info("collector runs", "role", p.c.Role, "mqtt", p.broker.Addr(), "web", p.webURL(), "influxdb", p.c.Influx.URL)
 	p.notify(notifyReady)
 	select {
 	case <-ctx.Done():
@@ -73,10 +77,12 @@ func (p *parts) run(ctx context.Context) error {
 	}
 	p.notify(notifyStopping)
 	p.log.Info("collector ends")
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	if err := p.intake.Drain(drain); err != nil {
-		p.log.Warn("not all batches came to an end", "error", err)
+	if p.intake != nil {
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		if err := p.intake.Drain(drain); err != nil {
+			p.log.Warn("not all batches came to an end", "error", err)
+		}
 	}
 	var faults []error
 	for i := len(ends) - 1; i >= 0; i-- {
@@ -162,8 +168,13 @@ func serve(ctx context.Context, s *http.Server, l net.Listener) error {
 func (p *parts) keep(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.live.Run(ctx) })
-	g.Go(func() error { return p.session.Run(ctx) })
+	if p.session != nil {
+		g.Go(func() error { return p.session.Run(ctx) })
+	}
 	g.Go(func() error { p.influx.watch(ctx); return nil })
+	if p.c.Role == roleBoard {
+		g.Go(func() error { p.poll(ctx); return nil })
+	}
 	if p.shown != nil {
 		g.Go(func() error { p.shown.Watch(ctx); return nil })
 	}

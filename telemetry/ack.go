@@ -27,15 +27,17 @@ const (
 //
 //	stored 4f2a9c1b 17 1763900000000 last=1763899940000,up,,23000 refused=1 why=line 3: …
 //	stored 4f2a9c1b 13-17 1763900000000
+//	stored 4f2a9c1b 3,5-7,9 1763900000000
 //	rejected #9f3a11c2 0 1763900000000 why=…
 //
 // Boot and Seq name the batch; Digest does where its header could not be read (Boot is then ""). With First, the verdict is that of
-// every batch of this boot from First to Seq.
+// every batch of this boot from First to Seq; with Also of those before it too, as where several collectors share an agent's batches.
 type Ack struct {
 	Verdict Verdict
 	Boot    string
 	First   uint64 // 0: only Seq; otherwise below Seq by less than MaxAckSpan
 	Seq     uint64
+	Also    string // further batches, all before First: numbers and rows as in the text, "" for none
 	Digest  uint32
 	Now     time.Time  // the collector's clock, in ms
 	Refused int        // lines of a stored batch that became dead letters
@@ -45,7 +47,15 @@ type Ack struct {
 
 // Has tells whether the acknowledgement speaks of that batch of its boot.
 func (a Ack) Has(seq uint64) bool {
-	return seq == a.Seq || a.First > 0 && a.First <= seq && seq < a.Seq
+	if seq == a.Seq || a.First > 0 && a.First <= seq && seq < a.Seq {
+		return true
+	}
+	for part := range strings.SplitSeq(a.Also, ",") {
+		if first, last, err := parseSeqs(part); err == nil && (seq == last || first > 0 && first <= seq && seq < last) {
+			return true
+		}
+	}
+	return false
 }
 
 // LastBatch is the last batch the collector stored before this boot: when it was sealed and what span was open.
@@ -64,6 +74,9 @@ func (a Ack) Append(dst []byte) []byte {
 		dst = fmt.Appendf(dst, "#%08x", a.Digest)
 	}
 	dst = append(dst, ' ')
+	if a.Also != "" {
+		dst = append(append(dst, a.Also...), ',')
+	}
 	if a.First > 0 && a.First < a.Seq {
 		dst = append(strconv.AppendUint(dst, a.First, 10), '-')
 	}
@@ -112,10 +125,10 @@ func ParseAck(b []byte) (Ack, error) {
 		return bad("boot is not 8 hex digits")
 	}
 	var err error
-	if a.First, a.Seq, err = parseSeqs(words[2]); err != nil {
+	if a.Also, a.First, a.Seq, err = parseRows(words[2]); err != nil {
 		return bad(err.Error())
 	}
-	if a.First > 0 && a.Boot == "" {
+	if (a.First > 0 || a.Also != "") && a.Boot == "" {
 		return bad("a digest names one batch, not a row of them")
 	}
 	now, err := strconv.ParseInt(words[3], 10, 64)
@@ -137,6 +150,34 @@ func ParseAck(b []byte) (Ack, error) {
 		}
 	}
 	return a, nil
+}
+
+// parseRows reads "17", "13-17" or "3,5-7,9": what comes before the last row is left as it is written, once it is known to be right.
+func parseRows(s string) (also string, first, last uint64, err error) {
+	i := strings.LastIndexByte(s, ',')
+	if first, last, err = parseSeqs(s[i+1:]); err != nil || i < 0 {
+		return "", first, last, err
+	}
+	next, lowest, begun := uint64(0), uint64(0), false // the lowest number that may come
+	for part := range strings.SplitSeq(s, ",") {
+		from, to, err := parseSeqs(part)
+		if err != nil {
+			return "", 0, 0, err
+		}
+		if from == 0 {
+			from = to
+		}
+		if !begun {
+			lowest, begun = from, true
+		} else if from < next {
+			return "", 0, 0, fmt.Errorf("rows of seqs do not rise")
+		}
+		next = to + 1
+	}
+	if last-lowest >= MaxAckSpan {
+		return "", 0, 0, fmt.Errorf("batches over a span of %d, at most %d are allowed", last-lowest+1, MaxAckSpan)
+	}
+	return s[:i], first, last, nil
 }
 
 // parseSeqs reads "17" or "13-17". A row of one is that one.

@@ -113,6 +113,8 @@ type EnrolRequest struct {
 	Address string `json:"address"`       // site/agent
 	Word    string `json:"word"`          // of the token, in hex digits
 	Secret  string `json:"secret_sha256"` // of the agent's secret, in hex digits
+	// Mosquitto is the secret's MosquittoVerifier, for a broker that is not the collector's own. An agent that does not know of it leaves it out.
+	Mosquitto string `json:"mosquitto,omitempty"`
 }
 
 // EnrolAnswer is what the collector answers with status 200. Other answers are a text for people.
@@ -127,7 +129,7 @@ const MaxEnrolBytes = 64 << 10
 // Request is what to post with this token, in the name of a secret.
 func (e Enrolment) Request(secret string) EnrolRequest {
 	sum := sha256.Sum256([]byte(secret))
-	return EnrolRequest{Address: e.Address.String(), Word: hex.EncodeToString(e.Word[:]), Secret: hex.EncodeToString(sum[:])}
+	return EnrolRequest{Address: e.Address.String(), Word: hex.EncodeToString(e.Word[:]), Secret: hex.EncodeToString(sum[:]), Mosquitto: MosquittoVerifier(secret)}
 }
 
 // Parse reads a request.
@@ -140,5 +142,8 @@ func (r EnrolRequest) Parse() (a Address, word [16]byte, secret [sha256.Size]byt
 	if err1 != nil || err2 != nil || len(w) != len(word) || len(s) != len(secret) {
 		return a, word, secret, errors.New("want word and secret_sha256 as 32 and 64 hex digits")
 	}
-	return a, [16]byte(w), [sha256.Size]byte(s), nil
+	if r.Mosquitto != "" {
+		err = CheckMosquittoVerifier(r.Mosquitto)
+	}
+	return a, [16]byte(w), [sha256.Size]byte(s), err
 }

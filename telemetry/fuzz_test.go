@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 )
 
@@ -87,6 +88,7 @@ func FuzzParseAck(f *testing.F) {
 	f.Add([]byte("stored 4f2a9c1b 17 1763900000000 last=1763899940000,up,,23000 refused=1 why=x"))
 	f.Add([]byte("rejected #9f3a11c2 0 1763900000000"))
 	f.Add([]byte("stored 4f2a9c1b 13-17 1763900000000"))
+	f.Add([]byte("stored 4f2a9c1b 3,5-7,9 1763900000000"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := ParseAck(b)
 		if err != nil {
@@ -119,6 +121,16 @@ func FuzzParseTopic(f *testing.F) {
 		a, k, err := ParseTopic(topic)
 		if err == nil && a.Topic(k) != topic {
 			t.Fatalf("%q became %q", topic, a.Topic(k))
+		}
+	})
+}
+
+// What is taken for a verifier stands in a line of a password file as it is.
+func FuzzCheckMosquittoVerifier(f *testing.F) {
+	f.Add(MosquittoVerifier("open sesame"))
+	f.Fuzz(func(t *testing.T, text string) {
+		if CheckMosquittoVerifier(text) == nil && strings.ContainsAny(text, ":\r\n #") {
+			t.Fatalf("%q is taken for a verifier", text)
 		}
 	})
 }

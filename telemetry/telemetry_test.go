@@ -268,6 +268,8 @@ func TestAcknowledgementsRoundTrip(t *testing.T) {
 		"stored 4f2a9c1b 17 1763900000000":                                        {Verdict: Stored, Boot: "4f2a9c1b", Seq: 17, Now: noon},
 		"rejected #9f3a11c2 0 1763900000000 why=line 3: bad":                      {Verdict: Rejected, Digest: 0x9f3a11c2, Now: noon, Why: "line 3: bad"},
 		"stored 4f2a9c1b 13-17 1763900000000":                                     {Verdict: Stored, Boot: "4f2a9c1b", First: 13, Seq: 17, Now: noon},
+		"stored 4f2a9c1b 3,5-7,9 1763900000000":                                   {Verdict: Stored, Boot: "4f2a9c1b", Also: "3,5-7", Seq: 9, Now: noon},
+		"stored 4f2a9c1b 3,13-17 1763900000000":                                   {Verdict: Stored, Boot: "4f2a9c1b", Also: "3", First: 13, Seq: 17, Now: noon},
 		"stored 4f2a9c1b 17 1763900000000 last=1763900000000,up,,23000":           {Verdict: Stored, Boot: "4f2a9c1b", Seq: 17, Now: noon, Last: &LastBatch{noon, OpenSpan{StateUp, "", 23 * time.Second}}},
 		"stored 4f2a9c1b 17 1763900000000 last=1763900000000,,,0 refused=2 why=x": {Verdict: Stored, Boot: "4f2a9c1b", Seq: 17, Now: noon, Last: &LastBatch{At: noon}, Refused: 2, Why: "x"},
 	} {
@@ -288,7 +290,8 @@ func TestAcknowledgementsRoundTrip(t *testing.T) {
 		t.Errorf("acknowledgement of %d bytes", len(long))
 	}
 	for _, bad := range []string{"", "stored", "perhaps 4f2a9c1b 1 1", "stored XX 1 1", "stored 4f2a9c1b -1 1", "stored 4f2a9c1b 1 x", "stored 4f2a9c1b 1 1 last=1", "stored 4f2a9c1b 1 1 last=1,up,dns,1", "stored #1 1 1",
-		"stored 4f2a9c1b 5-4 1", "stored 4f2a9c1b 0-4 1", "stored 4f2a9c1b -4 1", "stored 4f2a9c1b 4- 1", "stored 4f2a9c1b 1-2-3 1", "stored 4f2a9c1b 1-4097 1", "stored #9f3a11c2 1-2 1"} {
+		"stored 4f2a9c1b 5-4 1", "stored 4f2a9c1b 0-4 1", "stored 4f2a9c1b -4 1", "stored 4f2a9c1b 4- 1", "stored 4f2a9c1b 1-2-3 1", "stored 4f2a9c1b 1-4097 1", "stored #9f3a11c2 1-2 1",
+		"stored 4f2a9c1b ,5 1", "stored 4f2a9c1b 5, 1", "stored 4f2a9c1b 3,,5 1", "stored 4f2a9c1b 5,3 1", "stored 4f2a9c1b 5,5 1", "stored 4f2a9c1b 3-6,5-7 1", "stored 4f2a9c1b 1,4097 1", "stored #9f3a11c2 1,2 1"} {
 		if _, err := ParseAck([]byte(bad)); err == nil {
 			t.Errorf("ParseAck(%q) accepted it", bad)
 		}
@@ -308,6 +311,12 @@ func TestARowOfBatchesIsNamedByItsEnds(t *testing.T) {
 	for seq, want := range map[uint64]bool{0: false, 12: false, 13: true, 15: true, 17: true, 18: false} {
 		if row.Has(seq) != want || one.Has(seq) != (seq == 17) {
 			t.Errorf("13-17 has %d: %v; 17-17 has it: %v", seq, row.Has(seq), one.Has(seq))
+		}
+	}
+	some := parse("stored 4f2a9c1b 0,3,5-7,9-10 1")
+	for seq, want := range []bool{true, false, false, true, false, true, true, true, false, true, true, false} {
+		if some.Has(uint64(seq)) != want {
+			t.Errorf("0,3,5-7,9-10 has %d: %v", seq, !want)
 		}
 	}
 	if one.First != 0 {

@@ -178,7 +178,7 @@ func (u *Uplink) answer(a telemetry.Ack) {
 	}
 	for _, f := range all {
 		one := a
-		one.First = 0
+		one.First, one.Also = 0, ""
 		if a.Boot != "" {
 			one.Seq = f.seq
 		}

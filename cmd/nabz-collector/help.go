@@ -12,7 +12,7 @@ const helpHead = `NAME
 
 SYNOPSIS
   nabz-collector [run] [--config FILE] [--mqtt-listen ADDRESS] [--web-listen ADDRESS]
-                 [--data-dir DIR] [--log-level LEVEL]
+                 [--data-dir DIR] [--role all|intake|board] [--log-level LEVEL]
   nabz-collector site add ID [--name NAME] [--district NAME] [--operator NAME]
                  [--technology NAME] [--latitude DEGREES] [--longitude DEGREES]
                  [--population N] [--service-hours HOURS] [--target-down MBITS]
@@ -31,6 +31,9 @@ SYNOPSIS
   nabz-collector user remove NAME [--config FILE]
   nabz-collector init --host NAME... [--programme NAME] [--mqtt-port PORT]
                  [--https-port PORT] [--data-dir DIR] [--first-operator NAME] [--config FILE]
+  nabz-collector broker export --format mosquitto --dir DIR [--path DIR]
+                 [--agents-listen ADDRESS] [--collectors-listen ADDRESS]
+                 [--cert FILE --key FILE] [--config FILE]
   nabz-collector renew [--config FILE]
   nabz-collector config
   nabz-collector --help | --version
@@ -61,6 +64,9 @@ COMMANDS
   user list   Print the users: name and role, one a line, with a tab between.
   user password, user remove
               Give a user a new password, or take one out. Either ends the user's sessions.
+  broker export
+              Write the files with which a Mosquitto 2.0 lets the agents in, each on its own topics,
+              and the collectors. Run it again whenever agents were added or revoked.
   init        Set this collector up: the programme's certificate authority, a certificate,
               the configuration, the list of sites, the databases in InfluxDB. What is there
               stays, so it is safe to run again.

@@ -21,6 +21,7 @@ type runCommand struct {
 	MQTTListen string `name:"mqtt-listen" placeholder:"ADDRESS" env:"NABZ_MQTT_LISTEN" help:"Where agents connect (mqtt.listen)."`
 	WebListen  string `name:"web-listen" placeholder:"ADDRESS" env:"NABZ_WEB_LISTEN" help:"Where the board is (web.listen)."`
 	DataDir    string `name:"data-dir" placeholder:"DIR" env:"NABZ_DATA_DIR" help:"Folder of the dead letters (data_dir)."`
+	Role       string `name:"role" placeholder:"ROLE" env:"NABZ_ROLE" help:"What this collector does of the whole: all, intake or board (role)."`
 	LogLevel   string `name:"log-level" placeholder:"LEVEL" env:"NABZ_LOG_LEVEL" help:"debug, info, warn or error (log_level)."`
 }
 
@@ -44,6 +45,7 @@ func (r *runCommand) load() (collector.Config, error) {
 	set(&c.MQTT.Listen, "mqtt.listen", "--mqtt-listen", "NABZ_MQTT_LISTEN", r.MQTTListen)
 	set(&c.Web.Listen, "web.listen", "--web-listen", "NABZ_WEB_LISTEN", r.WebListen)
 	set(&c.DataDir, "data_dir", "--data-dir", "NABZ_DATA_DIR", r.DataDir)
+	set(&c.Role, "role", "--role", "NABZ_ROLE", r.Role)
 	set(&c.LogLevel, "log_level", "--log-level", "NABZ_LOG_LEVEL", r.LogLevel)
 	set(&c.Influx.URL, "influx.url", "", "INFLUX_URL", os.Getenv("INFLUX_URL"))
 	set(&c.Influx.Token, "influx.token", "", "INFLUX_TOKEN", os.Getenv("INFLUX_TOKEN"))

@@ -25,6 +25,7 @@ type commands struct {
 	Site    siteCommand      `cmd:"" help:"The programme's sites."`
 	Agent   agentCommand     `cmd:"" help:"The agents that may sign in."`
 	User    userCommand      `cmd:"" help:"The people who may sign in at the board."`
+	Broker  brokerCommand    `cmd:"" help:"An external broker."`
 	Init    initCommand      `cmd:"" help:"Set this collector up: certificates, configuration, databases. Safe to run again."`
 	Renew   renewCommand     `cmd:"" help:"Make a new server certificate where the one in use ends within two months."`
 	Config  struct{}         `cmd:"" help:"Print the example configuration."`
@@ -65,6 +66,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = c.Agent.Rotate.do(stdout, stderr)
 	case "agent revoke <address>":
 		err = c.Agent.Revoke.do(stderr)
+	case "broker export":
+		err = c.Broker.Export.do(stderr)
 	case "init":
 		err = c.Init.do(ctx, stdout)
 	case "renew":

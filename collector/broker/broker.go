@@ -23,6 +23,7 @@ type Config struct {
 	TLS            *tls.Config // nil: plain
 	Insecure       bool        // allow connections without TLS on an address that is not loopback
 	MaxConnections int         // at once; default 20,000
+	Rates          Rates       // of each agent
 }
 
 // Authenticator knows the agents' secrets. AgentsRevision grows whenever one of them has changed.
@@ -59,6 +60,8 @@ type Broker struct {
 	p       Parts
 	m       metrics
 	closing atomic.Bool
+	pace    *pace
+	ended   chan struct{} // closed when nobody is to be slowed any more
 }
 
 // New binds the address and prepares the broker; Run makes it serve.
@@ -75,7 +78,7 @@ func New(c Config, p Parts) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for MQTT: %w; mqtt.listen changes the address", err)
 	}
-	b := &Broker{p: p}
+	b := &Broker{p: p, pace: newPace(c.Rates), ended: make(chan struct{})}
 	b.gate = newGate(l, c.TLS, c.MaxConnections, p.Log)
 	limits := mqtt.NewDefaultServerCapabilities()
 	limits.MaximumPacketSize = maxPacket
@@ -160,6 +163,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 	b.watch(ctx)
 	b.closing.Store(true)
+	close(b.ended)
 	closed := make(chan error, 1)
 	go func() { closed <- b.server.Close() }()
 	slow := time.NewTimer(closeTime)
@@ -182,11 +186,16 @@ func (b *Broker) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	seen := b.p.Auth.AgentsRevision()
+	forgot := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if now := time.Now(); now.Sub(forgot) > time.Minute {
+			forgot = now
+			b.pace.forget(now)
 		}
 		if now := b.p.Auth.AgentsRevision(); now != seen {
 			seen = now

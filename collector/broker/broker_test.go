@@ -1,9 +1,11 @@
 package broker_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,12 +15,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/smartvillage/nabz/collector/broker"
 	"github.com/smartvillage/nabz/collector/fleet"
@@ -433,5 +438,90 @@ func TestOverTLS(t *testing.T) {
 	waitFor(t, "the batch", func() bool { d, _ := s.got(); return len(d) == 1 })
 	if _, err := join(t, s.options(rogue)); err == nil {
 		t.Error("a plain connection was let in")
+	}
+}
+
+// An agent that floods is read as fast as it may send, and an honest one beside it notices nothing; nothing is dropped.
+func TestAFloodIsReadSlowlyAndNothingOfItIsLost(t *testing.T) {
+	const count = 10*burst + 30
+	s := start(t, func(c *broker.Config) { c.Rates = broker.Rates{Messages: burst} })
+	c, err := join(t, s.options(rogue))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := join(t, s.options(honest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range count {
+		c.Publish(rogue.Topic(telemetry.KindData), 0, false, fmt.Sprint("batch ", n))
+	}
+	for n := range 5 {
+		if token := good.Publish(honest.Topic(telemetry.KindData), 1, false, fmt.Sprint("batch ", n)); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+			t.Fatalf("the honest agent beside it: %v", token.Error())
+		}
+	}
+	waitFor(t, "the flood has come", func() bool { d, _ := s.got(); return len(d) == count+5 })
+	if n := s.value(t, "nabz_broker_slowed_total", ""); n < 25 {
+		t.Errorf("%v packets were waited for, want about 30", n)
+	}
+}
+
+const burst = 20 // messages a second
+
+func TestTenThousandConnectionsOfOneAgentHurtNobodyElse(t *testing.T) {
+	s := start(t, nil)
+	lost := make(chan error, 1)
+	good, err := join(t, s.options(honest).SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost <- err }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	hello.ProtocolName, hello.ProtocolVersion, hello.CleanSession, hello.Keepalive = "MQTT", 4, true, 60
+	hello.ClientIdentifier, hello.UsernameFlag, hello.Username = "mbarara.rogue", true, rogue.String()
+	hello.PasswordFlag, hello.Password = true, []byte(s.secrets[rogue])
+	var words bytes.Buffer
+	if err := hello.Write(&words); err != nil {
+		t.Fatal(err)
+	}
+	var g errgroup.Group
+	for range 4 {
+		g.Go(func() error {
+			for range 2500 {
+				c, err := net.Dial("tcp", s.Addr())
+				if err != nil {
+					return err
+				}
+				if _, err := c.Write(words.Bytes()); err != nil {
+					return err
+				}
+				_, err = packets.ReadPacket(c) // its fellows may have had it cut off by then
+				if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+					return err
+				}
+				c.Close()
+			}
+			return nil
+		})
+	}
+	done := make(chan error, 1)
+	go func() { done <- g.Wait() }()
+	for n := 0; ; n++ {
+		if token := good.Publish(honest.Topic(telemetry.KindData), 1, false, fmt.Sprint("batch ", n)); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+			t.Fatalf("batch %d of the honest agent: %v", n, token.Error())
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, "only the honest agent is left", func() bool { return s.value(t, "nabz_broker_connections", "") == 1 })
+			if len(lost) > 0 {
+				t.Errorf("the honest agent lost its connection: %v", <-lost)
+			}
+			t.Logf("%v sign-ins, and %d batches of the honest agent meanwhile", s.value(t, "nabz_broker_signins_total", ""), n)
+			return
+		default:
+		}
 	}
 }

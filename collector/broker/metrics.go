@@ -13,9 +13,9 @@ import (
 
 // metrics are what an operator sees of the broker.
 type metrics struct {
-	accepted, oversize, unsent prometheus.Counter
-	rejected, forbidden        *prometheus.CounterVec
-	limit                      func(write func(more int64))
+	accepted, oversize, unsent, slowed prometheus.Counter
+	rejected, forbidden                *prometheus.CounterVec
+	limit                              func(write func(more int64))
 }
 
 func newMetrics(r prometheus.Registerer, b *Broker) metrics {
@@ -46,6 +46,7 @@ func newMetrics(r prometheus.Registerer, b *Broker) metrics {
 		forbidden: vec("forbidden_total", "Messages and subscriptions that broke a rule, by rule.", "publish", "subscribe", "retain", "presence", "revoked"),
 		oversize:  counter("oversize_total", "Messages over the size limit."),
 		unsent:    counter("unsent_total", "Acknowledgements dropped because the agent did not take them fast enough."),
+		slowed:    counter("slowed_total", "Packets after which their agent had to wait, as it sent more than mqtt.agent_messages or mqtt.agent_bytes."),
 		limit:     limiter(),
 	}
 }

@@ -97,10 +97,13 @@ func (r *rules) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 // OnPacketRead holds each publication against the rules before the broker does anything with it. Whoever breaks
 // one is disconnected, whatever the quality of service.
 func (r *rules) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	a := addressOf(cl)
+	if pk.FixedHeader.Type != packets.Connect {
+		r.b.slow(cl, a, pk.FixedHeader.Remaining)
+	}
 	if pk.FixedHeader.Type != packets.Publish {
 		return pk, nil
 	}
-	a := addressOf(cl)
 	reason := forbidden(a, pk)
 	if reason == "" && !r.stillValid(cl, a) {
 		reason = "revoked"

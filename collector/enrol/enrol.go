@@ -18,7 +18,7 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// maxRequest bounds a request, in bytes; a whole one has about 200.
+// maxRequest bounds a request, in bytes; a whole one has about 400.
 const maxRequest = 2048
 
 // rates are how often words may be tried. A word has 128 bits, so this protects the processor and the disk more than the word. All
@@ -37,7 +37,7 @@ type Config struct {
 
 // Registry is what is needed of fleet's.
 type Registry interface {
-	Enrol(a telemetry.Address, word [16]byte, secret [sha256.Size]byte, now time.Time) error
+	Enrol(a telemetry.Address, word [16]byte, secret [sha256.Size]byte, mosquitto string, now time.Time) error
 	Site(id string) (fleet.Site, bool)
 }
 
@@ -103,7 +103,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	text, err := s.configOf(a, site) // before the token is used up
 	if err == nil {
-		err = s.p.Registry.Enrol(a, word, secret, s.p.Now())
+		err = s.p.Registry.Enrol(a, word, secret, q.Mosquitto, s.p.Now())
 	}
 	if err != nil {
 		s.refuse(w, r, a, err)

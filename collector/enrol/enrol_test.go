@@ -131,6 +131,9 @@ server = "https://noc.example.org:8443"
 			t.Errorf("got %s and %q\nwant %s", got.Config, got.CA, want)
 		}
 	}
+	if got := o.register.Verifiers(); len(got) != 1 || got[0].Mosquitto != telemetry.MosquittoVerifier("s3cret") {
+		t.Errorf("for a Mosquitto %v was kept", got)
+	}
 	if !o.register.Authenticate(clinic, "s3cret") {
 		t.Error("the agent cannot sign in")
 	}

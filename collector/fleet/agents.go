@@ -94,7 +94,7 @@ func (r *Registry) AddAgent(a telemetry.Address) (secret string, err error) {
 		if e.secret != (hash{}) && e.revoked.IsZero() {
 			return fmt.Errorf("agent %s %w, and has a secret; nabz-collector agent rotate %s gives it a new one", a, ErrExists, a)
 		}
-		*e = entry{address: a, secret: sha256.Sum256([]byte(secret))}
+		*e = entry{address: a, secret: sha256.Sum256([]byte(secret)), mosquitto: telemetry.MosquittoVerifier(secret)}
 		return nil
 	})
 	if err != nil {
@@ -123,7 +123,7 @@ func (r *Registry) Invite(all []telemetry.Enrolment, until time.Time, anew bool)
 			}
 			w := &(*t)[i]
 			if !w.revoked.IsZero() {
-				w.secret, w.revoked = hash{}, time.Time{}
+				w.secret, w.mosquitto, w.revoked = hash{}, "", time.Time{}
 			}
 			w.word, w.until, w.used = e.Hash(), until.UTC().Truncate(time.Second), hash{}
 		}
@@ -132,9 +132,9 @@ func (r *Registry) Invite(all []telemetry.Enrolment, until time.Time, anew bool)
 }
 
 // Enrol gives an agent the secret that has this hash, in exchange for the word of its token. The same call again does the same again, until
-// the token expires: its answer may have been lost on the way. The error is ErrNoToken, ErrTokenExpired, ErrTokenUsed, ErrRevoked, or a fault of
+// the token expires: its answer may have been lost on the way. Mosquitto is the secret's verifier for such a broker, "" where the agent sends none. The error is ErrNoToken, ErrTokenExpired, ErrTokenUsed, ErrRevoked, or a fault of
 // the disk.
-func (r *Registry) Enrol(a telemetry.Address, word [16]byte, secret [sha256.Size]byte, now time.Time) error {
+func (r *Registry) Enrol(a telemetry.Address, word [16]byte, secret [sha256.Size]byte, mosquitto string, now time.Time) error {
 	got := hash(sha256.Sum256(word[:]))
 	check := func(e entry) error {
 		switch {
@@ -157,13 +157,13 @@ func (r *Registry) Enrol(a telemetry.Address, word [16]byte, secret [sha256.Size
 		e = r.agents.value[i]
 	}
 	r.mu.Unlock()
-	if err := check(e); err != nil || e.used == secret && e.secret == secret {
+	if err := check(e); err != nil || e.used == secret && e.secret == secret && e.mosquitto == mosquitto {
 		return err
 	}
 	return r.set(a, false, func(e *entry) error {
 		err := check(*e)
 		if err == nil {
-			e.secret, e.used = secret, secret
+			e.secret, e.used, e.mosquitto = secret, secret, mosquitto
 		}
 		return err
 	})

@@ -27,6 +27,8 @@ type entry struct {
 	until   time.Time // for so long
 	used    hash      // the secret that the word was used for; it may be used again for that one, as answers are lost on bad links
 	revoked time.Time // zero: it is not
+
+	mosquitto string // the secret's verifier, for a broker that is not ours; "": not known
 }
 
 // entryText is how it is written.
@@ -37,6 +39,8 @@ type entryText struct {
 	Until   string `toml:"enrol_until,omitempty"`
 	Used    string `toml:"enrol_used_sha256,omitempty"`
 	Revoked string `toml:"revoked,omitempty"`
+
+	Mosquitto string `toml:"mosquitto,omitempty"`
 }
 
 // agentTable is what agents.toml holds, sorted by address.
@@ -72,7 +76,12 @@ func parseAgents(file string, data []byte) (agentTable, error) {
 			faults = append(faults, doc.Faultf(key+"address", "agent %s is there twice", a))
 		}
 		seen[a] = true
-		e := entry{address: a}
+		e := entry{address: a, mosquitto: text.Mosquitto}
+		if e.mosquitto != "" {
+			if err := telemetry.CheckMosquittoVerifier(e.mosquitto); err != nil {
+				faults = append(faults, doc.Faultf(key+"mosquitto", "%w", err))
+			}
+		}
 		for _, h := range []struct {
 			key, text string
 			to        *hash
@@ -124,7 +133,7 @@ func (t agentTable) toml() (string, error) {
 		Agent []entryText `toml:"agent"`
 	}
 	for _, e := range t {
-		f.Agent = append(f.Agent, entryText{e.address.String(), text(e.secret), text(e.word), moment(e.until), text(e.used), moment(e.revoked)})
+		f.Agent = append(f.Agent, entryText{e.address.String(), text(e.secret), text(e.word), moment(e.until), text(e.used), moment(e.revoked), e.mosquitto})
 	}
 	var b bytes.Buffer
 	b.WriteString(agentsHead)

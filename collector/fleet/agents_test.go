@@ -57,7 +57,7 @@ func TestAnAgentEnrolsOnceWithItsToken(t *testing.T) {
 		{"somebody who read the token", clinic, e.Word, "two", noon.Add(time.Hour), ErrTokenUsed},
 	}
 	for _, s := range steps {
-		if err := r.Enrol(s.a, s.word, sum(s.secret), s.at); !errors.Is(err, s.want) || s.want == nil && err != nil {
+		if err := r.Enrol(s.a, s.word, sum(s.secret), "", s.at); !errors.Is(err, s.want) || s.want == nil && err != nil {
 			t.Errorf("%s: got %v, want %v", s.what, err, s.want)
 		}
 	}
@@ -81,17 +81,17 @@ func TestAnAgentEnrolsOnceWithItsToken(t *testing.T) {
 func TestANewTokenVoidsTheOldOne(t *testing.T) {
 	r, _ := open(t)
 	old, e := token(t, r, clinic, false), token(t, r, clinic, false)
-	if err := r.Enrol(clinic, old.Word, sum("one"), noon); !errors.Is(err, ErrNoToken) {
+	if err := r.Enrol(clinic, old.Word, sum("one"), "", noon); !errors.Is(err, ErrNoToken) {
 		t.Errorf("the old one: got %v", err)
 	}
-	if err := r.Enrol(clinic, e.Word, sum("one"), noon); err != nil {
+	if err := r.Enrol(clinic, e.Word, sum("one"), "", noon); err != nil {
 		t.Errorf("the new one: got %v", err)
 	}
 }
 
 func TestARotatedAgentKeepsItsSecretUntilItEnrolsAnew(t *testing.T) {
 	r, _ := open(t)
-	if err := r.Enrol(clinic, token(t, r, clinic, false).Word, sum("one"), noon); err != nil {
+	if err := r.Enrol(clinic, token(t, r, clinic, false).Word, sum("one"), "", noon); err != nil {
 		t.Fatal(err)
 	}
 	e := token(t, r, clinic, true)
@@ -99,7 +99,7 @@ func TestARotatedAgentKeepsItsSecretUntilItEnrolsAnew(t *testing.T) {
 		t.Error("the old secret does not work any more")
 	}
 	before := r.AgentsRevision()
-	if err := r.Enrol(clinic, e.Word, sum("two"), noon); err != nil {
+	if err := r.Enrol(clinic, e.Word, sum("two"), "", noon); err != nil {
 		t.Fatal(err)
 	}
 	if r.Authenticate(clinic, "one") || !r.Authenticate(clinic, "two") {
@@ -113,7 +113,7 @@ func TestARotatedAgentKeepsItsSecretUntilItEnrolsAnew(t *testing.T) {
 func TestARevokedAgentIsOutUntilItIsInvitedAnew(t *testing.T) {
 	r, _ := open(t)
 	waiting := token(t, r, school, false)
-	if err := r.Enrol(clinic, token(t, r, clinic, false).Word, sum("one"), noon); err != nil {
+	if err := r.Enrol(clinic, token(t, r, clinic, false).Word, sum("one"), "", noon); err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range []telemetry.Address{clinic, school} {
@@ -124,7 +124,7 @@ func TestARevokedAgentIsOutUntilItIsInvitedAnew(t *testing.T) {
 	if r.Authenticate(clinic, "one") || len(r.Agents()) != 0 {
 		t.Errorf("it can sign in, or is listed among %v", r.Agents())
 	}
-	if err := r.Enrol(school, waiting.Word, sum("x"), noon); !errors.Is(err, ErrNoToken) {
+	if err := r.Enrol(school, waiting.Word, sum("x"), "", noon); !errors.Is(err, ErrNoToken) {
 		t.Errorf("a token made before: got %v", err)
 	}
 	for want, err := range map[string]error{
@@ -140,7 +140,7 @@ func TestARevokedAgentIsOutUntilItIsInvitedAnew(t *testing.T) {
 	if r.Authenticate(clinic, "one") {
 		t.Error("its old secret works again")
 	}
-	if err := r.Enrol(clinic, e.Word, sum("two"), noon); err != nil || !r.Authenticate(clinic, "two") {
+	if err := r.Enrol(clinic, e.Word, sum("two"), "", noon); err != nil || !r.Authenticate(clinic, "two") {
 		t.Errorf("it cannot come back: %v", err)
 	}
 }

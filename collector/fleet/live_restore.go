@@ -30,10 +30,9 @@ const (
 // It may run while batches come in.
 func (l *Live) Restore(ctx context.Context, q Querier) error {
 	now := l.o.Now()
-	spans, err := q.Query(ctx, telemetry.Ledger, fmt.Sprintf(
-		`SELECT "ms", "err_ms" FROM "span" WHERE time >= %dms GROUP BY "site", "agent", "state", "cause"`, now.Add(-ribbonFor-time.Hour).UnixMilli()))
+	spans, err := spansSince(ctx, q, now.Add(-ribbonFor-time.Hour))
 	if err != nil {
-		return fmt.Errorf("restore the last day's spans: %w", err)
+		return err
 	}
 	heads, err := lastHeads(ctx, q, now.Add(-headsRecent), "")
 	if err != nil {
@@ -63,6 +62,16 @@ func (l *Live) Restore(ctx context.Context, q Querier) error {
 		l.deaf = append([]deafness{{from: newest, to: now}}, l.deaf...)
 	}
 	return nil
+}
+
+// spansSince asks for all spans that began since.
+func spansSince(ctx context.Context, q Querier, from time.Time) ([]store.Series, error) {
+	series, err := q.Query(ctx, telemetry.Ledger, fmt.Sprintf(
+		`SELECT "ms", "err_ms" FROM "span" WHERE time >= %dms GROUP BY "site", "agent", "state", "cause"`, from.UnixMilli()))
+	if err != nil {
+		return nil, fmt.Errorf("restore the last day's spans: %w", err)
+	}
+	return series, nil
 }
 
 // lastHeads asks for the newest batch line of each agent. Where is a further condition.

@@ -174,7 +174,7 @@ func TestAChangedFileIsTakenInAndABrokenOneIsNot(t *testing.T) {
 	if n := strings.Count(logged.String(), "is not taken in"); n != 1 {
 		t.Errorf("the fault was logged %d times, want once:\n%s", n, logged.String())
 	}
-	if err := r.Fault(); err == nil || !strings.Contains(err.Error(), ":5: ") {
+	if err := r.Fault(); err == nil || !strings.Contains(err.Error(), ":6: ") {
 		t.Errorf("fault is %v, want one with its line", err)
 	}
 	if _, err := r.AddAgent(telemetry.Address{Site: "a", Agent: "b"}); err == nil {

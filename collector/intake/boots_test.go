@@ -56,18 +56,18 @@ func TestTheLastBatchOfAFormerBootIsFoundInInfluxDB(t *testing.T) {
 		{"behind batches of its own boot, three days on", late, nil},
 	}
 	for _, tt := range tests {
-		got, err := i.lookUp(clinic, tt.h)
+		got, err := i.lookUp(clinic, tt.h, now)
 		if err != nil || (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
 			t.Errorf("%s: got %+v (%v), want %+v", tt.name, got, err, tt.want)
 		}
 	}
 	guess := telemetry.Header{At: now.Add(-day), Boot: "0000000f", Clock: telemetry.ClockEstimated}
-	if got, err := i.lookUp(clinic, guess); err != nil || got == nil || got.At.Before(guess.At) {
+	if got, err := i.lookUp(clinic, guess, now); err != nil || got == nil || got.At.Before(guess.At) {
 		t.Errorf("a first batch whose time is a guess, too early: got %+v (%v)", got, err)
 	}
 	reboot := put(clinic, now.Add(4*day), "0000000e", down)
 	next := put(clinic, reboot.At.Add(time.Minute), "0000000e", down)
-	if got, err := i.lookUp(clinic, next); err != nil || got == nil || *got != (telemetry.LastBatch{At: late.At, Open: down}) {
+	if got, err := i.lookUp(clinic, next, now); err != nil || got == nil || *got != (telemetry.LastBatch{At: late.At, Open: down}) {
 		t.Errorf("the second batch of a boot, as after a kill of the collector: got %+v (%v), want %+v", got, err, late)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -108,8 +109,14 @@ func (z *lazy) hold(x *held, h telemetry.Header, due time.Time) (again bool) {
 	return again
 }
 
-// flush takes all that waits for one agent, a row of numbers at a time. The mutex is held.
+// alsoMost bounds the rows of one acknowledgement, in bytes of its text; more go into another.
+const alsoMost = 240
+
+// flush takes all that waits for one agent, in one acknowledgement where that is long enough: a collector that shares the agent's batches with
+// others has numbers with gaps. The mutex is held.
 func (z *lazy) flush(x *held, out []owed) []owed {
+	var also []byte
+	begin := 0 // of the acknowledgement
 	for i := 0; i < len(x.seqs); {
 		k := i + 1
 		for k < len(x.seqs) && x.seqs[k] == x.seqs[k-1]+1 && x.seqs[i] > 0 {
@@ -119,7 +126,19 @@ func (z *lazy) flush(x *held, out []owed) []owed {
 		if k-i > 1 {
 			ack.First = x.seqs[i]
 		}
-		out = append(out, owed{x.address, ack})
+		if last := k == len(x.seqs); last || len(also) > alsoMost || x.seqs[k]-x.seqs[begin]+heldMost >= telemetry.MaxAckSpan {
+			ack.Also = string(also)
+			out = append(out, owed{x.address, ack})
+			also, begin = also[:0], k
+		} else {
+			if len(also) > 0 {
+				also = append(also, ',')
+			}
+			if ack.First > 0 {
+				also = append(strconv.AppendUint(also, ack.First, 10), '-')
+			}
+			also = strconv.AppendUint(also, ack.Seq, 10)
+		}
 		i = k
 	}
 	z.drop(x)

@@ -121,7 +121,7 @@ func (i *Intake) finish(b *batch, release func()) {
 	if len(b.good) > 0 {
 		i.p.Watcher.Stored(b.address, i.p.Now(), b.good)
 	}
-	first := len(b.good) > 0 && b.good[0].Measurement == "batch" && i.boots.first(b.address, b.header.Boot, b.header.Seq)
+	first := len(b.good) > 0 && b.good[0].Measurement == "batch" && i.boots.first(b.address, b.header.Boot, b.header.Seq, b.arrived)
 	if len(b.bad) == 0 && !first {
 		i.acknowledge(b, nil)
 		release()

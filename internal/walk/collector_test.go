@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,9 +23,10 @@ import (
 type centre struct {
 	t       *testing.T
 	dir     string
-	web     string // URL
-	broker  string // URL
-	speed   string // URL of speed tests; "" where there are none
+	web     string      // URL
+	broker  string      // URL
+	tls     *tls.Config // for agents; nil: plain
+	speed   string      // URL of speed tests; "" where there are none
 	secrets map[telemetry.Address]string
 	env     []string // for commands of the NOC
 	cmd     *exec.Cmd

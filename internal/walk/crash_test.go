@@ -55,7 +55,7 @@ func newStream(t *testing.T, c *centre, a telemetry.Address, log *slog.Logger) *
 	})
 	s := &stream{address: a, spool: sp, codec: codec, begun: time.Now().Add(-time.Hour).Truncate(time.Millisecond)}
 	s.uplink = uplink.New(uplink.Config{
-		Brokers: []string{c.broker}, Address: a, Secret: c.secrets[a], Keepalive: 5 * time.Second,
+		Brokers: []string{c.broker}, Address: a, Secret: c.secrets[a], TLS: c.tls, Keepalive: 5 * time.Second,
 		AckTimeout: 2 * time.Second, MaxBackoff: 500 * time.Millisecond, Window: 8, Session: sp.NextSession, Log: log,
 		OnAck: func(telemetry.Ack, int) { s.acked.Add(1) },
 	}, sp)
