@@ -114,7 +114,7 @@ func (p *parts) openIntake(metrics *prometheus.Registry, now func() time.Time) (
 			p.intake.Observe(tier, lines, bytes, took, err)
 		}})
 	p.intake, err = intake.New(intake.Config{QueueMessages: c.QueueMessages, QueueBytes: c.QueueBytes, FlightBytes: c.FlightBytes, MaxAge: c.MaxAge.Std(), DetailFor: p.c.Influx.DetailRetention.Std(), MaxAhead: c.MaxAhead.Std(),
-		DeadLetters: p.c.deadLetters(), DeadLetterBytes: c.DeadLetterBytes},
+		DeadLetters: p.c.deadLetters(), DeadLetterBytes: c.DeadLetterBytes, MaxSeries: c.MaxSeries, Extra: c.Extra},
 		intake.Parts{Writer: p.writer, Querier: p.store, Watcher: p.live, Publisher: late{p}, Metrics: metrics, Now: now, Log: p.log})
 	return err
 }

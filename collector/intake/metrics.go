@@ -31,7 +31,7 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 	m := metrics{
 		messages: counter("messages_total", "Messages that came in on data topics."),
 		bytes:    counter("bytes_total", "Bytes of those messages, as they were sent."),
-		dropped:  counter("dropped_total", "Messages dropped without an acknowledgement because the queue was full or the collector was closing."),
+		dropped:  counter("dropped_total", "Messages dropped without an acknowledgement because the queue was full, InfluxDB took nothing, or the collector was closing."),
 		unstored: counter("unstored_total", "Batches that were not acknowledged because InfluxDB did not take them."),
 		expired:  counter("expired_total", "Lines of detail that came when InfluxDB would no longer have kept them; acknowledged all the same."),
 		newer:    counter("newer_total", "Batches that were not acknowledged because only a newer collector can open them."),
@@ -46,14 +46,10 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 		writes: f.NewHistogramVec(prometheus.HistogramOpts{Name: "nabz_intake_write_seconds", Help: "How long InfluxDB took to answer one write.",
 			Buckets: []float64{.002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20}}, []string{"tier"}),
 	}
-	gauge("queue_messages", "Messages waiting for a worker.", func() float64 { return float64(len(i.queue)) })
-	gauge("queue_bytes", "Bytes of the messages waiting for a worker.", func() float64 {
-		i.mu.Lock()
-		defer i.mu.Unlock()
-		return float64(i.waiting)
-	})
+	gauge("queue_messages", "Messages waiting for a worker.", func() float64 { n, _ := i.queue.size(); return float64(n) })
+	gauge("queue_bytes", "Bytes of the messages waiting for a worker.", func() float64 { _, n := i.queue.size(); return float64(n) })
 	gauge("acks_waiting", "Stored batches whose agents allow that they are told later.", func() float64 { return float64(i.lazy.waiting()) })
-	for _, reason := range []string{"topic", "header", "time", "too_large", "malformed", "schema", "influxdb"} {
+	for _, reason := range []string{"topic", "header", "time", "too_large", "malformed", "schema", "series", "influxdb"} {
 		m.refused.WithLabelValues(reason)
 	}
 	for _, v := range []telemetry.Verdict{telemetry.Stored, telemetry.Rejected} {

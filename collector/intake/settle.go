@@ -21,8 +21,8 @@ func (i *Intake) work(m message) {
 		i.settled()
 		return
 	}
-	b, text, err := i.open(a, m.payload, i.p.Now())
-	b.arrived = m.arrived
+	b := &batch{address: a, payload: m.payload, arrived: m.arrived}
+	text, weight, err := i.unpack(m.payload)
 	if errors.Is(err, telemetry.ErrNewer) { // no fault of the batch: its agent keeps it until this collector has been updated
 		i.m.newer.Inc()
 		i.newer.Do(func() {
@@ -31,19 +31,22 @@ func (i *Intake) work(m message) {
 		i.settled()
 		return
 	}
-	if err != nil {
-		i.m.refused.WithLabelValues(reasonOf(err)).Inc()
-		i.reject(b, err.Error())
-		i.settled()
-		return
-	}
-	weight := int64(len(text))
+	i.queue.charge(m.topic, len(text))
 	if i.flight.Acquire(i.ctx, weight) != nil { // the end
 		i.m.dropped.Inc()
 		i.settled()
 		return
 	}
 	release := func() { i.flight.Release(weight); i.settled() }
+	if err == nil {
+		err = i.check(b, text, i.p.Now())
+	}
+	if err != nil {
+		i.m.refused.WithLabelValues(reasonOf(err)).Inc()
+		i.reject(b, err.Error())
+		release()
+		return
+	}
 	oldest := time.Time{}
 	if i.c.DetailFor > 0 {
 		oldest = i.p.Now().Add(-i.c.DetailFor + time.Hour) // while it is on its way, too
@@ -118,10 +121,10 @@ func (i *Intake) finish(b *batch, release func()) {
 	for _, l := range b.bad {
 		i.m.refused.WithLabelValues(reasonOf(l.Err)).Inc()
 	}
-	if len(b.good) > 0 {
+	if len(b.good) > 0 && !b.foreign {
 		i.p.Watcher.Stored(b.address, i.p.Now(), b.good)
 	}
-	first := len(b.good) > 0 && b.good[0].Measurement == "batch" && i.boots.first(b.address, b.header.Boot, b.header.Seq)
+	first := !b.foreign && len(b.good) > 0 && b.good[0].Measurement == "batch" && i.boots.first(b.address, b.header.Boot, b.header.Seq)
 	if len(b.bad) == 0 && !first {
 		i.acknowledge(b, nil)
 		release()
@@ -158,6 +161,9 @@ func (b *batch) why() string {
 
 // acknowledge says `stored`, now or, where there is nothing more to say, as late as the agent allows.
 func (i *Intake) acknowledge(b *batch, last *telemetry.LastBatch) {
+	if b.foreign {
+		return
+	}
 	if last == nil && len(b.bad) == 0 {
 		i.lazy.stored(b.address, b.header, b.arrived)
 		return
@@ -209,6 +215,8 @@ func reasonOf(err error) string {
 		return "header"
 	case errors.Is(err, errTime):
 		return "time"
+	case errors.Is(err, errSeries):
+		return "series"
 	case errors.Is(err, telemetry.ErrTooLarge):
 		return "too_large"
 	case errors.Is(err, telemetry.ErrMalformed):
