@@ -19,6 +19,9 @@ SYNOPSIS
   nabz-collector site list [--config FILE]
   nabz-collector agent add SITE/AGENT [--config FILE]
   nabz-collector agent list [--config FILE]
+  nabz-collector dead-letters list [--json] [--config FILE]
+  nabz-collector dead-letters show ID [--json] [--config FILE]
+  nabz-collector dead-letters replay ID... | --all [--dry-run] [--config FILE]
   nabz-collector config
   nabz-collector --help | --version
 
@@ -33,6 +36,11 @@ COMMANDS
   site list   Print the sites: id and name, one a line, with a tab between.
   agent add   Let a new agent sign in, and print its secret, once.
   agent list  Print the agents, one a line.
+  dead-letters list, show, replay
+              Print what could not be stored, batch by batch, with the reason; print the lines
+              of one; write them again, as when the type of a field was mended in InfluxDB or
+              max_age was raised. What InfluxDB takes is taken away from the dead letters, what it
+              refuses stays with the new reason. Works beside a collector that runs.
   config      Print an example configuration with every key at its default.
 
 OPTIONS
@@ -60,6 +68,7 @@ EXIT STATUS
 EXAMPLE
   nabz-collector site add gokina --name Gokina --time-zone Asia/Karachi
   nabz-collector agent add gokina/main > gokina.secret
+  nabz-collector dead-letters replay --all --dry-run
 `
 
 // help prints the whole manual for every command: it fits a screen or two. The options come from the flags themselves.

@@ -27,8 +27,9 @@ type commands struct {
 		Add  agentAdd  `cmd:"" help:"Let a new agent sign in."`
 		List agentList `cmd:"" help:"Print the agents."`
 	} `cmd:"" help:"The agents that may sign in."`
-	Config  struct{}         `cmd:"" help:"Print the example configuration."`
-	Version kong.VersionFlag `help:"Print the version."`
+	DeadLetters deadLettersCommand `cmd:"" name:"dead-letters" help:"What could not be stored."`
+	Config      struct{}           `cmd:"" help:"Print the example configuration."`
+	Version     kong.VersionFlag   `help:"Print the version."`
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -57,6 +58,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = c.Agent.Add.do(stdout, stderr)
 	case "agent list":
 		err = c.Agent.List.do(stdout)
+	case "dead-letters list", "dead-letters show <id>", "dead-letters replay", "dead-letters replay <id>":
+		err = c.DeadLetters.do(ctx, k.Command(), stdout, stderr)
 	default:
 		err = c.Run.do(ctx, stderr)
 	}

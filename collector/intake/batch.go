@@ -34,18 +34,18 @@ var errHeader = errors.New("no batch header")
 const lineBytes = 768
 
 // unpack opens a message and tells what memory its batch takes until it is settled. An error means that it can never be opened.
-func (i *Intake) unpack(payload []byte) (text []byte, weight int64, err error) {
-	if text, _, err = i.codec.Open(nil, payload); err != nil {
+func (r *rules) unpack(payload []byte) (text []byte, weight int64, err error) {
+	if text, _, err = r.codec.Open(nil, payload); err != nil {
 		return nil, 0, err
 	}
-	return text, min(int64(len(text)+lineBytes*bytes.Count(text, []byte{'\n'})), i.c.FlightBytes), nil
+	return text, min(int64(len(text)+lineBytes*bytes.Count(text, []byte{'\n'})), r.c.FlightBytes), nil
 }
 
 // check parses the text of a message and holds it against the rules. The error means that nothing of it can ever be stored.
-func (i *Intake) check(b *batch, text []byte, now time.Time) error {
+func (r *rules) check(b *batch, text []byte, now time.Time) error {
 	parse := telemetry.Parse
-	if b.foreign = i.isForeign(text); b.foreign {
-		parse = i.parseForeign
+	if b.foreign = r.isForeign(text); b.foreign {
+		parse = r.parseForeign
 	}
 	good, bad, err := parse(text)
 	if err != nil {
@@ -57,19 +57,25 @@ func (i *Intake) check(b *batch, text []byte, now time.Time) error {
 		}
 	}
 	b.bad = bad
+	r.bounds(b, good, now)
+	return nil
+}
+
+// bounds sorts good lines into those of the batch that are good in time and number, and those that are not.
+func (r *rules) bounds(b *batch, good []telemetry.Parsed, now time.Time) {
 	b.good = good[:0]
-	oldest, newest := now.Add(-i.c.MaxAge).UnixMilli(), now.Add(i.c.MaxAhead).UnixMilli()
+	oldest, newest := now.Add(-r.c.MaxAge).UnixMilli(), now.Add(r.c.MaxAhead).UnixMilli()
 	for n, l := range good {
-		err = nil
+		var err error
 		switch {
 		case n > 0 && l.Measurement == "batch" && !b.foreign:
 			err = errors.New("batch: a second header in one batch")
 		case l.Time < oldest:
-			err = fmt.Errorf("%w: %s is more than %v ago", errTime, stamp(l.Time), i.c.MaxAge)
+			err = fmt.Errorf("%w: %s is more than %v ago", errTime, stamp(l.Time), r.c.MaxAge)
 		case l.Time > newest:
-			err = fmt.Errorf("%w: %s is more than %v ahead", errTime, stamp(l.Time), i.c.MaxAhead)
+			err = fmt.Errorf("%w: %s is more than %v ahead", errTime, stamp(l.Time), r.c.MaxAhead)
 		default:
-			err = i.series.check(b.address, &l, b.foreign, now)
+			err = r.series.check(b.address, &l, b.foreign, now)
 		}
 		if err == nil {
 			b.good = append(b.good, l)
@@ -77,7 +83,6 @@ func (i *Intake) check(b *batch, text []byte, now time.Time) error {
 		}
 		b.bad = append(b.bad, telemetry.BadLine{Raw: l.Raw, Err: err})
 	}
-	return nil
 }
 
 // readHeader reads the header, which is the first line.

@@ -38,13 +38,13 @@ func CheckExtra(name string) error {
 }
 
 // isForeign tells whether a text comes from another program than our agent: foreign measurements are admitted, and it does not begin with a header.
-func (i *Intake) isForeign(text []byte) bool {
+func (r *rules) isForeign(text []byte) bool {
 	rest, header := bytes.CutPrefix(text, []byte("batch"))
-	return len(i.extra) > 0 && !(header && len(rest) > 0 && (rest[0] == ' ' || rest[0] == ','))
+	return len(r.extra) > 0 && !(header && len(rest) > 0 && (rest[0] == ' ' || rest[0] == ','))
 }
 
 // parseForeign is telemetry.Parse for lines of another program. They are detail, whatever they say.
-func (i *Intake) parseForeign(text []byte) (good []telemetry.Parsed, bad []telemetry.BadLine, err error) {
+func (r *rules) parseForeign(text []byte) (good []telemetry.Parsed, bad []telemetry.BadLine, err error) {
 	if n := bytes.Count(text, []byte{'\n'}); n > telemetry.MaxLines {
 		return nil, nil, fmt.Errorf("message of %d lines: %w of %d", n, telemetry.ErrTooLarge, telemetry.MaxLines)
 	}
@@ -56,7 +56,7 @@ func (i *Intake) parseForeign(text []byte) (good []telemetry.Parsed, bad []telem
 		}
 		l, err := foreignLine(raw)
 		if err == nil {
-			err = i.checkForeign(&l)
+			err = r.checkForeign(&l)
 		}
 		if err != nil {
 			bad = append(bad, telemetry.BadLine{Number: number, Raw: raw, Err: err})
@@ -100,8 +100,8 @@ func milliseconds(at int64) int64 {
 // errForeign is in the error of a line that no schema knows.
 var errForeign = errors.New("not admitted")
 
-func (i *Intake) checkForeign(l *telemetry.Line) error {
-	if !i.extra[l.Measurement] {
+func (r *rules) checkForeign(l *telemetry.Line) error {
+	if !r.extra[l.Measurement] {
 		if CheckExtra(l.Measurement) != nil && len(l.Measurement) <= maxForeignName {
 			return fmt.Errorf("measurement %.60q without a batch header: %w: it is for nabz agents, or no name that can be admitted", l.Measurement, errForeign)
 		}

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -69,14 +68,11 @@ type Parts struct {
 
 // Intake is safe for concurrent use.
 type Intake struct {
-	c       Config
+	*rules
 	p       Parts
-	codec   *telemetry.Codec
 	letters *deadLetters
 	boots   boots
 	lazy    *lazy
-	series  *series
-	extra   map[string]bool
 	m       metrics
 	trouble trouble
 	newer   sync.Once // tells that agents are newer than this collector
@@ -103,30 +99,22 @@ type message struct {
 func New(c Config, p Parts) (*Intake, error) {
 	fill(&c.QueueMessages, 20_000)
 	fill(&c.QueueBytes, 64<<20)
-	fill(&c.FlightBytes, 64<<20)
 	fill(&c.Workers, runtime.GOMAXPROCS(0))
-	fill(&c.MaxAge, 400*24*time.Hour)
-	fill(&c.MaxAhead, 24*time.Hour)
 	fill(&c.LookBack, 90*24*time.Hour)
-	fill(&c.MaxSeries, 1000)
-	fill(&c.DeadLetterBytes, 64<<20)
+	c.defaults()
 	if c.FlightBytes < telemetry.MaxExpanded {
 		return nil, fmt.Errorf("intake: %d bytes in flight are too few for one batch of %d", c.FlightBytes, telemetry.MaxExpanded)
 	}
-	codec, err := telemetry.NewCodec()
+	r, err := newRules(c)
 	if err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
-	i := &Intake{c: c, p: p, codec: codec, idle: make(chan struct{}), queue: newFair(c.QueueMessages, c.QueueBytes),
-		flight: semaphore.NewWeighted(c.FlightBytes), trouble: trouble{log: p.Log, now: p.Now}, boots: newBoots(),
-		series: newSeries(c.MaxSeries), extra: map[string]bool{}}
-	for _, name := range c.Extra {
-		i.extra[name] = true
-	}
+	i := &Intake{rules: r, p: p, idle: make(chan struct{}), queue: newFair(c.QueueMessages, c.QueueBytes),
+		flight: semaphore.NewWeighted(c.FlightBytes), trouble: trouble{log: p.Log, now: p.Now}, boots: newBoots()}
 	i.lazy = newLazy(i.publish)
 	i.m = newMetrics(p.Metrics, i)
 	if i.letters, err = openDeadLetters(c.DeadLetters, c.DeadLetterBytes, i.m.letters); err != nil {
-		codec.Close()
+		r.codec.Close()
 		return nil, err
 	}
 	i.ctx, i.cancel = context.WithCancel(context.Background())
@@ -205,7 +193,7 @@ func (i *Intake) Run(ctx context.Context) error {
 	<-i.idle
 	i.lazy.close()
 	i.codec.Close()
-	return errors.Join(err, i.letters.Close())
+	return err
 }
 
 // Drain takes no more messages and waits until all that were taken have a verdict, or ctx ends. No acknowledgement is kept back then.
@@ -225,10 +213,3 @@ func (i *Intake) Trouble() error { return i.trouble.present() }
 
 // Recovered says that InfluxDB has come back from an absence: failures until now say nothing any more.
 func (i *Intake) Recovered() { i.trouble.recovered() }
-
-func fill[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
-}
