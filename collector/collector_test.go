@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -43,12 +44,19 @@ func address(n int) telemetry.Address {
 
 func start(t *testing.T, db *influxd.Server, agents int) *centre {
 	t.Helper()
+	return startWith(t, agents, func(c *Config) {
+		c.Influx.URL, c.Influx.Token, c.Influx.Org = db.URL, db.Token, db.Org
+		c.Influx.DetailBucket, c.Influx.LedgerBucket = db.Database(t, "nabz"), db.Database(t, "ledger")
+	})
+}
+
+func startWith(t *testing.T, agents int, change func(*Config)) *centre {
+	t.Helper()
 	dir := t.TempDir()
 	c := Defaults()
 	c.SitesFile, c.AgentsFile, c.DataDir = filepath.Join(dir, "sites.toml"), filepath.Join(dir, "agents.toml"), dir
 	c.MQTT.Listen, c.Web.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	c.Influx.URL, c.Influx.Token, c.Influx.Org = db.URL, db.Token, db.Org
-	c.Influx.DetailBucket, c.Influx.LedgerBucket = db.Database(t, "nabz"), db.Database(t, "ledger")
+	change(&c)
 	if err := c.Validate(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +206,27 @@ func batch(at time.Time, boot string, seq uint64, lines ...*telemetry.Line) []by
 }
 
 func TestWhatAnAgentSendsIsStoredShownAndAcknowledged(t *testing.T) {
-	s := start(t, influxd.ForTest(t), 1)
+	influxd.Each(t, func(t *testing.T, db *influxd.Server) { storedShownAndAcknowledged(t, start(t, db, 1)) })
+}
+
+func TestTheCredentialThatPrepareMakesIsAllThatACollectorNeeds(t *testing.T) {
+	for name, server := range map[string]func(testing.TB) *influxd.Server{"InfluxDB 1.8 with sign-in": influxd.SignInForTest, "InfluxDB 2.7": influxd.TwoForTest} {
+		t.Run(name, func(t *testing.T) {
+			db := *server(t)
+			token, done, err := store.Prepare(t.Context(), store.Config{URL: db.URL, Org: db.Org, DetailBucket: "pulse", LedgerBucket: "pulse_ledger"}, db.Token)
+			if err != nil || token == "" || token == db.Token {
+				t.Fatalf("got a credential of %d bytes, %q, %v; want one that is not the admin's", len(token), done, err)
+			}
+			storedShownAndAcknowledged(t, startWith(t, 1, func(c *Config) {
+				c.Influx.URL, c.Influx.Token, c.Influx.Org = db.URL, token, db.Org
+				c.Influx.DetailBucket, c.Influx.LedgerBucket = "pulse", "pulse_ledger"
+			}))
+		})
+	}
+}
+
+// storedShownAndAcknowledged goes through with one agent.
+func storedShownAndAcknowledged(t *testing.T, s *centre) {
 	s.ready()
 	v := s.join(0)
 	v.client.Publish(v.a.Topic(telemetry.KindPresence), 1, true, "online 1")
@@ -236,76 +264,78 @@ func TestWhatAnAgentSendsIsStoredShownAndAcknowledged(t *testing.T) {
 }
 
 func TestEveryBatchIsStoredOnceThoughInfluxDBIsKilledInMidStream(t *testing.T) {
-	db := influxd.ChildForTest(t)
-	const agents, batches = 4, 60
-	s := start(t, db, agents)
-	s.ready()
-	first := time.Now().Add(-24 * time.Hour).UTC().Truncate(time.Millisecond)
-	half := make(chan struct{}, agents)
-	var wg sync.WaitGroup
-	for n := range agents {
-		v := s.join(n)
-		wg.Go(func() {
-			for seq := range uint64(batches) {
-				at := first.Add(time.Duration(seq) * time.Second)
-				if a := v.sendUntil(seq, batch(at, "00000001", seq, telemetry.NewLine("host", at).Int("uptime_s", int64(seq)))); a.Verdict != telemetry.Stored || a.Refused != 0 {
-					t.Errorf("batch %d of %s: %+v", seq, v.a, a)
+	influxd.EachChild(t, func(t *testing.T, db *influxd.Server) {
+		const agents, batches = 4, 60
+		s := start(t, db, agents)
+		s.ready()
+		first := time.Now().Add(-24 * time.Hour).UTC().Truncate(time.Millisecond)
+		half := make(chan struct{}, agents)
+		var wg sync.WaitGroup
+		for n := range agents {
+			v := s.join(n)
+			wg.Go(func() {
+				for seq := range uint64(batches) {
+					at := first.Add(time.Duration(seq) * time.Second)
+					if a := v.sendUntil(seq, batch(at, "00000001", seq, telemetry.NewLine("host", at).Int("uptime_s", int64(seq)))); a.Verdict != telemetry.Stored || a.Refused != 0 {
+						t.Errorf("batch %d of %s: %+v", seq, v.a, a)
+					}
+					if seq == batches/2 {
+						half <- struct{}{}
+					}
 				}
-				if seq == batches/2 {
-					half <- struct{}{}
-				}
-			}
+			})
+		}
+		<-half
+		if err := db.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "/readyz says no", func() bool {
+			code, body := s.get("/readyz")
+			return code == http.StatusServiceUnavailable && strings.Contains(body, "fault InfluxDB")
 		})
-	}
-	<-half
-	if err := db.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	waitFor(t, "/readyz says no", func() bool {
-		code, body := s.get("/readyz")
-		return code == http.StatusServiceUnavailable && strings.Contains(body, "fault InfluxDB")
+		if code, _ := s.get("/healthz"); code != http.StatusOK {
+			t.Errorf("/healthz says %d while InfluxDB is gone", code)
+		}
+		db.Restart(t)
+		wg.Wait()
+		for n := range agents {
+			got, err := s.store.Query(t.Context(), telemetry.Detail, fmt.Sprintf("SELECT uptime_s FROM host WHERE agent='n%d'", n))
+			if err != nil || len(got) != 1 {
+				t.Fatalf("agent %d: %v (%v)", n, got, err)
+			}
+			var seqs, want []string
+			for _, row := range got[0].Values {
+				seqs = append(seqs, fmt.Sprint(row[1]))
+			}
+			for seq := range batches {
+				want = append(want, fmt.Sprint(seq))
+			}
+			if !slices.Equal(seqs, want) {
+				t.Errorf("agent %d has stored %v", n, seqs)
+			}
+		}
+		s.ready()
 	})
-	if code, _ := s.get("/healthz"); code != http.StatusOK {
-		t.Errorf("/healthz says %d while InfluxDB is gone", code)
-	}
-	db.Restart(t)
-	wg.Wait()
-	for n := range agents {
-		got, err := s.store.Query(t.Context(), telemetry.Detail, fmt.Sprintf("SELECT uptime_s FROM host WHERE agent='n%d'", n))
-		if err != nil || len(got) != 1 {
-			t.Fatalf("agent %d: %v (%v)", n, got, err)
-		}
-		var seqs, want []string
-		for _, row := range got[0].Values {
-			seqs = append(seqs, fmt.Sprint(row[1]))
-		}
-		for seq := range batches {
-			want = append(want, fmt.Sprint(seq))
-		}
-		if !slices.Equal(seqs, want) {
-			t.Errorf("agent %d has stored %v", n, seqs)
-		}
-	}
-	s.ready()
 }
 
 func TestTheCollectorWaitsForAnInfluxDBThatIsNotThere(t *testing.T) {
-	db := influxd.ChildForTest(t)
-	if err := db.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, db, 1)
-	if code, body := s.get("/readyz"); code != http.StatusServiceUnavailable {
-		t.Errorf("/readyz says %d %s without InfluxDB", code, body)
-	}
-	v := s.join(0)
-	v.send(batch(time.Now(), "00000001", 1))
-	waitFor(t, "the batch is counted as not stored", func() bool { return s.metric("nabz_intake_unstored_total") > 0 })
-	db.Restart(t)
-	s.ready()
-	if a := v.sendUntil(1, batch(time.Now(), "00000001", 1)); a.Verdict != telemetry.Stored {
-		t.Errorf("got %+v, want stored", a)
-	}
+	influxd.EachChild(t, func(t *testing.T, db *influxd.Server) {
+		if err := db.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		s := start(t, db, 1)
+		if code, body := s.get("/readyz"); code != http.StatusServiceUnavailable {
+			t.Errorf("/readyz says %d %s without InfluxDB", code, body)
+		}
+		v := s.join(0)
+		v.send(batch(time.Now(), "00000001", 1))
+		waitFor(t, "the batch is counted as not stored", func() bool { return s.metric("nabz_intake_unstored_total") > 0 })
+		db.Restart(t)
+		s.ready()
+		if a := v.sendUntil(1, batch(time.Now(), "00000001", 1)); a.Verdict != telemetry.Stored {
+			t.Errorf("got %+v, want stored", a)
+		}
+	})
 }
 
 func TestHostileMessagesAreRefusedCountedAndHarmNobody(t *testing.T) {

@@ -94,9 +94,8 @@ func (d database) write(t *testing.T, tier telemetry.Tier, from telemetry.Addres
 
 // fleet stores two hours of two sites, with every measurement of the schema, and returns the databases by the
 // uid of their data source.
-func fleet(t *testing.T, now time.Time) map[string]database {
+func fleet(t *testing.T, s *influxd.Server, now time.Time) map[string]database {
 	t.Helper()
-	s := influxd.ForTest(t)
 	dbs := map[string]database{}
 	for uid, base := range provisioned(t) {
 		dbs[uid] = database{s, s.Database(t, base)}
@@ -171,96 +170,100 @@ func fill(query string, now time.Time, site, agent string) string {
 }
 
 func TestEveryPanelAndVariableGivesRowsFromARealInfluxDB(t *testing.T) {
-	now := time.Now().Truncate(time.Millisecond)
-	dbs := fleet(t, now)
-	left := regexp.MustCompile(`\$[A-Za-z_{]`)
-	check := func(t *testing.T, uid, query string) {
-		t.Helper()
-		if m := left.FindString(query); m != "" {
-			t.Fatalf("a variable that the test does not know is left in %s", query)
-		}
-		for _, s := range dbs[uid].ask(t, query) {
-			for _, row := range s.Values {
-				for _, v := range row[1:] { // the first is the time
-					if v != nil {
-						return
+	influxd.Each(t, func(t *testing.T, server *influxd.Server) {
+		now := time.Now().Truncate(time.Millisecond)
+		dbs := fleet(t, server, now)
+		left := regexp.MustCompile(`\$[A-Za-z_{]`)
+		check := func(t *testing.T, uid, query string) {
+			t.Helper()
+			if m := left.FindString(query); m != "" {
+				t.Fatalf("a variable that the test does not know is left in %s", query)
+			}
+			for _, s := range dbs[uid].ask(t, query) {
+				for _, row := range s.Values {
+					for _, v := range row[1:] { // the first is the time
+						if v != nil {
+							return
+						}
 					}
 				}
 			}
+			t.Errorf("no value from\n%s", query)
 		}
-		t.Errorf("no value from\n%s", query)
-	}
-	for file, d := range load(t) {
-		for _, v := range d.Templating.List {
-			t.Run(file+" $"+v.Name, func(t *testing.T) {
-				check(t, v.Datasource.UID, fill(v.Query, now, "village-a", ".*"))
-			})
-		}
-		for _, p := range d.Panels {
-			for _, q := range p.Targets {
-				t.Run(file+" "+p.Title+" "+q.RefID, func(t *testing.T) {
-					if file == "fleet.json" {
-						check(t, q.Datasource.UID, fill(q.Query, now, "(village-a|village-b)", ".*"))
-					}
-					check(t, q.Datasource.UID, fill(q.Query, now, "village-b", "(kiosk)"))
+		for file, d := range load(t) {
+			for _, v := range d.Templating.List {
+				t.Run(file+" $"+v.Name, func(t *testing.T) {
+					check(t, v.Datasource.UID, fill(v.Query, now, "village-a", ".*"))
 				})
 			}
+			for _, p := range d.Panels {
+				for _, q := range p.Targets {
+					t.Run(file+" "+p.Title+" "+q.RefID, func(t *testing.T) {
+						if file == "fleet.json" {
+							check(t, q.Datasource.UID, fill(q.Query, now, "(village-a|village-b)", ".*"))
+						}
+						check(t, q.Datasource.UID, fill(q.Query, now, "village-b", "(kiosk)"))
+					})
+				}
+			}
 		}
-	}
+	})
 }
 
 func TestAvailabilityOnDashboardsIsUpTimeOverObservedTime(t *testing.T) {
-	now := time.Now().Truncate(time.Millisecond)
-	dbs := fleet(t, now)
-	db := dbs["nabz-ledger"]
-	at := now.Add(-2 * time.Hour)
-	for site, spans := range map[string][]telemetry.Span{
-		"always-up": {{Start: at, Length: time.Hour, State: telemetry.StateUp}},
-		"never-up":  {{Start: at, Length: time.Hour, State: telemetry.StateDown, Cause: telemetry.CauseBackhaul}},
-		"switched-off": {{Start: at, Length: 30 * time.Minute, State: telemetry.StateUp},
-			{Start: at.Add(30 * time.Minute), Length: time.Hour, State: telemetry.StateOff, Cause: telemetry.CauseShutdown}},
-	} {
-		for _, s := range spans {
-			db.write(t, telemetry.Ledger, telemetry.Address{Site: site, Agent: "router"}, s.Line())
+	influxd.Each(t, func(t *testing.T, server *influxd.Server) {
+		now := time.Now().Truncate(time.Millisecond)
+		dbs := fleet(t, server, now)
+		db := dbs["nabz-ledger"]
+		at := now.Add(-2 * time.Hour)
+		for site, spans := range map[string][]telemetry.Span{
+			"always-up": {{Start: at, Length: time.Hour, State: telemetry.StateUp}},
+			"never-up":  {{Start: at, Length: time.Hour, State: telemetry.StateDown, Cause: telemetry.CauseBackhaul}},
+			"switched-off": {{Start: at, Length: 30 * time.Minute, State: telemetry.StateUp},
+				{Start: at.Add(30 * time.Minute), Length: time.Hour, State: telemetry.StateOff, Cause: telemetry.CauseShutdown}},
+		} {
+			for _, s := range spans {
+				db.write(t, telemetry.Ledger, telemetry.Address{Site: site, Agent: "router"}, s.Line())
+			}
 		}
-	}
-	tests := []struct {
-		file, title, site string
-		want              map[string]float64 // by site, "" for all together
-	}{
-		{"site.json", "Availability", "village-a", map[string]float64{"": 80}},
-		{"site.json", "Availability without power cuts", "village-a", map[string]float64{"": 100 * 80. / 95}},
-		{"site.json", "Availability", "always-up", map[string]float64{"": 100}},
-		{"site.json", "Availability", "never-up", map[string]float64{"": 0}},
-		{"site.json", "Availability", "switched-off", map[string]float64{"": 100}},
-		{"fleet.json", "Availability", "(village-a|never-up)", map[string]float64{"": 50}},
-		{"fleet.json", "Availability of each site", "(village-a|never-up|always-up)", map[string]float64{"village-a": 80, "never-up": 0, "always-up": 100}},
-	}
-	boards := load(t)
-	for _, tt := range tests {
-		t.Run(tt.title+" "+tt.site, func(t *testing.T) {
-			got := map[string]float64{}
-			for _, p := range boards[tt.file].Panels {
-				if p.Title != tt.title {
-					continue
-				}
-				for _, s := range db.ask(t, fill(p.Targets[0].Query, now, tt.site, ".*")) {
-					v, ok := s.Values[0][1].(float64)
-					if !ok || len(s.Values) != 1 {
-						t.Errorf("got rows %v, want one number", s.Values)
+		tests := []struct {
+			file, title, site string
+			want              map[string]float64 // by site, "" for all together
+		}{
+			{"site.json", "Availability", "village-a", map[string]float64{"": 80}},
+			{"site.json", "Availability without power cuts", "village-a", map[string]float64{"": 100 * 80. / 95}},
+			{"site.json", "Availability", "always-up", map[string]float64{"": 100}},
+			{"site.json", "Availability", "never-up", map[string]float64{"": 0}},
+			{"site.json", "Availability", "switched-off", map[string]float64{"": 100}},
+			{"fleet.json", "Availability", "(village-a|never-up)", map[string]float64{"": 50}},
+			{"fleet.json", "Availability of each site", "(village-a|never-up|always-up)", map[string]float64{"village-a": 80, "never-up": 0, "always-up": 100}},
+		}
+		boards := load(t)
+		for _, tt := range tests {
+			t.Run(tt.title+" "+tt.site, func(t *testing.T) {
+				got := map[string]float64{}
+				for _, p := range boards[tt.file].Panels {
+					if p.Title != tt.title {
+						continue
 					}
-					got[s.Tags["site"]] = v
+					for _, s := range db.ask(t, fill(p.Targets[0].Query, now, tt.site, ".*")) {
+						v, ok := s.Values[0][1].(float64)
+						if !ok || len(s.Values) != 1 {
+							t.Errorf("got rows %v, want one number", s.Values)
+						}
+						got[s.Tags["site"]] = v
+					}
 				}
-			}
-			if len(got) != len(tt.want) {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-			for site, want := range tt.want {
-				// Nothing but the rounding of the last digits may differ.
-				if d := got[site] - want; d > 1e-9 || d < -1e-9 {
-					t.Errorf("site %q: got %v, want %v", site, got[site], want)
+				if len(got) != len(tt.want) {
+					t.Errorf("got %v, want %v", got, tt.want)
 				}
-			}
-		})
-	}
+				for site, want := range tt.want {
+					// Nothing but the rounding of the last digits may differ.
+					if d := got[site] - want; d > 1e-9 || d < -1e-9 {
+						t.Errorf("site %q: got %v, want %v", site, got[site], want)
+					}
+				}
+			})
+		}
+	})
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,27 +13,46 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// Ensure makes the two databases (1.x) or buckets (2.x) where they are missing, and leaves alone those that are
-// there, with the retention that someone gave them. It may be called again at any time.
+// tiers is the order in which buckets are made and told of.
+func tiers() []telemetry.Tier { return []telemetry.Tier{telemetry.Detail, telemetry.Ledger} }
+
+// Ensure makes the two databases (1.x) or buckets (2.x) where they are missing, with the mapping that InfluxQL needs, and
+// leaves alone those that are there, with the retention that someone gave them. It may be called again at any time.
 func (s *Store) Ensure(ctx context.Context) error {
+	made, _, err := s.ensureAll(ctx)
+	for _, m := range made {
+		s.log.Info("made what was missing in InfluxDB", "what", m.what)
+	}
+	return err
+}
+
+// made is something that was missing.
+type made struct {
+	what   string // in words
+	tier   telemetry.Tier
+	bucket bool // the bucket itself
+}
+
+// ensureAll tells what it has made, until it failed, and the major version.
+func (s *Store) ensureAll(ctx context.Context) (all []made, version int, err error) {
 	s.ensure.Lock()
 	defer s.ensure.Unlock()
 	headers, err := s.ping(ctx)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	switch major(headers) {
-	case 3:
-		return nil // makes a database at its first line
+	version = major(headers)
+	switch version {
+	case 3: // makes a database at its first line
 	case 2:
-		err = s.ensureBuckets(ctx)
+		all, err = s.ensureBuckets(ctx)
 	default:
-		err = s.ensureDatabases(ctx)
+		all, err = s.ensureDatabases(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("make the buckets in InfluxDB at %s: %w", s.c.URL, err)
+		err = fmt.Errorf("make the buckets in InfluxDB at %s: %w", s.c.URL, err)
 	}
-	return nil
+	return all, version, err
 }
 
 // major is the major version. 1.8 says "1.8.10", or "unknown" when it was built from source; 2.x says "v2.7.1", or
@@ -48,20 +68,14 @@ func major(h http.Header) int {
 	return 1
 }
 
-func (s *Store) ensureDatabases(ctx context.Context) error {
+func (s *Store) ensureDatabases(ctx context.Context) (all []made, err error) {
 	series, err := s.query(ctx, "", "SHOW DATABASES")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	there := map[string]bool{}
-	for _, one := range series {
-		for _, row := range one.Values {
-			if name, ok := row[0].(string); ok {
-				there[name] = true
-			}
-		}
-	}
-	for tier, name := range s.buckets {
+	there := names(series)
+	for _, tier := range tiers() {
+		name := s.buckets[tier]
 		if there[name] {
 			continue
 		}
@@ -70,67 +84,118 @@ func (s *Store) ensureDatabases(ctx context.Context) error {
 			q += fmt.Sprintf(" WITH DURATION %ds", int64(keep.Seconds()))
 		}
 		if _, err := s.query(ctx, "", q); err != nil {
-			return err
+			return all, fmt.Errorf("make database %q: %w", name, err)
 		}
-		s.log.Info("made a database in InfluxDB", "database", name, "tier", tier.String())
+		all = append(all, made{fmt.Sprintf("database %q, which keeps lines %s", name, span(s.retention(tier))), tier, true})
 	}
-	return nil
+	return all, nil
 }
 
-func (s *Store) ensureBuckets(ctx context.Context) error {
-	if s.c.Org == "" { // 2.x would take the first that the token sees, and then refuse every line
-		return ErrNoOrg
-	}
-	for tier, name := range s.buckets {
-		there, err := s.bucketThere(ctx, name)
-		if err != nil {
-			return fmt.Errorf("find bucket %q of organisation %q: %w", name, s.c.Org, denied(err))
-		}
-		if !there {
-			if err := s.makeBucket(ctx, tier, name); err != nil {
-				return fmt.Errorf("make bucket %q: %w", name, denied(err))
+// names is the first column.
+func names(series []Series) map[string]bool {
+	out := map[string]bool{}
+	for _, one := range series {
+		for _, row := range one.Values {
+			if name, ok := row[0].(string); ok {
+				out[name] = true
 			}
 		}
-		if err := s.answers(ctx, name); err != nil { // InfluxQL looks in the token's own organisation, whatever influx.org says
-			return fmt.Errorf("ask bucket %q in InfluxQL: %w; check that the token may read it and was made in organisation %q", name, err, s.c.Org)
-		}
 	}
-	return nil
+	return out
 }
 
-// bucketThere looks in our organisation only: a token of an operator sees those of the others too. It needs no
-// more rights than to read the bucket.
-func (s *Store) bucketThere(ctx context.Context, name string) (bool, error) {
+// span is a retention as people say it.
+func span(keep time.Duration) string {
+	switch day := 24 * time.Hour; {
+	case keep == 0:
+		return "for ever"
+	case keep%day == 0:
+		return fmt.Sprintf("for %d days", keep/day)
+	}
+	return fmt.Sprintf("for %v", keep)
+}
+
+func (s *Store) ensureBuckets(ctx context.Context) (all []made, err error) {
+	if s.c.Org == "" { // 2.x would take the first that the token sees, and then refuse every line
+		return nil, ErrNoOrg
+	}
+	for _, tier := range tiers() {
+		name := s.buckets[tier]
+		if strings.Contains(name, "/") {
+			return all, fmt.Errorf("bucket %q: to InfluxQL the name of a database ends at the slash; choose another name in influx.%s_bucket", name, tier)
+		}
+		there, err := s.bucket(ctx, name)
+		if err != nil {
+			return all, fmt.Errorf("find bucket %q of organisation %q: %w", name, s.c.Org, denied(err))
+		}
+		if there == nil {
+			if there, err = s.makeBucket(ctx, tier, name); err != nil {
+				return all, fmt.Errorf("make bucket %q: %w", name, denied(err))
+			}
+			all = append(all, made{fmt.Sprintf("bucket %q in organisation %q, which keeps lines %s", name, s.c.Org, span(s.retention(tier))), tier, true})
+		}
+		err = s.answers(ctx, name)
+		if errors.Is(err, ErrNoBucket) && s.makeMapping(ctx, there) == nil {
+			all = append(all, made{fmt.Sprintf("the mapping through which InfluxQL finds bucket %q", name), tier, false})
+			err = s.answers(ctx, name)
+		}
+		if err != nil { // InfluxQL looks in the token's own organisation, whatever influx.org says
+			return all, fmt.Errorf("ask bucket %q in InfluxQL: %w; check that the token may read it and was made in organisation %q", name, err, s.c.Org)
+		}
+	}
+	return all, nil
+}
+
+// makeMapping leads InfluxQL to a bucket. A later 2.x does so itself, the first of them did not.
+func (s *Store) makeMapping(ctx context.Context, b *domain.Bucket) error {
+	if b.Id == nil || b.OrgID == nil {
+		return errors.New("the bucket has no id")
+	}
+	got, err := s.client.APIClient().GetDBRPs(ctx, &domain.GetDBRPsParams{OrgID: b.OrgID, Db: &b.Name})
+	if err != nil {
+		return err
+	}
+	if got.Content != nil && len(*got.Content) > 0 {
+		return errors.New("there is one, of which this token knows nothing")
+	}
+	yes := true
+	_, err = s.client.APIClient().PostDBRP(ctx, &domain.PostDBRPAllParams{Body: domain.PostDBRPJSONRequestBody{
+		BucketID: *b.Id, OrgID: b.OrgID, Database: b.Name, RetentionPolicy: "autogen", Default: &yes}})
+	return err
+}
+
+// bucket looks in our organisation only: a token of an operator sees those of the others too. It needs no more rights
+// than to read the bucket. Nil is that there is none.
+func (s *Store) bucket(ctx context.Context, name string) (*domain.Bucket, error) {
 	got, err := s.client.APIClient().GetBuckets(ctx, &domain.GetBucketsParams{Org: &s.c.Org, Name: &name})
 	if err != nil {
 		switch said := err.Error(); {
 		case strings.HasPrefix(said, "not found: bucket"):
-			return false, nil
+			return nil, nil
 		case strings.HasPrefix(said, "not found: organization"):
-			return false, fmt.Errorf("%w; check influx.org", err)
+			return nil, fmt.Errorf("%w; check influx.org", err)
 		}
-		return false, err
+		return nil, err
 	}
-	return got.Buckets != nil && len(*got.Buckets) > 0, nil
+	if got.Buckets == nil || len(*got.Buckets) == 0 {
+		return nil, nil
+	}
+	return &(*got.Buckets)[0], nil
 }
 
-func (s *Store) makeBucket(ctx context.Context, tier telemetry.Tier, name string) error {
+func (s *Store) makeBucket(ctx context.Context, tier telemetry.Tier, name string) (*domain.Bucket, error) {
 	if s.answers(ctx, name) == nil { // lines would go to one bucket, and queries to the other
-		return fmt.Errorf("in InfluxQL the name already leads to another bucket: after an upgrade from 1.x choose another name in influx.%s_bucket, else check that the token was made in organisation %q", tier, s.c.Org)
+		return nil, fmt.Errorf("in InfluxQL the name already leads to another bucket: after an upgrade from 1.x choose another name in influx.%s_bucket, else check that the token was made in organisation %q", tier, s.c.Org)
 	}
 	org, err := s.client.OrganizationsAPI().FindOrganizationByName(ctx, s.c.Org)
 	if err != nil {
-		return fmt.Errorf("find organisation %q: %w; make the bucket by hand, or give the token the right to read the organisation", s.c.Org, err)
+		return nil, fmt.Errorf("find organisation %q: %w; make the bucket by hand or with nabz-collector init, or give the token the right to read the organisation", s.c.Org, err)
 	}
 	var rules []domain.RetentionRule
 	if keep := s.retention(tier); keep > 0 {
 		rules = append(rules, domain.RetentionRule{EverySeconds: int64(keep.Seconds())})
 	}
-	if _, err := s.client.BucketsAPI().CreateBucketWithName(ctx, org, name, rules...); err != nil {
-		return err
-	}
-	s.log.Info("made a bucket in InfluxDB", "bucket", name, "tier", tier.String())
-	return nil
+	return s.client.BucketsAPI().CreateBucketWithName(ctx, org, name, rules...)
 }
 
 // answers asks for nothing much.

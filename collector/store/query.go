@@ -78,6 +78,9 @@ func decode(res *http.Response) ([]Series, error) {
 	}
 	var out []Series
 	for _, r := range answer.Results {
+		if strings.HasPrefix(r.Error, "database not found") {
+			return nil, fmt.Errorf("%w (%s)", ErrNoBucket, r.Error)
+		}
 		if r.Error != "" {
 			return nil, errors.New(r.Error)
 		}

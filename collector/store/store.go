@@ -33,13 +33,16 @@ type Config struct {
 }
 
 // ErrUnauthorized is in the error when InfluxDB does not accept the token, or the token may not do this.
-var ErrUnauthorized = errors.New("InfluxDB does not let this token in; check influx.token (1.8: \"user:password\") and that it may read and write both buckets")
+var ErrUnauthorized = errors.New("InfluxDB does not let this token do it; check influx.token (2.x: an API token made in influx.org; 1.8: \"user:password\") and that it may read and write both buckets; nabz-collector init makes one that may")
 
 // ErrTooLarge is in the error of a query whose answer is over Config.MaxResponse.
 var ErrTooLarge = errors.New("answer is over the limit; ask for a shorter period or a wider GROUP BY time()")
 
 // ErrNoOrg is in the error when a configuration made for 1.8 meets a 2.x.
 var ErrNoOrg = errors.New("InfluxDB 2.x wants an organisation; set influx.org")
+
+// ErrNoBucket is in the error of a query where InfluxDB has no such bucket, or does not show it to the token.
+var ErrNoBucket = errors.New("InfluxDB has no such bucket for this token; it is made at the next write where the token may, else by nabz-collector init")
 
 // Store talks to one InfluxDB. It is safe for concurrent use.
 type Store struct {
@@ -51,6 +54,7 @@ type Store struct {
 	buckets map[telemetry.Tier]string
 	writers map[telemetry.Tier]api.WriteAPIBlocking
 	ensure  sync.Mutex // one Ensure at a time
+	hold    hold       // writes, where InfluxDB has asked for it
 }
 
 // maxWords bounds what InfluxDB may answer to a write, in bytes: it repeats the lines that it refuses.

@@ -29,25 +29,46 @@ var dropped = regexp.MustCompile(`dropped=(\d+)(?: for database: \S+ for retenti
 
 // Write sends lines, each ended by a newline, stamped, in milliseconds. Nil means that InfluxDB has answered that it
 // has them all. Else a *RefusedError, or an error with ErrUnauthorized, or one that says nothing about the lines:
-// the same lines may be written again later.
+// the same lines may be written again later. Where InfluxDB has said when, with Retry-After, Write waits for that
+// moment; where it is too far off, it returns an error with ErrBusy and sends nothing.
 func (s *Store) Write(ctx context.Context, tier telemetry.Tier, lines []byte) error {
-	w, ok := s.writers[tier]
-	if !ok {
+	if _, ok := s.writers[tier]; !ok {
 		return fmt.Errorf("write to InfluxDB: no bucket for %s", tier)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
 	defer cancel()
-	err := w.WriteRecord(ctx, string(lines))
+	err := s.hold.wait(ctx)
+	if err == nil {
+		err = s.write(ctx, tier, lines)
+	}
+	if errors.Is(err, errGone) { // someone dropped the bucket: make it again, for the next try
+		if err := s.Ensure(ctx); err != nil {
+			return err
+		}
+	}
+	var refused *RefusedError
+	if err == nil || errors.As(err, &refused) {
+		return err
+	}
+	return fmt.Errorf("write to InfluxDB at %s: %w", s.c.URL, err)
+}
+
+// errGone is in the error of a write to a bucket that is not there.
+var errGone = errors.New("it answers 404")
+
+// write sends one request.
+func (s *Store) write(ctx context.Context, tier telemetry.Tier, lines []byte) error {
+	err := s.writers[tier].WriteRecord(ctx, string(lines))
 	if err == nil {
 		return nil
 	}
 	var answer *influxhttp.Error
 	if !errors.As(err, &answer) || answer.StatusCode == 0 {
-		return fmt.Errorf("write to InfluxDB: %w", err)
+		return err
 	}
 	said := words(answer)
 	if strings.Contains(said, "provide either orgID or org") { // a 400 that says nothing about the lines
-		return fmt.Errorf("write to InfluxDB at %s: %w", s.c.URL, ErrNoOrg)
+		return ErrNoOrg
 	}
 	switch answer.StatusCode {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
@@ -57,13 +78,15 @@ func (s *Store) Write(ctx context.Context, tier telemetry.Tier, lines []byte) er
 		}
 		return r
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("write to InfluxDB at %s: %w (%s)", s.c.URL, ErrUnauthorized, said)
-	case http.StatusNotFound: // someone dropped the bucket: make it again, for the next try
-		if err := s.Ensure(ctx); err != nil {
-			return err
+		return fmt.Errorf("%w (%d: %s)", ErrUnauthorized, answer.StatusCode, said)
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: %s", errGone, said)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		if s.hold.set(answer.Header.Get("Retry-After")) {
+			return fmt.Errorf("%w (%d: %s)", ErrBusy, answer.StatusCode, said)
 		}
 	}
-	return fmt.Errorf("write to InfluxDB at %s: it answers %d: %s", s.c.URL, answer.StatusCode, said)
+	return fmt.Errorf("it answers %d: %s", answer.StatusCode, said)
 }
 
 // words is what the server said, on one line and cut to what a person reads.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -51,53 +52,55 @@ func submit(t testing.TB, w *store.Writer, tier telemetry.Tier, texts []string) 
 }
 
 func TestBadLinesAreFoundAndTheirNeighboursStored(t *testing.T) {
-	s := real(t, nil)
-	if err := s.Write(t.Context(), telemetry.Detail, fmt.Appendf(nil, "m x=1i %d\n", noon.UnixMilli())); err != nil {
-		t.Fatal(err)
-	}
-	requests := 0
-	w := store.NewWriter(s, store.WriterOptions{Requests: 1, Lines: 60, Observe: func(telemetry.Tier, int, int, time.Duration, error) { requests++ }})
-	run(t, w)
-	const batches, lines = 20, 3
-	bad := map[[2]int]bool{{2, 1}: true, {7, 0}: true, {7, 1}: true, {7, 2}: true, {19, 2}: true}
-	var texts []string
-	for b := range batches {
-		var text strings.Builder
-		for l := range lines {
-			value := fmt.Sprintf("%di", b*lines+l)
-			if bad[[2]int{b, l}] {
-				value = "1.5" // another type than the field has
+	influxd.Each(t, func(t *testing.T, db *influxd.Server) {
+		s := real(t, db, nil)
+		if err := s.Write(t.Context(), telemetry.Detail, fmt.Appendf(nil, "m x=1i %d\n", noon.UnixMilli())); err != nil {
+			t.Fatal(err)
+		}
+		requests := 0
+		w := store.NewWriter(s, store.WriterOptions{Requests: 1, Lines: 60, Observe: func(telemetry.Tier, int, int, time.Duration, error) { requests++ }})
+		run(t, w)
+		const batches, lines = 20, 3
+		bad := map[[2]int]bool{{2, 1}: true, {7, 0}: true, {7, 1}: true, {7, 2}: true, {19, 2}: true}
+		var texts []string
+		for b := range batches {
+			var text strings.Builder
+			for l := range lines {
+				value := fmt.Sprintf("%di", b*lines+l)
+				if bad[[2]int{b, l}] {
+					value = "1.5" // another type than the field has
+				}
+				fmt.Fprintf(&text, "m,b=%d x=%s %d\n", b, value, noon.UnixMilli()+int64(l))
 			}
-			fmt.Fprintf(&text, "m,b=%d x=%s %d\n", b, value, noon.UnixMilli()+int64(l))
+			texts = append(texts, text.String())
 		}
-		texts = append(texts, text.String())
-	}
-	got := submit(t, w, telemetry.Detail, texts)
-	for b, v := range got {
-		var want []int
-		for l := range lines {
-			if bad[[2]int{b, l}] {
-				want = append(want, l)
+		got := submit(t, w, telemetry.Detail, texts)
+		for b, v := range got {
+			var want []int
+			for l := range lines {
+				if bad[[2]int{b, l}] {
+					want = append(want, l)
+				}
+			}
+			var indexes []int
+			for _, r := range v.refused {
+				indexes = append(indexes, r.Index)
+				if !strings.Contains(r.Words, "field type conflict") {
+					t.Errorf("batch %d: InfluxDB's words are %q", b, r.Words)
+				}
+			}
+			if v.err != nil || !slices.Equal(indexes, want) {
+				t.Errorf("batch %d: refused %v (%v), want %v", b, indexes, v.err, want)
 			}
 		}
-		var indexes []int
-		for _, r := range v.refused {
-			indexes = append(indexes, r.Index)
-			if !strings.Contains(r.Words, "field type conflict") {
-				t.Errorf("batch %d: InfluxDB's words are %q", b, r.Words)
-			}
+		count, err := s.Query(t.Context(), telemetry.Detail, "SELECT count(x) FROM m WHERE b != ''")
+		if err != nil || fmt.Sprint(count[0].Values[0][1]) != fmt.Sprint(batches*lines-len(bad)) {
+			t.Errorf("stored %v (%v), want %d", count, err, batches*lines-len(bad))
 		}
-		if v.err != nil || !slices.Equal(indexes, want) {
-			t.Errorf("batch %d: refused %v (%v), want %v", b, indexes, v.err, want)
+		if requests > 40 {
+			t.Errorf("%d requests for 5 bad lines among 60", requests)
 		}
-	}
-	count, err := s.Query(t.Context(), telemetry.Detail, "SELECT count(x) FROM m WHERE b != ''")
-	if err != nil || fmt.Sprint(count[0].Values[0][1]) != fmt.Sprint(batches*lines-len(bad)) {
-		t.Errorf("stored %v (%v), want %d", count, err, batches*lines-len(bad))
-	}
-	if requests > 40 {
-		t.Errorf("%d requests for 5 bad lines among 60", requests)
-	}
+	})
 }
 
 // fake is a sink that answers as it is told.

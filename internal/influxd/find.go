@@ -21,20 +21,45 @@ const source = "github.com/influxdata/influxdb/cmd/influxd@v" + Version
 // into the cache folder through the go command, once, which takes about a minute and is told on log.
 // Any number of processes may call it at the same time.
 func Find(ctx context.Context, log io.Writer) (string, error) {
-	if path, err := exec.LookPath("influxd"); err == nil {
-		if err := check(ctx, path); err == nil {
-			return path, nil
-		} else {
-			fmt.Fprintf(log, "influxd: passing over %s: %v\n", path, err)
-		}
+	if path, ok := onPath(ctx, "1.", log); ok {
+		return path, nil
 	}
+	dir, err := cacheFor(Version)
+	if err != nil {
+		return "", err
+	}
+	return once(ctx, dir, "1.", log, func(path string) error {
+		fmt.Fprintf(log, "influxd: building InfluxDB %s with the go command, about a minute, once; kept in %s\n", Version, dir)
+		return install(ctx, dir, path)
+	})
+}
+
+// onPath is the influxd that the machine has, when it is of the major version wanted, such as "1.".
+func onPath(ctx context.Context, major string, log io.Writer) (string, bool) {
+	path, err := exec.LookPath("influxd")
+	if err != nil {
+		return "", false
+	}
+	if err := check(ctx, path, major); err != nil {
+		fmt.Fprintf(log, "influxd: passing over %s: %v\n", path, err)
+		return "", false
+	}
+	return path, true
+}
+
+// cacheFor is the folder that one version is kept in.
+func cacheFor(version string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("find a cache folder for influxd: %w; set HOME or XDG_CACHE_HOME, or put influxd %s on PATH", err, Version)
+		return "", fmt.Errorf("find a cache folder for influxd: %w; set HOME or XDG_CACHE_HOME, or put influxd %s on PATH", err, version)
 	}
-	dir := filepath.Join(cache, "nabz", "influxd-"+Version)
+	return filepath.Join(cache, "nabz", "influxd-"+version), nil
+}
+
+// once returns the program in dir, which build makes when it is missing; one process builds, others wait for it.
+func once(ctx context.Context, dir, major string, log io.Writer, build func(path string) error) (string, error) {
 	path := filepath.Join(dir, "influxd")
-	if check(ctx, path) == nil {
+	if check(ctx, path, major) == nil {
 		return path, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -45,11 +70,10 @@ func Find(ctx context.Context, log io.Writer) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	if check(ctx, path) == nil { // another process has built it meanwhile
+	if check(ctx, path, major) == nil { // another process has built it meanwhile
 		return path, nil
 	}
-	fmt.Fprintf(log, "influxd: building InfluxDB %s with the go command, about a minute, once; kept in %s\n", Version, dir)
-	return path, install(ctx, dir, path)
+	return path, build(path)
 }
 
 // install builds in a folder of its own and moves the finished program into place, so that path is either
@@ -67,7 +91,12 @@ func install(ctx context.Context, dir, path string) error {
 		return fmt.Errorf("go install %s: %w; put influxd %s on PATH or name a running InfluxDB in INFLUX_URL\n%s", source, err, Version, out)
 	}
 	built := filepath.Join(tmp, "influxd")
-	if err := check(ctx, built); err != nil {
+	return keep(ctx, built, path, "1.")
+}
+
+// keep moves a program that works into place.
+func keep(ctx context.Context, built, path, major string) error {
+	if err := check(ctx, built, major); err != nil {
 		return fmt.Errorf("try the influxd just built: %w", err)
 	}
 	if err := os.Rename(built, path); err != nil {
@@ -76,16 +105,16 @@ func install(ctx context.Context, dir, path string) error {
 	return nil
 }
 
-// check tells why path is not an influxd that Start can run.
-func check(ctx context.Context, path string) error {
+// check tells why path is not an influxd of that major version.
+func check(ctx context.Context, path, major string) error {
 	out, err := exec.CommandContext(ctx, path, "version").Output()
 	if err != nil {
 		return err
 	}
 	// 1.x says "InfluxDB v1.8.10 (git: …)", or "InfluxDB vunknown" when built by go install.
 	version, ok := strings.CutPrefix(strings.TrimSpace(string(out)), "InfluxDB v")
-	if !ok || !strings.HasPrefix(version, "1.") && !strings.HasPrefix(version, "unknown") {
-		return fmt.Errorf("it is not InfluxDB 1.x but says %.60q", out)
+	if !ok || !strings.HasPrefix(version, major) && !(major == "1." && strings.HasPrefix(version, "unknown")) {
+		return fmt.Errorf("it is not InfluxDB %sx but says %.60q", major, out)
 	}
 	return nil
 }

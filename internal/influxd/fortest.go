@@ -19,25 +19,87 @@ import (
 	"github.com/smartvillage/nabz/internal/testneed"
 )
 
-// ForTest gives a test a real InfluxDB: the one named by INFLUX_URL, INFLUX_TOKEN and INFLUX_ORG, else a child
+// ForTest gives a test a real InfluxDB: the one named by INFLUX_URL, INFLUX_TOKEN and INFLUX_ORG, else a 1.8 as a child
 // of its own, stopped at the end of the test. Where there is none to be had, the test is skipped, or fails with
 // CI=true. A start takes two seconds, so ask once in a test with subtests. Use Database for names, since a server that is not ours may hold data of others.
 func ForTest(t testing.TB) *Server {
 	t.Helper()
-	if u := os.Getenv("INFLUX_URL"); u != "" {
-		return &Server{URL: strings.TrimSuffix(u, "/"), Token: os.Getenv("INFLUX_TOKEN"), Org: os.Getenv("INFLUX_ORG")}
+	if s := named(); s != nil {
+		return s
 	}
 	return ChildForTest(t)
+}
+
+// named is the server that the environment names, nil for none.
+func named() *Server {
+	u := os.Getenv("INFLUX_URL")
+	if u == "" {
+		return nil
+	}
+	return &Server{URL: strings.TrimSuffix(u, "/"), Token: os.Getenv("INFLUX_TOKEN"), Org: os.Getenv("INFLUX_ORG")}
 }
 
 // ChildForTest is ForTest for a test that kills the server: it is always a child.
 func ChildForTest(t testing.TB) *Server {
 	t.Helper()
+	return child(t, Options{Path: findOne(t)})
+}
+
+// SignInForTest is a 1.8 of the test's own that asks for a password. Its token is that of an admin.
+func SignInForTest(t testing.TB) *Server {
+	t.Helper()
+	s := child(t, Options{Path: findOne(t), SignIn: true})
+	password := rand.Text()
+	if err := s.call(http.MethodPost, "/query", url.Values{"q": {"CREATE USER admin WITH PASSWORD '" + password + "' WITH ALL PRIVILEGES"}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.Token = "admin:" + password
+	return s
+}
+
+// TwoForTest is a 2.7 of the test's own, set up. Where none is built the test is skipped by name, with CI=true too, as a
+// build takes many minutes and cannot be had everywhere.
+func TwoForTest(t testing.TB) *Server {
+	t.Helper()
+	path, err := FindTwo(t.Context())
+	if err != nil {
+		t.Skipf("needs InfluxDB %s, which this machine lacks (%v)", VersionTwo, err)
+	}
+	return child(t, Options{Path: path, Two: true})
+}
+
+// Each runs a test on each InfluxDB there is, as sub-tests: a 1.8 and a 2.7 of their own, or the server alone that the
+// environment names.
+func Each(t *testing.T, test func(t *testing.T, s *Server)) {
+	t.Helper()
+	if s := named(); s != nil {
+		t.Run("INFLUX_URL", func(t *testing.T) { test(t, s) })
+		return
+	}
+	EachChild(t, test)
+}
+
+// EachChild is Each for a test that kills the server: it is always a child.
+func EachChild(t *testing.T, test func(t *testing.T, s *Server)) {
+	t.Helper()
+	t.Run("InfluxDB 1.8", func(t *testing.T) { test(t, ChildForTest(t)) })
+	t.Run("InfluxDB 2.7", func(t *testing.T) { test(t, TwoForTest(t)) })
+}
+
+func findOne(t testing.TB) string {
+	t.Helper()
 	path, err := Find(t.Context(), os.Stderr)
 	if err != nil {
 		testneed.Missing(t, "InfluxDB", err.Error())
 	}
-	s, err := Start(t.Context(), Options{Path: path, Dir: t.TempDir(), Log: t.Output()})
+	return path
+}
+
+// child runs a server in a folder of its own until the end of the test.
+func child(t testing.TB, o Options) *Server {
+	t.Helper()
+	o.Dir, o.Log = t.TempDir(), t.Output()
+	s, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +114,9 @@ func ChildForTest(t testing.TB) *Server {
 // Restart starts a child that was killed or stopped, on the same folder and address, until the end of the test.
 func (s *Server) Restart(t testing.TB) *Server {
 	t.Helper()
-	next, err := Start(t.Context(), Options{Path: s.Path, Dir: s.Dir, HTTPAddr: s.Addr, Log: t.Output()})
+	o := s.options
+	o.HTTPAddr, o.Log = s.Addr, t.Output()
+	next, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

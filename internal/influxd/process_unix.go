@@ -26,3 +26,6 @@ func lock(file string) (*os.File, error) {
 }
 
 func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
+
+// interrupt ends a 2.7, which SIGTERM would end at once, its files open.
+func interrupt(p *os.Process) error { return p.Signal(os.Interrupt) }

@@ -33,7 +33,9 @@ const stopLimit = 20 * time.Second
 
 // Options say where a server runs.
 type Options struct {
-	Path     string    // the program, from Find
+	Path     string    // the program, from Find or FindTwo
+	Two      bool      // it is a 2.x: set up at its first start with one organisation, village, and a token that may do all in it
+	SignIn   bool      // 1.x asks for a user and password; 2.x always asks for a token
 	Dir      string    // its folder, made when missing; data in it is gone on with
 	HTTPAddr string    // address to listen on; empty or port 0 takes a free port of 127.0.0.1
 	Log      io.Writer // gets the server's warnings and errors; nil for none
@@ -43,11 +45,12 @@ type Options struct {
 type Server struct {
 	URL   string // such as http://127.0.0.1:8086
 	Addr  string // host:port, to start again on the same one
-	Token string // "" for a child, which asks for none
-	Org   string // "" for a child
+	Token string // "" for a child of 1.x, which asks for none
+	Org   string // "" for 1.x
 	Dir   string // "" for a server that is not ours
 	Path  string
 
+	options Options // to start again
 	process *os.Process
 	done    chan struct{} // closed when the child has ended
 	err     error         // how it ended; read after done
@@ -86,23 +89,40 @@ func start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	defer held.Close() // the child keeps its own copy
-	file := filepath.Join(dir, "influxd.conf")
-	if err := os.WriteFile(file, []byte(configuration(dir, o.HTTPAddr)), 0o644); err != nil {
+	cmd, err := o.command(dir)
+	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(o.Path, "-config", file)
 	cmd.Env = environment()
 	cmd.SysProcAttr = apart()
 	cmd.ExtraFiles = []*os.File{held}
-	s := &Server{Dir: dir, Path: o.Path, done: make(chan struct{})}
+	s := &Server{Dir: dir, Path: o.Path, options: o, done: make(chan struct{})}
 	listening, err := s.run(cmd, o.Log)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ready(ctx, listening); err != nil {
+	err = s.ready(ctx, listening)
+	if err == nil && o.Two {
+		err = s.setUp(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Kill())
 	}
 	return s, nil
+}
+
+// command is the program with its settings, in dir.
+func (o Options) command(dir string) (*exec.Cmd, error) {
+	if o.Two {
+		cmd := exec.Command(o.Path, argumentsOfTwo(dir, o.HTTPAddr)...)
+		cmd.Dir = dir // else it takes a config.toml of ours for its own
+		return cmd, nil
+	}
+	file := filepath.Join(dir, "influxd.conf")
+	if err := os.WriteFile(file, []byte(configuration(dir, o.HTTPAddr, o.SignIn)), 0o644); err != nil {
+		return nil, err
+	}
+	return exec.Command(o.Path, "-config", file), nil
 }
 
 // run starts the child and waits for its end on one thread that does nothing else: the kernel ties "kill the
@@ -112,6 +132,7 @@ func (s *Server) run(cmd *exec.Cmd, log io.Writer) (listening <-chan string, err
 	if err != nil {
 		return nil, err
 	}
+	cmd.Stdout = cmd.Stderr // where 2.x logs; 1.x says nothing there
 	started, addr := make(chan error), make(chan string, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
@@ -144,17 +165,27 @@ func follow(r io.Reader, log io.Writer, addr chan<- string) (last []string) {
 				fmt.Fprintln(log, "influxd:", line)
 			}
 			if _, rest, ok := strings.Cut(line, `msg="Listening on HTTP" `); ok {
-				_, rest, _ = strings.Cut(rest, "addr=")
-				found, _, _ = strings.Cut(rest, " ")
+				found = value(rest, "addr=")
 			}
 			if strings.Contains(line, `msg="Listening for signals"`) {
 				addr <- found
+			}
+			if _, rest, ok := strings.Cut(line, `msg=Listening `); ok && strings.Contains(rest, "transport=http") { // 2.x has heeded signals all along
+				host, _, _ := net.SplitHostPort(value(rest, "addr="))
+				addr <- net.JoinHostPort(host, value(rest, " port="))
 			}
 		}
 		if err != nil {
 			return last
 		}
 	}
+}
+
+// value is what stands behind key in a log line.
+func value(line, key string) string {
+	_, rest, _ := strings.Cut(line, key)
+	rest, _, _ = strings.Cut(rest, " ")
+	return rest
 }
 
 // telling picks warnings, errors, and what is not a log line at all, such as a panic; but not what the
@@ -226,7 +257,11 @@ func (s *Server) Stop() error {
 	if s.process == nil {
 		return nil
 	}
-	if err := terminate(s.process); errors.Is(err, os.ErrProcessDone) {
+	end := terminate
+	if s.options.Two {
+		end = interrupt
+	}
+	if err := end(s.process); errors.Is(err, os.ErrProcessDone) {
 		<-s.done
 		return nil
 	}
@@ -255,7 +290,7 @@ func (s *Server) Kill() error {
 func environment() []string {
 	var env []string
 	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "INFLUXDB_") {
+		if !strings.HasPrefix(e, "INFLUXDB_") && !strings.HasPrefix(e, "INFLUXD_") {
 			env = append(env, e)
 		}
 	}

@@ -94,88 +94,89 @@ func (s *stream) seal(n int64) error {
 }
 
 func TestKillingCollectorAndInfluxDBInMidStreamLosesNothingAndDoublesNothing(t *testing.T) {
-	server := influxd.ChildForTest(t)
-	agents := []telemetry.Address{{Site: "gokina", Agent: "r1"}, {Site: "gokina", Agent: "r2"}, {Site: "shah-allah-ditta", Agent: "r1"}}
-	c := newCentre(t, server.URL, "", "", "nabz", "nabz_ledger", agents...)
-	c.start()
-	c.ready()
+	influxd.EachChild(t, func(t *testing.T, server *influxd.Server) {
+		agents := []telemetry.Address{{Site: "gokina", Agent: "r1"}, {Site: "gokina", Agent: "r2"}, {Site: "shah-allah-ditta", Agent: "r1"}}
+		c := newCentre(t, server.URL, server.Token, server.Org, "nabz", "nabz_ledger", agents...)
+		c.start()
+		c.ready()
 
-	log := slog.New(slog.DiscardHandler)
-	run, stopUplinks := context.WithCancel(context.Background())
-	feed, stopFeed := context.WithCancel(run)
-	defer stopUplinks()
-	var g, feeders errgroup.Group
-	var streams []*stream
-	for _, a := range agents {
-		s := newStream(t, c, a, log)
-		streams = append(streams, s)
-		g.Go(func() error { return s.uplink.Run(run) })
-		feeders.Go(func() error {
-			tick := time.NewTicker(5 * time.Millisecond)
-			defer tick.Stop()
-			for n := int64(1); ; n++ {
-				if err := s.seal(n); err != nil {
-					return err
+		log := slog.New(slog.DiscardHandler)
+		run, stopUplinks := context.WithCancel(context.Background())
+		feed, stopFeed := context.WithCancel(run)
+		defer stopUplinks()
+		var g, feeders errgroup.Group
+		var streams []*stream
+		for _, a := range agents {
+			s := newStream(t, c, a, log)
+			streams = append(streams, s)
+			g.Go(func() error { return s.uplink.Run(run) })
+			feeders.Go(func() error {
+				tick := time.NewTicker(5 * time.Millisecond)
+				defer tick.Stop()
+				for n := int64(1); ; n++ {
+					if err := s.seal(n); err != nil {
+						return err
+					}
+					s.uplink.Wake()
+					select {
+					case <-tick.C:
+					case <-feed.Done():
+						return nil
+					}
 				}
-				s.uplink.Wake()
-				select {
-				case <-tick.C:
-				case <-feed.Done():
-					return nil
-				}
+			})
+		}
+		total := func() (n int64) {
+			for _, s := range streams {
+				n += s.acked.Load()
 			}
-		})
-	}
-	total := func() (n int64) {
-		for _, s := range streams {
-			n += s.acked.Load()
+			return n
 		}
-		return n
-	}
 
-	rng := rand.New(rand.NewPCG(7, 7))
-	for round := range 8 { // always in mid-stream: some more batches were acknowledged, more are on their way
-		goal := total() + 20 + rng.Int64N(80)
-		waitFor(t, 60*time.Second, fmt.Sprintf("round %d: batches go on being acknowledged", round), func() bool { return total() >= goal })
-		if round%2 == 0 {
-			c.kill()
-			c.start()
-			continue
+		rng := rand.New(rand.NewPCG(7, 7))
+		for round := range 8 { // always in mid-stream: some more batches were acknowledged, more are on their way
+			goal := total() + 20 + rng.Int64N(80)
+			waitFor(t, 60*time.Second, fmt.Sprintf("round %d: batches go on being acknowledged", round), func() bool { return total() >= goal })
+			if round%2 == 0 {
+				c.kill()
+				c.start()
+				continue
+			}
+			if err := server.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			server = server.Restart(t)
 		}
-		if err := server.Kill(); err != nil {
+		stopFeed()
+		if err := feeders.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		server = server.Restart(t)
-	}
-	stopFeed()
-	if err := feeders.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	waitFor(t, 120*time.Second, "every batch is acknowledged", func() bool {
-		for _, s := range streams {
-			if s.spool.Stats().Batches > 0 {
-				return false
+		waitFor(t, 120*time.Second, "every batch is acknowledged", func() bool {
+			for _, s := range streams {
+				if s.spool.Stats().Batches > 0 {
+					return false
+				}
 			}
+			return true
+		})
+		stopUplinks()
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
-	stopUplinks()
-	if err := g.Wait(); err != nil {
-		t.Fatal(err)
-	}
 
-	st, err := store.Open(store.Config{URL: server.URL}, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	for _, s := range streams {
-		if len(s.seqs) < 100 {
-			t.Errorf("%v sealed only %d batches: nothing was in mid-stream", s.address, len(s.seqs))
+		st, err := store.Open(store.Config{URL: server.URL, Token: server.Token, Org: server.Org}, log)
+		if err != nil {
+			t.Fatal(err)
 		}
-		compare(t, s.address.String()+" seq", column(t, st, telemetry.Detail, "batch", "seq", s.address), s.seqs)
-		compare(t, s.address.String()+" host", column(t, st, telemetry.Detail, "host", "uptime_s", s.address), s.hosts)
-		compare(t, s.address.String()+" event", texts(t, st, telemetry.Ledger, "event", "detail", s.address), s.events)
-		t.Logf("%v: %d batches, each stored once", s.address, len(s.seqs))
-	}
+		defer st.Close()
+		for _, s := range streams {
+			if len(s.seqs) < 100 {
+				t.Errorf("%v sealed only %d batches: nothing was in mid-stream", s.address, len(s.seqs))
+			}
+			compare(t, s.address.String()+" seq", column(t, st, telemetry.Detail, "batch", "seq", s.address), s.seqs)
+			compare(t, s.address.String()+" host", column(t, st, telemetry.Detail, "host", "uptime_s", s.address), s.hosts)
+			compare(t, s.address.String()+" event", texts(t, st, telemetry.Ledger, "event", "detail", s.address), s.events)
+			t.Logf("%v: %d batches, each stored once", s.address, len(s.seqs))
+		}
+	})
 }
