@@ -141,49 +141,49 @@ func (q *fair) take(ctx context.Context) (message, bool) {
 	}
 }
 
-// next picks a message: of an agent that is fresh, else of the one whose turn it is. An agent that has nothing more to say stays in the list
+// next picks a message: one of an agent that is fresh, else of the agent whose turn it is. An agent that has nothing more to say stays in the list
 // of the old for one round, so that saying little often is no way to be heard more than the others.
 func (q *fair) next() (message, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.messages > 0 {
-		list := &q.fresh
-		if len(*list) == 0 {
-			list = &q.old
+		fresh := len(q.fresh) > 0
+		list := &q.old
+		if fresh {
+			list = &q.fresh
 		}
 		f := (*list)[0]
+		if !fresh && f.credit > 0 && len(f.wait) > 0 {
+			return q.pick(f), true
+		}
+		(*list)[0] = nil
+		*list = (*list)[1:]
 		switch {
-		case f.credit <= 0 && len(f.wait) > 0:
-			f.credit += turn
-			q.pass(list)
+		case fresh && len(f.wait) > 0:
 			q.old = append(q.old, f)
-		case len(f.wait) == 0 && list == &q.fresh:
-			q.pass(list)
+			return q.pick(f), true
+		case fresh: // what it had was given up
 			q.old = append(q.old, f)
-		case len(f.wait) == 0:
-			q.pass(list)
-			if f.credit += turn; f.credit < turn {
-				q.old = append(q.old, f) // still owes
-			} else {
-				delete(q.flows, f.topic)
-			}
-		default:
-			m := f.wait[0]
-			f.wait[0] = message{}
-			f.wait = f.wait[1:]
-			f.credit -= len(m.payload)
-			q.gone(f, m)
-			q.settle(f)
-			return m, true
+			continue
+		}
+		if f.credit += turn; len(f.wait) == 0 && f.credit >= turn {
+			delete(q.flows, f.topic)
+		} else { // has more to say, or still owes
+			q.old = append(q.old, f)
 		}
 	}
 	return message{}, false
 }
 
-// pass takes the first flow off a list. The mutex is held.
-func (q *fair) pass(list *[]*flow) {
-	(*list)[0] = nil
-	*list = (*list)[1:]
+// pick takes the oldest message of a flow. The mutex is held.
+func (q *fair) pick(f *flow) message {
+	m := f.wait[0]
+	f.wait[0] = message{}
+	f.wait = f.wait[1:]
+	f.credit -= len(m.payload)
+	q.gone(f, m)
+	q.settle(f)
+	return m
 }
 
 // charge counts what a message turned out to be when it was unpacked.

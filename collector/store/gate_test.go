@@ -3,12 +3,15 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -122,7 +125,7 @@ func TestWhoComesDuringATryWaitsForIt(t *testing.T) {
 }
 
 func TestInfluxDBsWordsPartTheLinesWithoutASearch(t *testing.T) {
-	s := real(t, nil)
+	s := real(t, influxd.ForTest(t), nil)
 	at := noon.UnixMilli()
 	if err := s.Write(t.Context(), telemetry.Detail, fmt.Appendf(nil, "m x=1i %d\n", at)); err != nil {
 		t.Fatal(err)
@@ -171,5 +174,30 @@ func TestABatchMadeToBeABurdenTakesNoMoreThanItsTries(t *testing.T) {
 	}
 	if v := submit(t, w, telemetry.Detail, []string{string(text)})[0]; v.err != nil || len(v.refused) != 20_000 || requests > 250 {
 		t.Errorf("%d refused (%v) in %d requests, want all in 250 at most", len(v.refused), v.err, requests)
+	}
+}
+
+func TestARefusalThatIsNotInfluxDBsOwnSaysNothingAboutTheLines(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"a proxy that wants TLS": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, "<h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port")
+		},
+		"half an answer": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Content-Length", "500")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"error":"partial write: field type conf`)
+			panic(http.ErrAbortHandler)
+		},
+	} {
+		s := httptest.NewServer(h)
+		err := open(t, store.Config{URL: s.URL}).Write(t.Context(), telemetry.Detail, []byte("m x=1i 1\n"))
+		s.Close()
+		var refused *store.RefusedError
+		if err == nil || errors.As(err, &refused) {
+			t.Errorf("%s: got %v, want trouble and no refusal", name, err)
+		}
 	}
 }

@@ -4,13 +4,24 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"mime"
+	"net/http"
 	"regexp"
 	"slices"
 
+	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
 
 	"github.com/smartvillage/nabz/telemetry"
 )
+
+// ofInfluxDB tells whether a refusal is InfluxDB's own, whole: something on the way to it that answers 400 to all, such as a proxy that wants TLS, must
+// not turn every line into a dead letter. That a request is too large may be said by anybody.
+func ofInfluxDB(answer *influxhttp.Error) bool {
+	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
+	cut := answer.Err != nil && !errors.Is(answer.Err, ErrTooLarge) // its many words are cut off here on purpose
+	return answer.StatusCode == http.StatusRequestEntityTooLarge || kind == "application/json" && !cut
+}
 
 // mostTries bounds the requests that the search for the bad lines of one batch may take. One bad line among 20,000 takes 30; only a batch that
 // was made to be a burden takes more, and then what is still in doubt is refused as a whole.
