@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -79,11 +80,14 @@ const letterParts = 64
 
 // owner is whose letters a file holds; files of the first version held everybody's.
 func owner(name string) (number int, who string, ok bool) {
-	n, who, ok := strings.Cut(strings.TrimSuffix(name, ".jsonl"), ".")
-	if _, err := fmt.Sscanf(n, "%d", &number); err != nil || !strings.HasSuffix(name, ".jsonl") || len(n) != 10 {
+	base, ok := strings.CutSuffix(name, ".jsonl")
+	digits, who, owned := strings.Cut(base, ".")
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if !ok || err != nil || len(digits) != 10 {
 		return 0, "", false
 	}
-	return number, who, ok || who == ""
+	_, err = telemetry.ParseAddress(strings.Replace(who, ".", "/", 1))
+	return int(n), who, !owned || err == nil
 }
 
 // openDeadLetters takes up the folder. A torn record at the end of a file, which nobody was told of, is cut off.
@@ -120,7 +124,10 @@ func (d *deadLetters) scan() error {
 	for _, e := range entries {
 		number, who, ok := owner(e.Name())
 		if !ok {
-			continue // not ours
+			if left, _ := filepath.Match("*.jsonl.*.new", e.Name()); left { // of a replay that was killed; the lock is held, so nobody writes it
+				_ = os.Remove(filepath.Join(d.dir, e.Name()))
+			}
+			continue // else not ours
 		}
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
