@@ -1,18 +1,20 @@
 package intake
 
 import (
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
 // metrics are what an operator sees of the intake.
 type metrics struct {
 	messages, bytes, dropped, unstored, unsent, expired, newer prometheus.Counter
-	lines, refused, acks                                       *prometheus.CounterVec
+	lines, refused, acks, faults                               *prometheus.CounterVec
 	letters                                                    letterMetrics
 	writes                                                     *prometheus.HistogramVec
 }
@@ -38,6 +40,7 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 		unsent:   counter("acks_unsent_total", "Acknowledgements that could not be handed to the broker."),
 		lines:    vec("lines_total", "Lines that InfluxDB has stored.", "measurement"),
 		refused:  vec("refused_total", "Messages and lines that can never be stored, by reason.", "reason"),
+		faults:   vec("write_faults_total", "Writes that InfluxDB did not take: refused is about their lines, denied about the token, fault about anything else.", "kind"),
 		acks:     vec("acks_total", "Acknowledgements sent, by verdict; one may tell of several batches.", "verdict"),
 		letters: letterMetrics{
 			written: counter("dead_letters_total", "Dead letters written."),
@@ -52,6 +55,9 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 	for _, reason := range []string{"topic", "header", "time", "too_large", "malformed", "schema", "series", "influxdb"} {
 		m.refused.WithLabelValues(reason)
 	}
+	for _, kind := range []string{"refused", "denied", "fault"} {
+		m.faults.WithLabelValues(kind)
+	}
 	for _, v := range []telemetry.Verdict{telemetry.Stored, telemetry.Rejected} {
 		m.acks.WithLabelValues(string(v))
 	}
@@ -62,6 +68,16 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 }
 
 // Observe counts a write to InfluxDB; it fits store.WriterOptions.
-func (i *Intake) Observe(tier telemetry.Tier, _, _ int, took time.Duration, _ error) {
+func (i *Intake) Observe(tier telemetry.Tier, _, _ int, took time.Duration, err error) {
 	i.m.writes.WithLabelValues(tier.String()).Observe(took.Seconds())
+	var refused *store.RefusedError
+	switch {
+	case err == nil:
+	case errors.As(err, &refused):
+		i.m.faults.WithLabelValues("refused").Inc()
+	case errors.Is(err, store.ErrUnauthorized):
+		i.m.faults.WithLabelValues("denied").Inc()
+	default:
+		i.m.faults.WithLabelValues("fault").Inc()
+	}
 }
