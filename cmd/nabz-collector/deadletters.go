@@ -160,13 +160,9 @@ func (r *lettersReplay) do(ctx context.Context, stderr io.Writer) error {
 		}
 		ids = append(ids, d.ID)
 	}
-	bar := progress.New(stderr, "replay", "lines", time.Now)
-	long := false
-	sum, err := collector.ReplayDeadLetters(ctx, c, ids, r.All, r.DryRun, func(done float64, n int64) {
-		long = true
-		bar.Show(done, n)
-	}, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
-	if long && err == nil {
+	bar, began := progress.New(stderr, "replay", "lines", time.Now), time.Now()
+	sum, err := collector.ReplayDeadLetters(ctx, c, ids, r.All, r.DryRun, bar.Show, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err == nil && time.Since(began) > 2*time.Second {
 		bar.Finish("done")
 	}
 	return errors.Join(r.tell(stderr, sum), blame(err))

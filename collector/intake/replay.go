@@ -36,6 +36,8 @@ type Replayed struct {
 	Stored  int // lines
 	Refused int // lines or messages that stay
 	Reasons map[string]int
+
+	ids map[string]bool
 }
 
 // outcome is what became of one record: taken away, or kept with the letter that it is now.
@@ -48,7 +50,7 @@ type outcome struct {
 func (p *Replay) Run(ctx context.Context) (Replayed, error) {
 	p.Config.defaults()
 	p.Config.MaxSeries = 1 << 30 // somebody has looked at it
-	sum := Replayed{Reasons: map[string]int{}}
+	sum := Replayed{Reasons: map[string]int{}, ids: map[string]bool{}}
 	r, err := newRules(p.Config)
 	if err != nil {
 		return sum, err
@@ -108,7 +110,8 @@ func (p *Replay) file(ctx context.Context, r *rules, name string, sum *Replayed)
 				fault = err
 				return
 			}
-			sum.Letters++
+			sum.ids[rec.id()] = true
+			sum.Letters = len(sum.ids)
 			sum.Stored += stored
 			o := outcome{stored: len(b.bad) == 0}
 			if !o.stored {

@@ -92,7 +92,7 @@ func TestDeadLettersAreWrittenAgainOnceWhatStoodInTheirWayIsMended(t *testing.T)
 		return sum
 	}
 	// Nothing is mended: nothing is stored, and all stay.
-	if got := replay(Config{MaxAge: 24 * time.Hour}, w); got.Stored != 0 || got.Letters < 4 {
+	if got := replay(Config{MaxAge: 24 * time.Hour}, w); got.Stored != 0 || got.Letters != 3 {
 		t.Errorf("nothing is mended: %+v", got)
 	}
 	after, err := ListDeadLetters(dir, "", true)
