@@ -204,7 +204,7 @@ func (d *deadLetters) add(who string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	if last.size == 0 {
+	if size == int64(len(text)) { // it is new, or was taken away meanwhile
 		if err := wholefile.SyncFolder(d.dir); err != nil {
 			return err
 		}

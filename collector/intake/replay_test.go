@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
@@ -190,5 +193,67 @@ func TestAReplayPassesWhatCannotBeRead(t *testing.T) {
 	rest, err := os.ReadFile(dir + "/0000000001.mbarara.clinic.jsonl")
 	if err != nil || strings.Contains(string(rest), "clinic") || !strings.HasPrefix(string(rest), "not json\n") {
 		t.Errorf("left is %.80q (%v), want what could not be read", rest, err)
+	}
+}
+
+// keeps stores everything and remembers it.
+type keeps struct {
+	mu    sync.Mutex
+	lines map[string]int
+}
+
+// Submit stores the text at once.
+func (k *keeps) Submit(_ context.Context, _ telemetry.Tier, text []byte, done func([]store.RefusedLine, error)) error {
+	k.mu.Lock()
+	for l := range strings.Lines(string(text)) {
+		k.lines[l]++
+	}
+	k.mu.Unlock()
+	done(nil, nil)
+	return nil
+}
+
+// Held is never.
+func (*keeps) Held() error { return nil }
+
+func TestAReplayBesideACollectorThatWritesLettersLosesNone(t *testing.T) {
+	dir := t.TempDir()
+	d := openLetters(t, dir, 1<<20)
+	const writers, each = 4, 100
+	var g errgroup.Group
+	for a := range writers {
+		from := telemetry.Address{Site: fmt.Sprint("s", a), Agent: "main"}
+		g.Go(func() error {
+			for n := range each {
+				l := letter{At: now, From: from.String(), Batch: fmt.Sprint("4f2a9c1b ", n), Reason: "x", Payload: []byte(strings.TrimSpace(line(telemetry.NewLine("host", now.Add(time.Duration(n)*time.Second)).Int("uptime_s", int64(n)))))}
+				if err := d.Append(from, []letter{l}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	written := make(chan error, 1)
+	go func() { written <- g.Wait() }()
+	k := &keeps{lines: map[string]int{}}
+	for last := false; ; {
+		p := Replay{Config: Config{DeadLetters: dir}, Writer: k, All: true, Now: func() time.Time { return now }}
+		if _, err := p.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if last {
+			break
+		}
+		select {
+		case err := <-written:
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = true // one more, for what was written meanwhile
+		default:
+		}
+	}
+	if left, err := ListDeadLetters(dir, "", false); err != nil || len(left) > 0 || len(k.lines) != writers*each {
+		t.Errorf("%d lines are stored and %d letters are left (%v), want all %d stored", len(k.lines), len(left), err, writers*each)
 	}
 }
