@@ -20,6 +20,7 @@ var errSeries = errors.New("too many series")
 type series struct {
 	most int
 	seed maphash.Seed
+	free map[string]bool // measurements of ours with a tag that may have any value; the others' series are few, whoever sends them
 
 	mu     sync.Mutex
 	day    int64
@@ -27,12 +28,18 @@ type series struct {
 }
 
 func newSeries(most int) *series {
-	return &series{most: most, seed: maphash.MakeSeed(), agents: map[telemetry.Address][]uint64{}}
+	s := &series{most: most, seed: maphash.MakeSeed(), free: map[string]bool{}, agents: map[telemetry.Address][]uint64{}}
+	for _, m := range telemetry.Schema() {
+		for _, t := range m.Tags {
+			s.free[m.Name] = s.free[m.Name] || t.Values == nil
+		}
+	}
+	return s
 }
 
 // check takes the line's series into account, and with fields each of their names, which InfluxDB remembers too.
 func (s *series) check(a telemetry.Address, l *telemetry.Parsed, fields bool, now time.Time) error {
-	if len(l.Tags) == 0 && !fields {
+	if !fields && !s.free[l.Measurement] {
 		return nil
 	}
 	var h maphash.Hash
