@@ -20,7 +20,7 @@ const keepBytes = 300
 
 // nap is a time that the machine slept, which elapsed time does not count.
 type nap struct {
-	at   time.Time // when it was noticed, by elapsed time
+	at   time.Time // the earliest moment after it, by elapsed time: it was in between the last input and the next
 	long time.Duration
 }
 
@@ -53,8 +53,8 @@ func (r *Recorder) hold(in input) {
 		r.suspicious = v.Pending
 	}
 	if v := in.verdict; v != nil && !v.Pending {
-		r.life.Observe(r.sinceBoot(v.At), v.State, v.Cause, v.Err)
-		r.life.Advance(r.sinceBoot(v.Until))
+		r.life.Observe(r.sinceBoot(r.awake(v.At)), v.State, v.Cause, v.Err)
+		r.life.Advance(r.sinceBoot(r.awake(v.Until)))
 	}
 	r.keepSometimes()
 	if n := len(r.held); n > 0 && in.quick() && r.held[n-1].quick() {
@@ -135,13 +135,16 @@ func (r *Recorder) release() bool {
 	back := ledger.Return{Batch: r.last, Boot: r.c.Boot, Start: start, Up: r.life.From, Slack: max(r.c.MarkEvery, r.c.DetailEvery), BatchSlack: max(r.c.MarkEvery, r.c.ReportEvery+r.c.DetailEvery), Lives: r.before.Lives}
 	if m := r.c.Mark; m != nil {
 		back.Mark = &ledger.Last{At: m.At, Mono: m.Mono, Open: m.Open, Boot: m.Boot, Clean: m.Clean}
-		r.lines(r.before.Hours.Recall())
 		r.hours.After(m.At)
-		lines, ok := r.c.Services.Recall(r.before.More)
-		if r.c.Services.After(m.At); !ok {
-			r.log.Warn("how long services were ready in the hour that ran when the agent ended is lost: they are others now")
+		r.c.Services.After(m.At)
+		if !back.Outdated() {
+			r.lines(r.before.Hours.Recall())
+			lines, ok := r.c.Services.Recall(r.before.More)
+			if !ok {
+				r.log.Warn("how long services were ready in the hour that ran when the agent ended is lost: they are others now")
+			}
+			r.lines(lines)
 		}
-		r.lines(lines)
 	}
 	spans, estimated := r.ledger.Resume(back)
 	r.spans(spans)
@@ -153,6 +156,7 @@ func (r *Recorder) release() bool {
 	if r.lost > 0 {
 		r.apply(input{at: r.mono, event: &event{"spool_overflow", fmt.Sprintf("%d measurements dropped while the clock was not known", r.lost)}})
 	}
+	r.awoke = time.Time{} // as it was then
 	for _, in := range r.held {
 		r.apply(in)
 	}
@@ -184,20 +188,33 @@ func (r *Recorder) doze() time.Duration {
 	if napped <= jumpMin {
 		return 0
 	}
-	r.slept = slept
+	r.slept, r.awoke = slept, r.c.elapsed()
+	last := r.came
+	if r.released {
+		last = r.mono
+	}
 	if len(r.naps) == maxNaps {
 		r.naps = append(r.naps[:0], r.naps[1:]...)
 	}
-	r.naps = append(r.naps, nap{r.c.elapsed(), napped})
+	r.naps = append(r.naps, nap{last.Add(1), napped})
 	if !r.released {
 		r.life.Lapse(r.c.Clock.Mono())
-		r.wait(input{at: r.c.elapsed(), asleep: r.came})
+		r.wait(input{at: r.awoke, asleep: last})
 	}
 	return napped
 }
 
+// awake is a moment of a verdict, or that at which a sleep was noticed, if later: the answer may be from before the sleep, and says nothing of it.
+func (r *Recorder) awake(t time.Time) time.Time {
+	if t.Before(r.awoke) {
+		return r.awoke
+	}
+	return t
+}
+
 // wake ends what was open when the machine fell asleep. What it slept through is not known.
 func (r *Recorder) wake(in input) {
+	r.awoke = in.at
 	r.spans(r.ledger.Close(r.at(in.asleep), in.at.Sub(in.asleep)))
 	r.lines(r.hours.Step(r.at(in.asleep), r.at(in.at)))
 	r.lines(r.c.Services.Slept(r.at(in.asleep), r.at(in.at)))

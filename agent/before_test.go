@@ -314,3 +314,126 @@ func TestWhatTheMachineSleptThroughStaysUnknown(t *testing.T) {
 		lacks(t, g.news(t), "span,state=up ms=600000i,err_ms=31000i 1795435200000\n", "span,state=up ms=60000i,err_ms=0i 1795439431000\n", "hour ms=600000i 1795435200000\n")
 	})
 }
+
+// TestAMarkThatTheDiskDidNotRenewTellsNothingTwice: a disk turns read-only while the agent runs on from RAM, power is cut, and the disk works
+// again. The collector's last word shows that the mark is of before spans and hours that were told since.
+func TestAMarkThatTheDiskDidNotRenewTellsNothingTwice(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		after time.Duration // of the last header, behind the mark
+		clean bool
+		cause string
+	}{
+		{"an hour has ended", 70 * time.Minute, false, "power"},
+		{"the state has changed", 15 * time.Minute, false, "power"},
+		{"a clean stop", 15 * time.Minute, true, "shutdown"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, nil)
+				g.Settle()
+				up(g)
+				for range 5 {
+					time.Sleep(time.Minute)
+					up(g)
+					g.Tick(Tick{Host: nothing(), Clients: 3, ClientsKnown: true})
+				}
+				g.q.unmark = fmt.Errorf("%w: read-only file system", spool.ErrRAMOnly)
+				for range int(tt.after / time.Minute) {
+					time.Sleep(time.Minute)
+					if up(g); tt.name == "the state has changed" && time.Since(g.start) > 15*time.Minute {
+						g.Verdict(probe.Verdict{State: telemetry.StateDown, Cause: telemetry.CauseBackhaul, At: time.Now(), Until: time.Now()})
+					}
+					g.Tick(Tick{Host: nothing(), Clients: 3, ClientsKnown: true})
+				}
+				if tt.clean {
+					g.Close(Tick{Host: nothing()})
+				}
+				before := g.news(t)
+				last := g.header(t, g.q.batches[len(g.q.batches)-1])
+
+				time.Sleep(20 * time.Minute)
+				n := g.next(t, "00000000")
+				n.Acked(telemetry.Ack{Boot: "00000000", Last: &telemetry.LastBatch{At: last.At, Open: last.Open}})
+				after := n.news(t)
+				key := func(line string) string { f := strings.Fields(line); return f[0] + f[len(f)-1] }
+				for a := range strings.Lines(after) {
+					for b := range strings.Lines(before) {
+						if key(a) == key(b) {
+							t.Errorf("told twice:\n%s%s", b, a)
+						}
+					}
+				}
+				lacks(t, after, "span,cause="+tt.cause+",state=off ms=")
+			})
+		})
+	}
+}
+
+// TestAVerdictFromJustBeforeTheSleepWasNoticedTellsNothingOfIt: a verdict takes a moment from the answer to the recorder, which notices by it
+// that the machine has slept.
+func TestAVerdictFromJustBeforeTheSleepWasNoticedTellsNothingOfIt(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		t.Run(fmt.Sprintf("time known %v", known), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, nil)
+				g.clock.known = known
+				g.Settle()
+				up(g)
+				time.Sleep(10 * time.Minute)
+				up(g)
+				g.clock.slept, g.clock.offset = time.Hour, g.clock.offset+time.Hour
+				time.Sleep(time.Second)
+				v := probe.Verdict{State: telemetry.StateUp, At: time.Now(), Until: time.Now()}
+				time.Sleep(5 * time.Millisecond)
+				g.Verdict(v)
+				time.Sleep(time.Minute)
+				if life := g.life.Length(); !known && g.life.Stretches[0].Length > 10*time.Minute {
+					t.Errorf("of the life of %v that goes in the mark %+v", life, g.life.Stretches)
+				}
+				g.clock.known = true
+				g.Close(Tick{Host: nothing()})
+				got := g.news(t)
+				lacks(t, got, "span,state=up ms=600000i,err_ms=1005i 1795435200000\n", "span,state=up ms=60000i,err_ms=0i 1795439401005\n")
+				if n := strings.Count(got, "span,"); n != 2 {
+					t.Errorf("%d spans in\n%s", n, got)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatWasSampledJustBeforeTheSleepWasNoticedIsOfTheTimeAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		up(g)
+		time.Sleep(10 * time.Minute)
+		up(g)
+		g.clock.slept, g.clock.offset = time.Hour, g.clock.offset+time.Hour
+		time.Sleep(time.Second)
+		at := time.Now()
+		time.Sleep(5 * time.Millisecond)
+		g.Lines(at, func(at time.Time) []*telemetry.Line { return []*telemetry.Line{battery{}.Line(at)} })
+		g.Close(Tick{Host: nothing()})
+		lacks(t, g.news(t), "power volts=12 1795439401000\n")
+	})
+}
+
+func TestTheHeaderOfAnAgentStartedAnewWithoutTheTimeIsNotInTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		g.Settle()
+		up(g)
+		time.Sleep(10 * 24 * time.Hour)
+		up(g)
+		time.Sleep(2 * time.Minute)
+		n := g.next(t, boot)
+		n.clock.known = false
+		n.Hello()
+		h := n.header(t, n.q.batches[0])
+		if m := g.q.marks[len(g.q.marks)-1]; !h.At.After(m.At) || h.At.After(n.clock.Now().Add(helloEvery)) { // its number parts it from others within that
+			t.Errorf("the header is of %v, the mark of %v, and it is %v", h.At, m.At, n.clock.Now())
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"net/url"
 	"os"
@@ -333,6 +334,9 @@ func checkBroker(text string) error {
 // Secret reads the first line of the secret file.
 func (c *Config) Secret() (string, error) {
 	b, err := os.ReadFile(c.SecretFile)
+	if errors.Is(err, fs.ErrPermission) {
+		return "", fmt.Errorf("read secret: %w; let the agent's user read it, or act as root", err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("read secret: %w; put this agent's secret there, or set secret_file", err)
 	}

@@ -45,6 +45,8 @@ func ask(ctx context.Context, dir, word string) (answer, error) {
 	path := filepath.Join(dir, doorName)
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && readOnly(dir): // an agent works there from RAM, but cannot make its socket
+		return answer{}, fmt.Errorf("ask the agent at %s: %w, so one that runs cannot be asked; mount it writable and start the agent anew", path, syscall.EROFS)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ECONNREFUSED):
 		return answer{}, fmt.Errorf("ask the agent at %s: %w; start it, or name its configuration with --config", path, ErrNotRunning)
 	case errors.Is(err, fs.ErrPermission):
@@ -66,6 +68,11 @@ func ask(ctx context.Context, dir, word string) (answer, error) {
 		return a, errors.New(a.Err)
 	}
 	return a, nil
+}
+
+// readOnly tells whether dir lies on a file system that takes nothing: it says so before it looks whether there is what is to be removed.
+func readOnly(dir string) bool {
+	return errors.Is(os.Remove(filepath.Join(dir, doorName+".none")), syscall.EROFS)
 }
 
 // ReadStatus asks the agent that works on the data folder.

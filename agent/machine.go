@@ -48,6 +48,28 @@ func (c *ProbeConfig) Way() probe.Route {
 	return r
 }
 
+// near tells whether an address lies in a network of this machine's that is not the way out, such as a school's own. Of a tunnel, which
+// is point to point, that cannot be said: it goes over the way out itself.
+func (c *ProbeConfig) near(a netip.Addr) bool {
+	all, err := net.Interfaces()
+	way := c.Way().Interface
+	if err != nil || way == "" {
+		return false
+	}
+	for _, i := range all {
+		if i.Name == way || i.Flags&net.FlagPointToPoint != 0 {
+			continue
+		}
+		on, _ := i.Addrs() // it may just have gone
+		for _, x := range on {
+			if p, err := netip.ParsePrefix(x.String()); err == nil && p.Contains(a) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // wanProves tells whether traffic on the WAN interface proves that the internet works.
 func (c *ProbeConfig) wanProves() bool {
 	if c.WANEvidence != "auto" {

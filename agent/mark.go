@@ -54,7 +54,7 @@ func (r *Recorder) mark(clean bool) bool {
 	}
 	m.At = at
 	err := r.c.Queue.SetMark(m)
-	if errors.Is(err, spool.ErrRAMOnly) { // the spool has told; with no folder there is no mark that a later start could find too old
+	if errors.Is(err, spool.ErrRAMOnly) { // the spool has told; that a mark is too old a later start hears from the collector, see ledger.Return
 		err = nil
 	}
 	r.unmarked.tell(r.log, err, "the disk does not take the mark of the moment last known alive; spans and hours wait in RAM", "the mark is on disk again")

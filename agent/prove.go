@@ -72,8 +72,8 @@ func Prove(ctx context.Context, c Config, log *slog.Logger) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
-	a.boot = fmt.Sprintf("%08x", rand.Uint32()) // one of its own: the numbers of the agent's batches are not touched
-	up, stop := context.WithCancel(ctx)
+	a.boot = fmt.Sprintf("%08x", rand.Uint32())                // one of its own: the numbers of the agent's batches are not touched
+	up, stop := context.WithCancel(context.WithoutCancel(ctx)) // it is asked how far it came before it goes
 	done := make(chan error, 1)
 	go func() { done <- a.uplink.Run(up) }()
 	p, err := a.proveAlone(ctx)

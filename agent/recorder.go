@@ -96,6 +96,7 @@ type Recorder struct {
 	wall, mono time.Time // the same moment, by the clock and by elapsed time
 	slept      time.Duration
 	naps       []nap
+	awoke      time.Time // when the last one was noticed, by elapsed time
 	marked     time.Time // when the mark was set last
 	unmarked   fault     // of the mark
 	eventAt    map[string]int64
@@ -162,11 +163,14 @@ func (r *Recorder) Hello() {
 	if !r.c.Known() {
 		// Behind all that was sent, and never in the future, however wrong the system's clock is. No open span says that it is a guess.
 		open = telemetry.OpenSpan{}
+		since := r.c.Clock.Mono()
 		at = clock.Floor()
 		if m := r.c.Mark; m != nil {
-			at = m.At
+			if at = m.At; m.Boot == r.c.Boot {
+				since -= min(m.Mono, since)
+			}
 		}
-		at = at.Add(r.c.Clock.Mono().Truncate(helloEvery) + time.Duration(r.c.Queue.NextSeq())*time.Millisecond%helloEvery)
+		at = at.Add(since.Truncate(helloEvery) + time.Duration(r.c.Queue.NextSeq())*time.Millisecond%helloEvery)
 	}
 	r.box.seal(telemetry.Detail, at, open, true)
 }
@@ -273,6 +277,7 @@ func (r *Recorder) apply(in input) {
 }
 
 func (r *Recorder) verdict(v probe.Verdict) {
+	v.At, v.Until = r.awake(v.At), r.awake(v.Until)
 	until := r.at(v.Until)
 	for target, s := range map[string]probe.Sample{"gateway": v.Gateway, "internet": v.Internet, "dns": v.DNS} {
 		if s.Sent == 0 {

@@ -201,7 +201,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	a.uplink = uplink.New(uplink.Config{
 		Brokers: c.Brokers, Address: c.Address(), Secret: secret, TLS: trust, Time: a.now,
 		Keepalive: c.Uplink.Keepalive.Std(), AckTimeout: c.Uplink.AckTimeout.Std(), MaxBackoff: c.Uplink.MaxBackoff.Std(), Window: c.Uplink.Window,
-		AckWithin: c.Uplink.AckWithin.Std(), BacklogKbps: c.Uplink.BacklogMaxKbps,
+		AckWithin: c.Uplink.AckWithin.Std(), BacklogKbps: c.Uplink.BacklogMaxKbps, Near: c.Probe.near,
 		Session: a.spool.NextSession, OnAck: a.acked, Doubt: a.inDoubt, Log: log,
 	}, a.spool)
 	a.network = network
@@ -229,7 +229,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 
 // openSpool opens the data folder. A wrong one is an error for a person to mend; a disk that is full, read-only or broken is not waited
 // for: the agent works from RAM then, and says so.
-func openSpool(c Config, fresh func() uint64, log *slog.Logger) (*spool.Spool, error) {
+func openSpool(c Config, fresh func() (uint64, bool), log *slog.Logger) (*spool.Spool, error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("open data_dir: %w; set data_dir to a folder that the agent may write to", err)
 	}
@@ -251,15 +251,16 @@ func (a *agent) notify(state ...string) {
 // now is the time, and whether somebody has told it.
 func (a *agent) now() (time.Time, bool) { return a.clock.Now(), a.clock.Known() }
 
-// fresh is a number above those of runs that this folder does not tell of; 0 while the time is not known.
-func (a *agent) fresh() uint64 {
+// fresh is a number above those of runs that this folder does not tell of; 0 while the time is not known. It is sure when somebody has told
+// the time, and not only this machine's clock.
+func (a *agent) fresh() (n uint64, sure bool) {
 	if a.clock != nil && a.clock.Known() {
-		return spool.Seed(a.clock.Now())
+		return spool.Seed(a.clock.Now()), true
 	}
 	if wall := a.read().Wall; !wall.Before(clock.Floor()) {
-		return spool.Seed(wall)
+		return spool.Seed(wall), false
 	}
-	return 0
+	return 0, false
 }
 
 // inDoubt has the prober ask now.
@@ -296,7 +297,7 @@ func (a *agent) record(ctx context.Context) error {
 	a.findings()
 	a.account(false)
 	r := a.c.Probe.Way()
-	a.log.Info("measuring", "site", a.c.Site, "agent", a.c.Agent, "interface", r.Interface, "gateway", r.Gateway.String(), "interface_up", r.Up,
+	a.log.Info("measuring", "site", a.c.Site, "agent", a.c.Agent, "interface", r.Interface, "gateway", r.Gateway, "interface_up", r.Up,
 		"asks_by", a.method, "wan_counter_is_evidence", a.wan, "waiting_batches", a.spool.Stats().Batches)
 	a.notify(notifyReady)
 

@@ -37,16 +37,16 @@ var address = telemetry.Address{Site: "gokina", Agent: "router"}
 
 // centre is a real broker with a collector that does as it is told.
 type centre struct {
-	t      *testing.T
-	broker *mqtt.Server
-	url    string
-	codec  *telemetry.Codec
-	mu     sync.Mutex
-	mute   bool
-	cuts   int               // how often an agent was killed
-	stored map[uint64]stored // by seq; a batch that comes twice must be the same
-	doubts []string
-	told   []string // presence
+	t       *testing.T
+	broker  *mqtt.Server
+	url     string
+	codec   *telemetry.Codec
+	mu      sync.Mutex
+	ignored func()
+	cuts    int               // how often an agent was killed
+	stored  map[uint64]stored // by seq; a batch that comes twice must be the same
+	doubts  []string
+	told    []string // presence
 }
 
 type stored struct {
@@ -114,10 +114,11 @@ func newCentre(t *testing.T, cert ...tls.Certificate) *centre {
 	return c
 }
 
-func (c *centre) setMute(mute bool) {
+// ignore has the collector take no notice of batches, but call told at each.
+func (c *centre) ignore(told func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mute = mute
+	c.ignored = told
 }
 
 func (c *centre) data(_ *mqtt.Client, _ packets.Subscription, p packets.Packet) {
@@ -146,7 +147,8 @@ func (c *centre) data(_ *mqtt.Client, _ packets.Subscription, p packets.Packet) 
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mute {
+	if c.ignored != nil {
+		c.ignored()
 		return
 	}
 	if before, again := c.stored[h.Seq]; again && before.text != s.text {

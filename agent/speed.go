@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/smartvillage/nabz/agent/service"
@@ -91,12 +92,31 @@ type Speed struct {
 // testNow runs a speed test now, within the month's budget.
 func (a *agent) testNow(ctx context.Context) (Speed, error) {
 	if a.speed == nil {
-		return Speed{}, errors.New("no speed tests are configured; set speedtest.server, for example to the collector's \"https://noc.example.org:4443\"")
+		return Speed{}, errors.New("no speed tests are configured; set speedtest.server, for example to the collector's \"https://noc.example.org:8443\"")
 	}
 	r, err := a.speed.Now(ctx)
+	if errors.Is(err, speedtest.ErrBusy) {
+		err = a.whyBusy()
+	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = fmt.Errorf("%w; look at speedtest.server, and ask the NOC whether speed tests are served there", err)
+	}
 	s := a.speed.Stats()
 	return Speed{Server: r.Server, DownBps: r.DownBps, UpBps: r.UpBps, MinRTTMs: float64(r.MinRTT) / float64(time.Millisecond), UsedBytes: r.UsedBytes,
 		MonthBytes: s.Used, LimitBytes: s.Monthly}, err
+}
+
+// whyBusy is why no test began, and what to do.
+func (a *agent) whyBusy() error {
+	switch s := a.seen.Load(); s.state {
+	case "":
+		return errors.New("it is not known yet whether the link works; ask again in a minute")
+	case telemetry.StateDown:
+		return fmt.Errorf("the link is down (%s); \"nabz-agent check\" says what to do", s.cause)
+	case telemetry.StateDegraded:
+		return errors.New("the link is degraded, and a test would make it worse; ask again when \"nabz-agent status\" shows it up")
+	}
+	return fmt.Errorf("%w by more than speedtest.busy_share; ask again when there is less traffic", speedtest.ErrBusy)
 }
 
 // WriteTo writes the result for a person.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/smartvillage/nabz/agent/clock"
 	"github.com/smartvillage/nabz/agent/probe"
+	"github.com/smartvillage/nabz/agent/speedtest"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -24,10 +25,10 @@ func TestARunningAgentTellsItsStatusAndProvesItself(t *testing.T) {
 	waitFor(t, "a status that tells an acknowledgement", func() bool {
 		var err error
 		s, err = ReadStatus(t.Context(), cfg.DataDir)
-		return err == nil && s.Broker.LastAckS != nil && s.Link.State != "" && s.Wire.UsedBytes > 0
+		return err == nil && s.Broker.LastAckS != nil && s.Clock == string(telemetry.ClockSynced) && s.Link.State != "" && s.Wire.UsedBytes > 0
 	})
 	if s.Site != address.Site || s.Agent != address.Agent || s.Profile != Standard || !s.Broker.Connected || s.Link.State != "up" || s.Link.Gateway != "127.0.0.1" ||
-		s.Wire.LimitBytes != 15_000_000 || s.Clock != string(telemetry.ClockSynced) || s.Boot == "" || s.Spool.MaxBytes != cfg.SpoolMaxBytes {
+		s.Wire.LimitBytes != 15_000_000 || s.Boot == "" || s.Spool.MaxBytes != cfg.SpoolMaxBytes {
 		t.Errorf("status %+v", s)
 	}
 	var text strings.Builder
@@ -113,14 +114,17 @@ func TestAProofTellsHowFarThisMachinesClockIsOff(t *testing.T) {
 
 func TestAProofThatFailsSaysHowFarItCame(t *testing.T) {
 	c := newCentre(t)
-	c.setMute(true)
-	for name, row := range map[string]struct{ broker, want string }{
-		"no broker":    {"mqtt://127.0.0.1:9", "no broker could be reached"},
-		"no collector": {c.url, "no collector acknowledges"},
+	for name, row := range map[string]struct {
+		broker, want string
+		patience     time.Duration
+	}{
+		"no broker":    {"mqtt://127.0.0.1:9", "no broker could be reached", time.Second},
+		"no collector": {c.url, "no collector acknowledges", 20 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), row.patience)
 			defer cancel()
+			c.ignore(cancel) // a collector that has the batch and is silent is waited for no longer
 			_, err := Prove(ctx, config(t, row.broker), slog.New(slog.DiscardHandler))
 			if err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("got %v, want %q", err, row.want)
@@ -167,6 +171,34 @@ func TestABudgetThatCannotBeReadCostsTheSpeedTestsOnly(t *testing.T) {
 	waitFor(t, "a set of the machine", func() bool { return len(c.lines("host")) > 0 })
 	stop()
 	c.check(t)
+}
+
+func TestASpeedTestThatDoesNotBeginSaysWhy(t *testing.T) {
+	cfg := config(t, "mqtt://127.0.0.1:9")
+	cfg.Speedtest.Server = "http://127.0.0.1:9"
+	a, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	a.clock.Acked(time.Date(2026, 11, 15, 12, 0, 0, 0, time.UTC), time.Millisecond) // not where a month ends
+	for _, row := range []struct {
+		name, want string
+		seen       seen
+	}{
+		{"just started", "not known yet whether the link works; ask again in a minute", seen{}},
+		{"down", "the link is down (backhaul); \"nabz-agent check\" says what to do", seen{state: telemetry.StateDown, cause: telemetry.CauseBackhaul}},
+		{"degraded", "the link is degraded", seen{state: telemetry.StateDegraded}},
+		{"nobody listens", "connection refused; look at speedtest.server", seen{state: telemetry.StateUp}},
+	} {
+		a.seen.Store(&row.seen)
+		if _, err := a.testNow(t.Context()); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: got %v, want %q", row.name, err, row.want)
+		}
+	}
+	if err := a.whyBusy(); !errors.Is(err, speedtest.ErrBusy) || !strings.Contains(err.Error(), "more than speedtest.busy_share") { // up, so it is the villagers
+		t.Errorf("used by villagers: %v", err)
+	}
 }
 
 func TestTheStatusNotesWhatIsWrongWithTheDisk(t *testing.T) {

@@ -144,11 +144,16 @@ func (w *world) run(d time.Duration) {
 	}
 }
 
+// onTheWay is how long a verdict takes from the answer to the recorder.
+const onTheWay = time.Millisecond
+
 // judge is a round of the prober; ago is how long the state has held at least.
 func (w *world) judge(ago time.Duration) {
+	now, state, cause := w.elapsed(), w.link, w.cause
+	w.move(onTheWay, state, cause)
+	w.awake += onTheWay
 	w.verdict = w.now
-	now := w.elapsed()
-	w.agent.Verdict(probe.Verdict{State: w.link, Cause: w.cause, At: now.Add(-ago), Until: now,
+	w.agent.Verdict(probe.Verdict{State: state, Cause: cause, At: now.Add(-ago), Until: now,
 		Internet: probe.Sample{Quality: ledger.Quality{Sent: 1, RTTs: []time.Duration{40 * time.Millisecond}}}})
 }
 

@@ -73,7 +73,7 @@ func (u *usage) save(now time.Time, last bool) error {
 	n := strconv.FormatInt(u.bytes, 10)
 	u.written = now
 	if err := replaceFile(u.file, []byte(u.month+" "+n+" "+usageSum(u.month, n)+"\n")); err != nil {
-		return fmt.Errorf("note the bytes used this month: %w; free space on the file system", err)
+		return fmt.Errorf("note the bytes used this month: %w; free space on the file system, or make it writable", err)
 	}
 	u.saved = u.bytes
 	return nil

@@ -55,6 +55,7 @@ func startWith(t *testing.T, agents int, change func(*Config)) *centre {
 	dir := t.TempDir()
 	c := Defaults()
 	c.SitesFile, c.AgentsFile, c.DataDir = filepath.Join(dir, "sites.toml"), filepath.Join(dir, "agents.toml"), dir
+	c.Web.Open = true
 	c.MQTT.Listen, c.Web.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	change(&c)
 	if err := c.Validate(nil); err != nil {
@@ -264,78 +265,82 @@ func storedShownAndAcknowledged(t *testing.T, s *centre) {
 }
 
 func TestEveryBatchIsStoredOnceThoughInfluxDBIsKilledInMidStream(t *testing.T) {
-	influxd.EachChild(t, func(t *testing.T, db *influxd.Server) {
-		const agents, batches = 4, 60
-		s := start(t, db, agents)
-		s.ready()
-		first := time.Now().Add(-24 * time.Hour).UTC().Truncate(time.Millisecond)
-		half := make(chan struct{}, agents)
-		var wg sync.WaitGroup
-		for n := range agents {
-			v := s.join(n)
-			wg.Go(func() {
-				for seq := range uint64(batches) {
-					at := first.Add(time.Duration(seq) * time.Second)
-					if a := v.sendUntil(seq, batch(at, "00000001", seq, telemetry.NewLine("host", at).Int("uptime_s", int64(seq)))); a.Verdict != telemetry.Stored || a.Refused != 0 {
-						t.Errorf("batch %d of %s: %+v", seq, v.a, a)
-					}
-					if seq == batches/2 {
-						half <- struct{}{}
-					}
+	influxd.EachChild(t, killedInMidStream)
+}
+
+func killedInMidStream(t *testing.T, db *influxd.Server) {
+	const agents, batches = 4, 60
+	s := start(t, db, agents)
+	s.ready()
+	first := time.Now().Add(-24 * time.Hour).UTC().Truncate(time.Millisecond)
+	half := make(chan struct{}, agents)
+	var wg sync.WaitGroup
+	for n := range agents {
+		v := s.join(n)
+		wg.Go(func() {
+			for seq := range uint64(batches) {
+				at := first.Add(time.Duration(seq) * time.Second)
+				if a := v.sendUntil(seq, batch(at, "00000001", seq, telemetry.NewLine("host", at).Int("uptime_s", int64(seq)))); a.Verdict != telemetry.Stored || a.Refused != 0 {
+					t.Errorf("batch %d of %s: %+v", seq, v.a, a)
 				}
-			})
-		}
-		<-half
-		if err := db.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		waitFor(t, "/readyz says no", func() bool {
-			code, body := s.get("/readyz")
-			return code == http.StatusServiceUnavailable && strings.Contains(body, "fault InfluxDB")
+				if seq == batches/2 {
+					half <- struct{}{}
+				}
+			}
 		})
-		if code, _ := s.get("/healthz"); code != http.StatusOK {
-			t.Errorf("/healthz says %d while InfluxDB is gone", code)
-		}
-		db.Restart(t)
-		wg.Wait()
-		for n := range agents {
-			got, err := s.store.Query(t.Context(), telemetry.Detail, fmt.Sprintf("SELECT uptime_s FROM host WHERE agent='n%d'", n))
-			if err != nil || len(got) != 1 {
-				t.Fatalf("agent %d: %v (%v)", n, got, err)
-			}
-			var seqs, want []string
-			for _, row := range got[0].Values {
-				seqs = append(seqs, fmt.Sprint(row[1]))
-			}
-			for seq := range batches {
-				want = append(want, fmt.Sprint(seq))
-			}
-			if !slices.Equal(seqs, want) {
-				t.Errorf("agent %d has stored %v", n, seqs)
-			}
-		}
-		s.ready()
+	}
+	<-half
+	if err := db.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "/readyz says no", func() bool {
+		code, body := s.get("/readyz")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, "fault InfluxDB")
 	})
+	if code, _ := s.get("/healthz"); code != http.StatusOK {
+		t.Errorf("/healthz says %d while InfluxDB is gone", code)
+	}
+	db.Restart(t)
+	wg.Wait()
+	for n := range agents {
+		got, err := s.store.Query(t.Context(), telemetry.Detail, fmt.Sprintf("SELECT uptime_s FROM host WHERE agent='n%d'", n))
+		if err != nil || len(got) != 1 {
+			t.Fatalf("agent %d: %v (%v)", n, got, err)
+		}
+		var seqs, want []string
+		for _, row := range got[0].Values {
+			seqs = append(seqs, fmt.Sprint(row[1]))
+		}
+		for seq := range batches {
+			want = append(want, fmt.Sprint(seq))
+		}
+		if !slices.Equal(seqs, want) {
+			t.Errorf("agent %d has stored %v", n, seqs)
+		}
+	}
+	s.ready()
 }
 
 func TestTheCollectorWaitsForAnInfluxDBThatIsNotThere(t *testing.T) {
-	influxd.EachChild(t, func(t *testing.T, db *influxd.Server) {
-		if err := db.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		s := start(t, db, 1)
-		if code, body := s.get("/readyz"); code != http.StatusServiceUnavailable {
-			t.Errorf("/readyz says %d %s without InfluxDB", code, body)
-		}
-		v := s.join(0)
-		v.send(batch(time.Now(), "00000001", 1))
-		waitFor(t, "the batch is counted as not stored", func() bool { return s.metric("nabz_intake_unstored_total") > 0 })
-		db.Restart(t)
-		s.ready()
-		if a := v.sendUntil(1, batch(time.Now(), "00000001", 1)); a.Verdict != telemetry.Stored {
-			t.Errorf("got %+v, want stored", a)
-		}
-	})
+	influxd.EachChild(t, notThereAtFirst)
+}
+
+func notThereAtFirst(t *testing.T, db *influxd.Server) {
+	if err := db.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, db, 1)
+	if code, body := s.get("/readyz"); code != http.StatusServiceUnavailable {
+		t.Errorf("/readyz says %d %s without InfluxDB", code, body)
+	}
+	v := s.join(0)
+	v.send(batch(time.Now(), "00000001", 1))
+	waitFor(t, "the batch is counted as not stored", func() bool { return s.metric("nabz_intake_unstored_total") > 0 })
+	db.Restart(t)
+	s.ready()
+	if a := v.sendUntil(1, batch(time.Now(), "00000001", 1)); a.Verdict != telemetry.Stored {
+		t.Errorf("got %+v, want stored", a)
+	}
 }
 
 func TestHostileMessagesAreRefusedCountedAndHarmNobody(t *testing.T) {

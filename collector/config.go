@@ -2,6 +2,7 @@ package collector
 
 import (
 	_ "embed"
+	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -24,11 +25,13 @@ var Example string
 type Config struct {
 	SitesFile        string        `toml:"sites_file"`
 	AgentsFile       string        `toml:"agents_file"`
+	UsersFile        string        `toml:"users_file"`
 	DataDir          string        `toml:"data_dir"`
 	UnreachableAfter conf.Duration `toml:"unreachable_after"`
 	LogLevel         string        `toml:"log_level"`
 	Influx           InfluxConfig  `toml:"influx"`
 	MQTT             MQTTConfig    `toml:"mqtt"`
+	Agents           AgentsConfig  `toml:"agents"`
 	Web              WebConfig     `toml:"web"`
 	Intake           IntakeConfig  `toml:"intake"`
 	Speedtest        SpeedConfig   `toml:"speedtest"`
@@ -59,10 +62,28 @@ type MQTTConfig struct {
 	MaxConnections int    `toml:"max_connections"`
 }
 
+// AgentsConfig is where agents enrol and measure their throughput, and what enrolled ones are told.
+type AgentsConfig struct {
+	Listen     string        `toml:"listen"`
+	URL        string        `toml:"url"`
+	Brokers    []string      `toml:"brokers"`
+	CAFile     string        `toml:"ca_file"`
+	Profile    string        `toml:"profile"`
+	ConfigFile string        `toml:"config_file"`
+	TokenLife  conf.Duration `toml:"token_life"`
+}
+
 // WebConfig is where people look.
 type WebConfig struct {
-	Listen   string `toml:"listen"`
-	TimeZone string `toml:"time_zone"`
+	Listen      string        `toml:"listen"`
+	TLSCert     string        `toml:"tls_cert"`
+	TLSKey      string        `toml:"tls_key"`
+	Insecure    bool          `toml:"insecure"`
+	Open        bool          `toml:"open"`
+	Proxy       bool          `toml:"proxy"`
+	SessionIdle conf.Duration `toml:"session_idle"`
+	SessionLife conf.Duration `toml:"session_life"`
+	TimeZone    string        `toml:"time_zone"`
 }
 
 // IntakeConfig bounds what is taken in.
@@ -80,10 +101,9 @@ type IntakeConfig struct {
 	Extra           []string      `toml:"extra_measurements"`
 }
 
-// SpeedConfig is where agents measure their throughput.
+// SpeedConfig is what speed tests may take.
 type SpeedConfig struct {
-	Listen string `toml:"listen"`
-	AtOnce int    `toml:"at_once"`
+	AtOnce int `toml:"at_once"`
 }
 
 // Defaults is the configuration of the example file.
@@ -94,10 +114,10 @@ func Defaults() Config {
 		UnreachableAfter: d(90 * time.Second), LogLevel: "info",
 		Influx: InfluxConfig{URL: "http://127.0.0.1:8086", DetailBucket: "nabz", LedgerBucket: "nabz_ledger", DetailRetention: d(90 * 24 * time.Hour), Timeout: d(20 * time.Second)},
 		MQTT:   MQTTConfig{Listen: "127.0.0.1:1883", MaxConnections: 20_000},
-		Web:    WebConfig{Listen: "127.0.0.1:8080"},
+		Agents: AgentsConfig{Brokers: []string{}, Profile: "standard", TokenLife: d(24 * time.Hour)},
+		Web:    WebConfig{Listen: "127.0.0.1:8080", SessionIdle: d(12 * time.Hour), SessionLife: d(7 * 24 * time.Hour)},
 		Intake: IntakeConfig{QueueMessages: 20_000, QueueBytes: 64 << 20, FlightBytes: 64 << 20, MaxAge: d(400 * 24 * time.Hour), MaxAhead: d(24 * time.Hour),
 			MergeLines: 5000, MergeWait: d(50 * time.Millisecond), Requests: 4, DeadLetterBytes: 64 << 20, MaxSeries: 1000, Extra: []string{}},
-		Speedtest: SpeedConfig{AtOnce: 4},
 	}
 }
 
@@ -111,21 +131,16 @@ func (c *Config) Validate(d *conf.Doc) error {
 	v.OneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	c.Influx.validate(v)
 	c.MQTT.validate(v)
-	listenAddress(v, "web.listen", c.Web.Listen)
-	if _, err := time.LoadLocation(c.Web.TimeZone); err != nil {
-		v.Add("web.time_zone", "%q is not an IANA name such as \"Asia/Karachi\"", c.Web.TimeZone)
-	}
+	c.Web.validate(v)
 	if c.Web.Listen == c.MQTT.Listen && !strings.HasSuffix(c.Web.Listen, ":0") {
 		v.Add("web.listen", "%s is mqtt.listen too; give each its own port", c.Web.Listen)
 	}
 	c.Intake.validate(v)
-	if c.Speedtest.Listen != "" {
-		listenAddress(v, "speedtest.listen", c.Speedtest.Listen)
-		if c.MQTT.TLSCert == "" && !c.MQTT.Insecure && !broker.Loopback(c.Speedtest.Listen) {
-			v.Add("speedtest.listen", "%s can be reached from other machines, and without TLS so can the agents' secrets; set mqtt.tls_cert and mqtt.tls_key, which serve here too", c.Speedtest.Listen)
-		}
+	c.Agents.validate(v, c.MQTT)
+	if c.Speedtest.AtOnce > 0 && c.Agents.Listen == "" {
+		v.Add("speedtest.at_once", "speed tests are served at agents.listen, which is not set; set it, or at_once to 0")
 	}
-	conf.Between(v, "speedtest.at_once", c.Speedtest.AtOnce, 1, 1000)
+	conf.Between(v, "speedtest.at_once", c.Speedtest.AtOnce, 0, 1000)
 	return v.Err()
 }
 
@@ -159,6 +174,57 @@ func (c *MQTTConfig) validate(v *conf.Faults) {
 	conf.Between(v, "mqtt.max_connections", c.MaxConnections, 1, 1_000_000)
 }
 
+func (c *AgentsConfig) validate(v *conf.Faults, m MQTTConfig) {
+	if c.Listen != "" {
+		listenAddress(v, "agents.listen", c.Listen)
+		if m.TLSCert == "" && !m.Insecure && !broker.Loopback(c.Listen) {
+			v.Add("agents.listen", "%s can be reached from other machines, and without TLS so can the agents' secrets; set mqtt.tls_cert and mqtt.tls_key, which serve here too", c.Listen)
+		}
+	}
+	if c.URL != "" {
+		v.Check("agents.url", telemetry.CheckEnrolURL(c.URL))
+		if len(c.Brokers) == 0 {
+			v.Add("agents.brokers", "is empty; name what enrolled agents connect to, such as \"mqtts://noc.example.org:8883\"")
+		}
+		if c.Listen == "" {
+			v.Add("agents.listen", "is empty, so nobody can enrol at agents.url; name an address to listen on, such as \":8443\"")
+		}
+		if m.TLSCert == "" {
+			v.Add("agents.url", "agents enrol over TLS only; set mqtt.tls_cert and mqtt.tls_key, which \"nabz-collector init\" makes")
+		}
+	}
+	for i, b := range c.Brokers {
+		u, err := url.Parse(b)
+		if err != nil || u.Scheme != "mqtts" && u.Scheme != "mqtt" || u.Hostname() == "" || u.Port() == "" || u.User != nil || u.Path != "" {
+			v.Add(fmt.Sprintf("agents.brokers[%d]", i), "%q is not a broker; write it as \"mqtts://noc.example.org:8883\"", b)
+		}
+	}
+	v.OneOf("agents.profile", c.Profile, "standard", "metered")
+	v.Within("agents.token_life", c.TokenLife, time.Minute, 31*24*time.Hour)
+}
+
+func (c *WebConfig) validate(v *conf.Faults) {
+	understood := listenAddress(v, "web.listen", c.Listen)
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		v.Add("web.tls_key", "web.tls_cert and web.tls_key go together; one of them is empty")
+	}
+	local := !understood || broker.Loopback(c.Listen)
+	if c.TLSCert == "" && !c.Insecure && !local {
+		v.Add("web.listen", "%s can be reached from other machines, and without TLS so can every password and session; set web.tls_cert and web.tls_key, or web.insecure = true", c.Listen)
+	}
+	if c.Open && !local {
+		v.Add("web.open", "%s can be reached from other machines, and nobody there would have to sign in; set web.open = false, or web.listen to a loopback address", c.Listen)
+	}
+	if c.Proxy && (c.Open || !local) {
+		v.Add("web.proxy", "believes what a proxy on this machine says; it goes with a loopback address in web.listen, and with web.open = false")
+	}
+	v.Within("web.session_idle", c.SessionIdle, 10*time.Minute, 90*24*time.Hour)
+	v.Within("web.session_life", c.SessionLife, 10*time.Minute, 90*24*time.Hour)
+	if _, err := time.LoadLocation(c.TimeZone); err != nil {
+		v.Add("web.time_zone", "%q is not an IANA name such as \"Asia/Karachi\"", c.TimeZone)
+	}
+}
+
 func (c *IntakeConfig) validate(v *conf.Faults) {
 	conf.Between(v, "intake.queue_messages", c.QueueMessages, 100, 1_000_000)
 	conf.Between(v, "intake.queue_bytes", c.QueueBytes, 2*telemetry.MaxMessage, 1<<40)
@@ -177,12 +243,22 @@ func (c *IntakeConfig) validate(v *conf.Faults) {
 	}
 }
 
+// Users is the file of those who may sign in at the board.
+func (c *Config) Users() string {
+	if c.UsersFile != "" {
+		return c.UsersFile
+	}
+	return filepath.Join(filepath.Dir(c.AgentsFile), "users.toml")
+}
+
 func (c *Config) deadLetters() string { return filepath.Join(c.DataDir, "dead-letters") }
 
 // listenAddress wants host:port to listen on.
-func listenAddress(v *conf.Faults, key, got string) {
+func listenAddress(v *conf.Faults, key, got string) (ok bool) {
 	_, port, err := net.SplitHostPort(got)
 	if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
 		v.Add(key, "%q is not an address to listen on; write it as \"127.0.0.1:1883\", or \":1883\" for all interfaces", got)
+		return false
 	}
+	return true
 }

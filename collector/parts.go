@@ -13,10 +13,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/smartvillage/nabz/collector/authority"
 	"github.com/smartvillage/nabz/collector/broker"
+	"github.com/smartvillage/nabz/collector/enrol"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/intake"
 	"github.com/smartvillage/nabz/collector/ndt7"
+	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/collector/web"
 	"github.com/smartvillage/nabz/telemetry"
@@ -33,9 +36,13 @@ type parts struct {
 	live    *fleet.Live
 	influx  *influxWatch
 	web     net.Listener
+	people  *people.People
+	session *people.Sessions
 	handler http.Handler
-	speed   net.Listener // nil: no speed tests
-	tests   *ndt7.Server
+	shown   *authority.Shown // nil: no TLS
+	agents  net.Listener     // where agents enrol and measure; nil: nowhere
+	tests   *ndt7.Server     // nil: no speed tests
+	visits  http.Handler     // of agents
 }
 
 // build opens files, folders and addresses. Nothing works yet.
@@ -68,40 +75,63 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 	if err = p.openIntake(metrics, now); err != nil {
 		return nil, err
 	}
-	if p.broker, err = broker.New(broker.Config{Listen: c.MQTT.Listen, TLSCert: c.MQTT.TLSCert, TLSKey: c.MQTT.TLSKey, Insecure: c.MQTT.Insecure, MaxConnections: c.MQTT.MaxConnections},
+	var secure *tls.Config
+	if c.MQTT.TLSCert != "" {
+		if p.shown, err = authority.Show(c.MQTT.TLSCert, c.MQTT.TLSKey, c.Agents.CAFile, log); err != nil {
+			return nil, err
+		}
+		secure = p.shown.Config()
+		metrics.MustRegister(p.shown.Metric())
+	}
+	if p.broker, err = broker.New(broker.Config{Listen: c.MQTT.Listen, TLS: secure, Insecure: c.MQTT.Insecure, MaxConnections: c.MQTT.MaxConnections},
 		broker.Parts{Auth: registry, OnData: p.intake.Deliver, OnPresence: p.live.Presence, Metrics: metrics, Log: log}); err != nil {
 		return nil, err
 	}
-	if p.web, err = net.Listen("tcp", c.Web.Listen); err != nil {
-		return nil, fmt.Errorf("listen for browsers: %w; web.listen changes the address", err)
-	}
-	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: log}); err != nil {
+	if err = p.openWeb(registry, metrics, now); err != nil {
 		return nil, err
 	}
-	if c.Speedtest.Listen != "" {
-		if err = p.openSpeed(registry, metrics); err != nil {
+	if c.Agents.Listen != "" {
+		if err = p.openAgents(registry, metrics); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-// openSpeed listens for speed tests, with the broker's certificate where it has one.
-func (p *parts) openSpeed(registry *fleet.Registry, metrics *prometheus.Registry) (err error) {
-	if p.tests, err = ndt7.New(ndt7.Config{AtOnce: p.c.Speedtest.AtOnce}, ndt7.Parts{Auth: registry, Metrics: metrics, Log: p.log}); err != nil {
-		return err
+// openAgents listens for agents that enrol or measure, with the broker's certificate where it has one.
+func (p *parts) openAgents(registry *fleet.Registry, metrics *prometheus.Registry) (err error) {
+	c, mux := p.c.Agents, http.NewServeMux()
+	p.visits = mux
+	if p.c.Speedtest.AtOnce > 0 {
+		if p.tests, err = ndt7.New(ndt7.Config{AtOnce: p.c.Speedtest.AtOnce}, ndt7.Parts{Auth: registry, Metrics: metrics, Log: p.log}); err != nil {
+			return err
+		}
+		for _, path := range ndt7.Paths() {
+			mux.Handle(path, p.tests)
+		}
 	}
-	if p.speed, err = net.Listen("tcp", p.c.Speedtest.Listen); err != nil {
-		return fmt.Errorf("listen for speed tests: %w; speedtest.listen changes the address", err)
+	if c.URL != "" {
+		told := enrol.Config{Brokers: c.Brokers, Profile: c.Profile, Template: c.ConfigFile}
+		if p.tests != nil {
+			told.SpeedServer = c.URL
+		}
+		if c.CAFile != "" {
+			if _, told.CA, err = authority.Fingerprint(c.CAFile); err != nil {
+				return fmt.Errorf("agents.ca_file: %w", err)
+			}
+		}
+		door, err := enrol.New(told, enrol.Parts{Registry: registry, Metrics: metrics, Now: time.Now, Log: p.log})
+		if err != nil {
+			return err
+		}
+		mux.Handle(telemetry.EnrolPath, door)
 	}
-	if p.c.MQTT.TLSCert == "" {
-		return nil
+	if p.agents, err = net.Listen("tcp", c.Listen); err != nil {
+		return fmt.Errorf("listen for agents: %w; agents.listen changes the address", err)
 	}
-	pair, err := tls.LoadX509KeyPair(p.c.MQTT.TLSCert, p.c.MQTT.TLSKey)
-	if err != nil {
-		return fmt.Errorf("mqtt.tls_cert and mqtt.tls_key: %w", err)
+	if p.shown != nil {
+		p.agents = tls.NewListener(p.agents, p.shown.WholeConfig())
 	}
-	p.speed = tls.NewListener(p.speed, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
 	return nil
 }
 
@@ -131,8 +161,8 @@ func (p *parts) close() {
 	if p.tests != nil {
 		_ = p.tests.Close() // it always closes
 	}
-	if p.speed != nil {
-		p.speed.Close()
+	if p.agents != nil {
+		p.agents.Close()
 	}
 	if p.broker != nil {
 		p.broker.Close()

@@ -50,7 +50,7 @@ func (p *parts) run(ctx context.Context) error {
 	defer p.close()
 	failed := make(chan error, 8)
 	var ends []func() error
-	for _, s := range []stage{{"web", p.serveWeb}, {"intake", p.intake.Run}, {"writer", p.writer.Run}, {"broker", p.broker.Run}, {"speed tests", p.serveSpeed}, {"keeper", p.keep}} {
+	for _, s := range []stage{{"web", p.serveWeb}, {"intake", p.intake.Run}, {"writer", p.writer.Run}, {"broker", p.broker.Run}, {"agents", p.serveAgents}, {"keeper", p.keep}} {
 		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		done := make(chan error, 1)
 		go func() {
@@ -65,7 +65,7 @@ func (p *parts) run(ctx context.Context) error {
 		}()
 		ends = append(ends, func() error { cancel(); return <-done })
 	}
-	p.log.Info("collector runs", "mqtt", p.broker.Addr(), "web", "http://"+p.web.Addr().String(), "influxdb", p.c.Influx.URL)
+	p.log.Info("collector runs", "mqtt", p.broker.Addr(), "web", p.webURL(), "influxdb", p.c.Influx.URL)
 	p.notify(notifyReady)
 	select {
 	case <-ctx.Done():
@@ -90,26 +90,34 @@ func (p *parts) serveWeb(ctx context.Context) error {
 	pages, endPages := context.WithCancel(ctx) // ends event streams, which would go on for ever
 	defer endPages()
 	s := p.server(p.handler)
+	s.ConnState = atMost(webVisitors)
 	s.BaseContext = func(net.Listener) context.Context { return pages }
 	return serve(ctx, s, p.web)
 }
 
-// serveSpeed serves speed tests until ctx ends, and cuts them off then.
-func (p *parts) serveSpeed(ctx context.Context) error {
-	if p.speed == nil {
+// serveAgents lets agents enrol and serves their speed tests until ctx ends, and cuts them off then.
+func (p *parts) serveAgents(ctx context.Context) error {
+	if p.agents == nil {
 		<-ctx.Done()
 		return nil
 	}
-	stop := context.AfterFunc(ctx, func() { _ = p.tests.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		if p.tests != nil {
+			_ = p.tests.Close() // it always closes
+		}
+	})
 	defer stop()
-	s := p.server(p.tests)
-	s.ConnState = atMost(speedVisitors)
-	return serve(ctx, s, p.speed)
+	s := p.server(p.visits)
+	s.ConnState = atMost(agentVisitors)
+	return serve(ctx, s, p.agents)
 }
 
-// speedVisitors is how many connections there may be at once that are not a test yet, or only ask for leave. Strangers can reach
+// agentVisitors is how many connections there may be at once that are not a test yet, or only enrol or ask for leave. Strangers can reach
 // this listener, and must not use up the files that the broker needs for its agents.
-const speedVisitors = 256
+const agentVisitors = 256
+
+// webVisitors is how many connections there may be at once to the board: its event streams, and pages and programs beside them.
+const webVisitors = 2048
 
 // atMost closes connections beyond so many. One that became a WebSocket no longer counts: places for tests have a bound of their own.
 func atMost(most int64) func(net.Conn, http.ConnState) {
@@ -154,7 +162,11 @@ func serve(ctx context.Context, s *http.Server, l net.Listener) error {
 func (p *parts) keep(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.live.Run(ctx) })
+	g.Go(func() error { return p.session.Run(ctx) })
 	g.Go(func() error { p.influx.watch(ctx); return nil })
+	if p.shown != nil {
+		g.Go(func() error { p.shown.Watch(ctx); return nil })
+	}
 	if p.c.Watchdog > 0 {
 		g.Go(func() error {
 			tick := time.NewTicker(p.c.Watchdog / 2)

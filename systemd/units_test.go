@@ -17,11 +17,17 @@ var units = []struct {
 	secrets             []string // what the daemon reads and others must not
 }{
 	{"nabz-agent.service", "/usr/bin/nabz-agent", "nabz-agent", []string{"/etc/nabz/agent.toml", agent.Defaults().SecretFile}},
-	{"nabz-collector.service", "/usr/bin/nabz-collector", "nabz-collector", []string{"/etc/nabz/collector.toml"}},
+	{"nabz-collector.service", "/usr/bin/nabz-collector", "nabz-collector", []string{"/etc/nabz/collector.toml", "/etc/nabz/tls/server.key"}},
 }
 
 // installed is a copy of a unit whose program exists: systemd looks for it.
 func installed(t *testing.T, unit, program string, change ...string) string {
+	t.Helper()
+	return starting(t, unit, program, "run", change...)
+}
+
+// starting does so for a unit that starts a certain command.
+func starting(t *testing.T, unit, program, command string, change ...string) string {
 	t.Helper()
 	text, err := os.ReadFile(unit)
 	if err != nil {
@@ -32,8 +38,8 @@ func installed(t *testing.T, unit, program string, change ...string) string {
 	if err := os.WriteFile(stand, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(text), "ExecStart="+program+" run --config /etc/nabz/") {
-		t.Fatalf("%s does not start %s run --config /etc/nabz/…", unit, program)
+	if !strings.Contains(string(text), "ExecStart="+program+" "+command+" --config /etc/nabz/") {
+		t.Fatalf("%s does not start %s %s --config /etc/nabz/…", unit, program, command)
 	}
 	copied := filepath.Join(dir, unit)
 	r := strings.NewReplacer(append([]string{"ExecStart=" + program, "ExecStart=" + stand}, change...)...)
@@ -77,6 +83,24 @@ func TestTheDaemonsAreWellConfined(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v\n%s", u.name, err, out)
 		}
+	}
+}
+
+func TestTheCertificateIsRenewedByATimerThatIsConfinedToo(t *testing.T) {
+	analyze := testneed.Program(t, "systemd-analyze", "apt-get install systemd")
+	unit := starting(t, "nabz-collector-renew.service", "/usr/bin/nabz-collector", "renew")
+	timer, err := os.ReadFile("nabz-collector-renew.timer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(filepath.Dir(unit), "nabz-collector-renew.timer"), timer, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run(t, analyze, "verify", "--man=no", unit, filepath.Join(filepath.Dir(unit), "nabz-collector-renew.timer")); err != nil || out != "" {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := run(t, analyze, "security", "--no-pager", "--offline=true", "--threshold=30", unit); err != nil { // it has to be root
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -177,8 +177,8 @@ func parseLast(s string) (*LastBatch, error) {
 	return l, l.Open.Check()
 }
 
-// Presence is the retained word on whether an agent's session is alive. Sessions of one agent only rise, so an
-// offline of an older session than the newest online is a late will and says nothing.
+// Presence is the retained word on whether an agent's session is alive. Sessions of one agent rise, so an
+// offline of an older session than the newest online is a late will and says nothing; but for a router that lost count in a power cut.
 type Presence struct {
 	Online  bool
 	Session uint64

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"syscall"
@@ -26,13 +27,21 @@ const (
 func (k *checkup) brokers(ctx context.Context) {
 	secret, err := k.c.Secret()
 	if err != nil {
-		k.tell(Finding{Matter: "credentials", Grade: Fail, Found: err.Error(), Next: "\"nabz-collector agent add " + k.c.Address().String() + "\" prints a secret; put it there"})
+		next := "\"nabz-collector agent add " + k.c.Address().String() + "\" at the NOC makes a token (agent rotate, where it enrolled before); then nabz-agent enroll TOKEN here"
+		if errors.Is(err, fs.ErrPermission) {
+			next = askAs
+		}
+		k.tell(Finding{Matter: "credentials", Grade: Fail, Found: err.Error(), Next: next})
 		k.bad = true
 		return
 	}
 	trust, err := k.c.Trust()
 	if err != nil {
-		k.tell(Finding{Matter: "broker", Grade: Fail, Found: err.Error(), Next: "put the programme's CA certificate there"})
+		next := "put the programme's CA certificate there"
+		if errors.Is(err, fs.ErrPermission) {
+			next = "let the agent's user read it: it is no secret"
+		}
+		k.tell(Finding{Matter: "broker", Grade: Fail, Found: err.Error(), Next: next})
 		k.bad = true
 		return
 	}
@@ -177,7 +186,7 @@ func (k *checkup) signIn(ctx context.Context, u *url.URL, conn net.Conn, secret 
 		f.Found = "the broker lets " + a.String() + " in"
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
 		f.Grade, f.Found = Fail, u.Host+" refuses the name "+a.String()+" with the secret in "+k.c.SecretFile
-		f.Next = "\"nabz-collector agent list\" shows who may sign in; \"nabz-collector agent add " + a.String() + "\" prints a secret"
+		f.Next = "\"nabz-collector agent list\" at the NOC shows who may sign in; \"nabz-collector agent rotate " + a.String() + "\" makes a token to enrol anew: nabz-agent enroll TOKEN"
 	default:
 		f.Grade, f.Found, f.Next = Fail, u.Host+" does not speak MQTT with us: "+err.Error(), "look at the port: 8883 is usual with TLS, 1883 without"
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/smartvillage/nabz/agent"
@@ -43,6 +44,9 @@ func (f Finding) WriteTo(w io.Writer) (int64, error) {
 	n, err := io.WriteString(w, text)
 	return int64(n), err
 }
+
+// askAs is the next thing for who may not read what the agent reads.
+const askAs = "check as root or as the agent's own user"
 
 // checkup is one walk through all matters.
 type checkup struct {
@@ -94,9 +98,12 @@ func (k *checkup) line(ctx context.Context) {
 	}
 	if err != nil {
 		f.Grade, f.Found = Fail, err.Error()
-		f.Next = "look at the collector's log and its page /healthz; a rejected line lies there with the dead letters"
+		f.Next = "look at the collector's log and its page /readyz, which says whether InfluxDB can be used; a rejected line lies with its dead letters"
 		if k.shut {
-			f.Next = "check as root or as the agent's own user, so that the running agent answers"
+			f.Next = askAs + ", so that the running agent answers"
+		}
+		if errors.Is(err, syscall.EROFS) {
+			f.Next = "mend the disk first: beside an agent that may run nothing was sent"
 		}
 		k.tell(f)
 		return

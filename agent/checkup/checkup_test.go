@@ -1,6 +1,7 @@
 package checkup
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"log/slog"
@@ -218,18 +219,22 @@ func TestEachFaultIsFoundAndSaysWhatToDoNext(t *testing.T) {
 		grade               Grade
 		wantFound, wantNext string
 	}{
-		"secret is missing":      {func(c *agent.Config) { c.SecretFile = "no/such" }, "credentials", Fail, "read secret: open no/such", "nabz-collector agent add gokina/router"},
-		"secret is wrong":        {func(c *agent.Config) { c.SecretFile = write("guess\n") }, "credentials", Fail, "refuses the name gokina/router", "agent list"},
-		"no CA is named":         {func(c *agent.Config) { c.CAFile = "" }, "broker", Fail, "not trusted", "set ca_file"},
-		"another CA":             {func(c *agent.Config) { c.CAFile = other.File() }, "broker", Fail, "not trusted", "fetch that of this programme"},
-		"expired":                {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &expired)} }, "broker", Fail, "expired", "clock"},
-		"expires soon":           {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &soon)} }, "broker", Warn, "valid for 0 days", "renew"},
-		"another name":           {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &foreign)} }, "broker", Fail, "not trusted", "is not for 127.0.0.1"},
-		"no TLS there":           {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, nil)} }, "broker", Fail, "not trusted", "speak TLS"},
-		"nobody listens":         {func(c *agent.Config) { c.Brokers = []string{"mqtts://127.0.0.1:9"} }, "broker", Fail, "cannot be reached", "no broker listens"},
-		"anchors are silent":     {func(c *agent.Config) { c.Probe.Anchors = []string{"224.0.0.1:9"} }, "internet", Fail, "is silent", "call them"},
-		"one anchor is dead":     {func(c *agent.Config) { c.Probe.Anchors = append(c.Probe.Anchors, "224.0.0.1:9") }, "internet", Warn, "is silent", "no outage"},
-		"interface is away":      {func(c *agent.Config) { c.Probe.Interface = "wwan7"; c.Probe.Gateway = "" }, "interface", Fail, "wwan7 is down", "antenna"},
+		"secret is missing":   {func(c *agent.Config) { c.SecretFile = "no/such" }, "credentials", Fail, "read secret: open no/such", "nabz-collector agent add gokina/router"},
+		"secret is wrong":     {func(c *agent.Config) { c.SecretFile = write("guess\n") }, "credentials", Fail, "refuses the name gokina/router", "agent list"},
+		"no CA is named":      {func(c *agent.Config) { c.CAFile = "" }, "broker", Fail, "not trusted", "set ca_file"},
+		"another CA":          {func(c *agent.Config) { c.CAFile = other.File() }, "broker", Fail, "not trusted", "fetch that of this programme"},
+		"expired":             {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &expired)} }, "broker", Fail, "expired", "clock"},
+		"expires soon":        {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &soon)} }, "broker", Warn, "valid for 0 days", "renew"},
+		"another name":        {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, &foreign)} }, "broker", Fail, "not trusted", "is not for 127.0.0.1"},
+		"no TLS there":        {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, nil)} }, "broker", Fail, "not trusted", "speak TLS"},
+		"nobody listens":      {func(c *agent.Config) { c.Brokers = []string{"mqtts://127.0.0.1:9"} }, "broker", Fail, "cannot be reached", "no broker listens"},
+		"anchors are silent":  {func(c *agent.Config) { c.Probe.Anchors = []string{"224.0.0.1:9"} }, "internet", Fail, "is silent", "call them"},
+		"one anchor is dead":  {func(c *agent.Config) { c.Probe.Anchors = append(c.Probe.Anchors, "224.0.0.1:9") }, "internet", Warn, "is silent", "no outage"},
+		"interface is away":   {func(c *agent.Config) { c.Probe.Interface = "wwan7"; c.Probe.Gateway = "" }, "interface", Fail, "wwan7 is down", "antenna"},
+		"no gateway is known": {func(c *agent.Config) { c.Probe.Interface = "wwan7"; c.Probe.Gateway = "" }, "gateway", Warn, "not known while there is no way out", "interface"},
+		"nothing without a way": {func(c *agent.Config) {
+			c.Probe.Interface, c.Probe.Gateway, c.Probe.Anchors = "wwan7", "", []string{"224.0.0.1:9"}
+		}, "internet", Fail, "is silent", "mend the interface first"},
 		"disk cannot be written": {func(c *agent.Config) { c.DataDir = filepath.Join(write("a file"), "data") }, "disk", Fail, "not a directory", "set data_dir"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,6 +250,51 @@ func TestEachFaultIsFoundAndSaysWhatToDoNext(t *testing.T) {
 				t.Errorf("the secret is told:\n%s", text)
 			}
 		})
+	}
+}
+
+// door answers for a running agent, to each question its answer.
+func door(t *testing.T, dir string, answers map[string]string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", filepath.Join(dir, "agent.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if word, err := bufio.NewReader(conn).ReadString('\n'); err == nil {
+				_, _ = conn.Write([]byte(answers[strings.TrimSpace(word)] + "\n"))
+			}
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close(); <-done })
+}
+
+func TestALineThatIsNotStoredSendsToThePageThatSaysWhy(t *testing.T) {
+	c := site(t, "mqtt://"+centre(t, nil))
+	door(t, c.DataDir, map[string]string{"status": `{"status":{"broker":{"connected":true}}}`, "prove": `{"proof":{"running":true},"error":"no collector acknowledges"}`})
+	found, _, text := findings(t, c)
+	if f := found["test line"]; f.Grade != Fail || !strings.Contains(f.Next, "/readyz") { // /healthz says only that the process lives
+		t.Errorf("test line: %+v\n%s", f, text)
+	}
+}
+
+func TestWhatTheRunningAgentSaysOfItsDiskIsPassedOn(t *testing.T) {
+	c := site(t, "mqtt://"+centre(t, nil))
+	door(t, c.DataDir, map[string]string{"status": `{"status":{"broker":{"connected":true},"notes":["the spool takes nothing; lines wait in RAM"]}}`})
+	found, worst, text := findings(t, c)
+	if f := found["disk"]; f.Grade != Warn || !strings.Contains(f.Found, "the running agent says: the spool takes nothing") || !strings.Contains(f.Next, "agent's user") || worst < Warn {
+		t.Errorf("disk: %+v\n%s", f, text)
 	}
 }
 

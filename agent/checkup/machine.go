@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/shirou/gopsutil/v3/disk"
 	"github.com/shirou/gopsutil/v3/mem"
@@ -22,7 +23,18 @@ func (k *checkup) disk(ctx context.Context) {
 	f := Finding{Matter: "disk"}
 	if err := writable(k.c.DataDir); err != nil {
 		f.Grade, f.Found = Fail, err.Error()
-		f.Next = "make the folder writable for the agent, or set data_dir"
+		switch f.Next = "make the folder writable for the agent, or set data_dir"; {
+		case errors.Is(err, syscall.ENOSPC):
+			f.Next = "free space on the file system, or set data_dir to a folder on another"
+		case errors.Is(err, fs.ErrPermission) && k.shut:
+			f.Next = askAs
+		}
+		k.tell(f)
+		return
+	}
+	if k.runs != nil && len(k.runs.Notes) > 0 { // root may write where the agent's user may not
+		f.Grade, f.Found = Warn, "the running agent says: "+list(k.runs.Notes)
+		f.Next = "free space on the file system, or give " + k.c.DataDir + " to the agent's user; it tries again within the hour"
 		k.tell(f)
 		return
 	}
@@ -64,7 +76,8 @@ func writable(dir string) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(f.Close(), os.Remove(f.Name()))
+		_, err = f.Write(make([]byte, 4096)) // an empty file fits on a full disk
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 }
 

@@ -65,7 +65,9 @@ func (k *checkup) gateway(ctx context.Context) {
 	}
 	k.net = asks
 	if !k.way.Gateway.IsValid() {
-		f.Found = "none on this kind of link; " + why
+		if f.Found = "none on this kind of link; " + why; !k.way.Up {
+			f.Grade, f.Found, f.Next = Warn, "not known while there is no way out; "+why, "mend the interface first"
+		}
 		k.tell(f)
 		return
 	}
@@ -144,6 +146,9 @@ func (k *checkup) internet(ctx context.Context) {
 	switch {
 	case silent == len(parts):
 		f.Grade, f.Next = Fail, "with the gateway answering it is the provider's line: call them; else mend what is above"
+		if !k.way.Up {
+			f.Next = "mend the interface first"
+		}
 	case silent > 0:
 		f.Grade, f.Next = Warn, "one dead anchor is no outage, but name another in probe.anchors"
 	}

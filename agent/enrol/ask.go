@@ -35,6 +35,9 @@ const (
 // errStranger is a server that is not the programme's.
 var errStranger = errors.New("its certificate does not come from the authority that the token names")
 
+// errRefused is a collector's word that no other try will change.
+var errRefused = errors.New("the collector refuses")
+
 // ask sends the request until it is answered. It may be sent again and again: the same token and the same secret get the same answer.
 func ask(ctx context.Context, e telemetry.Enrolment, secret string, out io.Writer) (telemetry.EnrolAnswer, error) {
 	body, err := json.Marshal(e.Request(secret))
@@ -108,10 +111,10 @@ func post(ctx context.Context, e telemetry.Enrolment, body []byte) (answer telem
 	if strings.ContainsFunc(said, func(r rune) bool { return r < ' ' && r != '\n' }) || strings.HasPrefix(said, "<") || said == "" {
 		said = "no word of explanation"
 	}
-	err = fmt.Errorf("the collector says: %s (status %d)", said, r.StatusCode)
 	if r.StatusCode != http.StatusTooManyRequests && r.StatusCode < 500 {
-		return answer, -1, err
+		return answer, -1, fmt.Errorf("%w: %s (status %d)", errRefused, said, r.StatusCode)
 	}
+	err = fmt.Errorf("the collector says: %s (status %d)", said, r.StatusCode)
 	seconds, _ := strconv.Atoi(r.Header.Get("Retry-After")) // without one: 0
 	return answer, min(time.Duration(max(0, seconds))*time.Second, 5*time.Minute), err
 }

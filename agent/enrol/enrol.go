@@ -34,6 +34,14 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	for _, file := range []*string{&o.ConfigFile, &o.SecretFile, &o.DataDir} { // a service runs in another folder
+		if *file == "" {
+			continue
+		}
+		if *file, err = filepath.Abs(*file); err != nil {
+			return err
+		}
+	}
 	p, err := plan(o, e.Address)
 	if err != nil {
 		return err
@@ -44,6 +52,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	answer, err := ask(ctx, e, secret, o.Out)
+	if errors.Is(err, errRefused) {
+		return errors.Join(p.refused(err), os.Remove(p.waiting())) // a secret that nobody will ever hear of
+	}
 	if err != nil {
 		return err
 	}
@@ -124,6 +135,14 @@ func (p *files) secret() (string, error) {
 		return "", fmt.Errorf("write the secret: %w; run this as root", err)
 	}
 	return s, nil
+}
+
+// refused says more where a try before may have come to its end.
+func (p *files) refused(err error) error {
+	if _, e := os.Stat(p.c.SecretFile); e == nil && p.keep {
+		return fmt.Errorf("%w\n%s and %s are of this agent, so it may have enrolled before: nabz-agent check tells", err, p.config, p.c.SecretFile)
+	}
+	return err
 }
 
 // configuration puts the keys that name files in front of what the collector has sent, and refuses what this agent could not run with.

@@ -72,7 +72,11 @@ func (l *Ledger) Close(at time.Time, err time.Duration) []telemetry.Span {
 	if at = at.Truncate(time.Millisecond); at.Before(l.start) {
 		at = l.start
 	}
-	spans := l.emit(l.cut(at), at, max(l.err, err))
+	spans := l.cut(at)
+	for i := range spans { // the end may lie in one before the last hour
+		spans[i].Err = max(spans[i].Err, err-at.Sub(spans[i].End()))
+	}
+	spans = l.emit(spans, at, max(l.err, err))
 	*l = Ledger{floor: l.floor}
 	return spans
 }

@@ -55,6 +55,13 @@ func TestAChangeMayBePutBackToWhenItBegan(t *testing.T) {
 	expect(t, l.Close(at(62), 0), "13:00:00 +2m0s up  err 0s")
 }
 
+func TestAChangeNearAUTCHourIsUncertainOnBothSidesOfIt(t *testing.T) {
+	var l Ledger
+	l.Observe(at(0), telemetry.StateUp, "", 0)
+	expect(t, l.Observe(at(120.25), telemetry.StateDown, telemetry.CauseLocal, 30*time.Second), "12:00:00 +1h0m0s up  err 0s", "13:00:00 +1h0m0s up  err 15s", "14:00:00 +15s up  err 30s")
+	expect(t, l.Close(at(121), 0), "14:00:15 +45s down local err 30s")
+}
+
 func TestAClockStepMovesTheOpenSpanAndNeverDoublesTime(t *testing.T) {
 	var l Ledger
 	l.Observe(at(0), telemetry.StateUp, "", 0)

@@ -55,8 +55,8 @@ type Return struct {
 // from an earlier one with a wrong clock; nor when that batch had no open span, because it may be of a run that only guessed its time.
 func (l *Ledger) Resume(r Return) (spans []telemetry.Span, estimated bool) {
 	r.Start = r.Start.Truncate(time.Millisecond)
-	last, slack, ok := r.last(&spans)
-	p := placer{r: r, spans: spans}
+	last, slack, ok := r.last()
+	p := placer{r: r}
 	if !ok {
 		p.between()
 		l.floor = p.floor
@@ -93,9 +93,31 @@ func closed(at time.Time, o telemetry.OpenSpan, err time.Duration) telemetry.Spa
 	return telemetry.Span{Start: start, Length: at.Sub(start), State: o.State, Cause: o.Cause, Err: err}
 }
 
-// last is the later of the mark and the collector's word. Where that is the collector's, the mark's open span was never told, so it
-// is closed where the batch's begins.
-func (r Return) last(spans *[]telemetry.Span) (last Last, slack time.Duration, ok bool) {
+// sameSpan is how far apart two headers may tell the start of one span: they are never of the same millisecond.
+const sameSpan = time.Second
+
+// Outdated tells whether spans and hours were told after the mark, so that the disk took no mark then: the collector's word is of another open
+// span, or of a clean stop. What the mark holds has been told then, or is lost, and must not be told as it stood.
+func (r Return) Outdated() bool {
+	if !r.news() {
+		return false
+	}
+	b, m := r.Batch, r.Mark
+	if !told(b.Open) {
+		return b.Open.Cause == telemetry.CauseShutdown
+	}
+	return b.Open.State != m.Open.State || b.Open.Cause != m.Open.Cause || openStart(b.At, b.Open).Sub(openStart(m.At, m.Open)).Abs() > sameSpan
+}
+
+// news: the collector's word is later than the mark, and to be believed.
+func (r Return) news() bool {
+	b, m := r.Batch, r.Mark
+	return b != nil && m != nil && b.Open.State != "" && b.At.After(m.At.Truncate(time.Millisecond)) && m.Boot != r.Boot && !b.At.After(r.Start)
+}
+
+// last is the later of the mark and the collector's word. Where that is the collector's, the span that was open at the mark is the batch's, or
+// the mark is outdated.
+func (r Return) last() (last Last, slack time.Duration, ok bool) {
 	if r.BatchSlack == 0 {
 		r.BatchSlack = r.Slack
 	}
@@ -111,14 +133,8 @@ func (r Return) last(spans *[]telemetry.Span) (last Last, slack time.Duration, o
 	last = *r.Mark
 	last.At = last.At.Truncate(time.Millisecond)
 	b := r.Batch
-	if b == nil || !b.At.After(last.At) || last.Boot == r.Boot || b.At.After(r.Start) {
+	if !r.news() {
 		return last, r.Slack, true
-	}
-	if s := closed(last.At, last.Open, 0); s.Length > 0 && told(b.Open) && !last.Clean {
-		s.Length = min(s.Length, openStart(b.At, b.Open).Sub(s.Start))
-		if s.Length > 0 {
-			*spans = append(*spans, s)
-		}
 	}
 	return Last{At: b.At, Open: b.Open, Boot: last.Boot, Clean: b.Open.Cause == telemetry.CauseShutdown}, r.BatchSlack, true
 }

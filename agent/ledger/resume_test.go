@@ -59,8 +59,8 @@ func TestTheCollectorsWordTellsWhatAStaleMarkCannot(t *testing.T) {
 		r    Return
 		want []string
 	}{
-		{"the span of the mark was never told; it ended when the batch's began at the latest", Return{Mark: &mark, Batch: &telemetry.LastBatch{At: at(20), Open: down}, Boot: "bbbbbbbb", Start: at(30)},
-			[]string{"12:00:00 +5m0s up  err 0s", "12:16:00 +4m0s down local err 2m0s", "12:20:00 +10m0s off power err 2m0s"}},
+		{"another span was open since, so that of the mark was told, or is lost", Return{Mark: &mark, Batch: &telemetry.LastBatch{At: at(20), Open: down}, Boot: "bbbbbbbb", Start: at(30)},
+			[]string{"12:16:00 +4m0s down local err 2m0s", "12:20:00 +10m0s off power err 2m0s"}},
 		{"a clean stop that only the collector knows of", Return{Mark: &mark, Batch: &telemetry.LastBatch{At: at(20), Open: gone}, Boot: "bbbbbbbb", Start: at(30)}, []string{"12:20:00 +10m0s off shutdown err 0s"}},
 		{"the same without any mark", Return{Batch: &telemetry.LastBatch{At: at(20), Open: gone}, Boot: "bbbbbbbb", Start: at(30)}, []string{"12:20:00 +10m0s off shutdown err 0s"}},
 		{"a start that left nothing else", Return{Batch: &telemetry.LastBatch{At: at(20), Open: came}, Boot: "bbbbbbbb", Start: at(30)}, []string{"12:20:00 +10m0s off power err 2m0s"}},

@@ -250,21 +250,34 @@ func TestADoubtAsksAtOnceButNotForEver(t *testing.T) {
 }
 
 func TestAMuteGatewayIsNotBlamedUnlessItsNeighbourEntryIsGone(t *testing.T) {
-	for want, neighbour := range map[telemetry.Cause]ledger.Answer{telemetry.CauseBackhaul: ledger.Answered, telemetry.CauseLocal: ledger.Silent} {
-		bubble(t, func(t *testing.T) {
-			start := time.Now()
-			f := steady(30*time.Millisecond, func(who string) bool { return who == gateway.String() || time.Since(start) > 20*time.Minute })
-			c := testConfig()
-			c.Neighbour = func(a netip.Addr) ledger.Answer {
-				if a != gateway {
-					t.Errorf("asked for %v", a)
+	for _, tt := range []struct {
+		name      string
+		cut       time.Duration // after the start
+		neighbour ledger.Answer
+		want      telemetry.Cause
+	}{
+		{"known to be mute, and there", 20 * time.Minute, ledger.Answered, telemetry.CauseBackhaul},
+		{"known to be mute, and gone", 20 * time.Minute, ledger.Silent, telemetry.CauseLocal},
+		{"there, and never asked while the link worked", 0, ledger.Answered, telemetry.CauseBackhaul},
+		{"gone, and never asked while the link worked", 0, ledger.Silent, telemetry.CauseLocal},
+		{"nobody can say", 0, ledger.NotAsked, telemetry.CauseLocal},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				start := time.Now()
+				f := steady(30*time.Millisecond, func(who string) bool { return who == gateway.String() || time.Since(start) >= tt.cut })
+				c := testConfig()
+				c.Neighbour = func(a netip.Addr) ledger.Answer {
+					if a != gateway {
+						t.Errorf("asked for %v", a)
+					}
+					return tt.neighbour
 				}
-				return neighbour
-			}
-			got := watched(t, c, f, 25*time.Minute, nil)
-			if len(got) != 2 || got[1].Cause != want {
-				t.Errorf("told\n%swant %s", told(start, got), want)
-			}
+				got := watched(t, c, f, 25*time.Minute, nil)
+				if last := got[len(got)-1]; len(got) > 2 || last.Cause != tt.want {
+					t.Errorf("told\n%swant %s", told(start, got), tt.want)
+				}
+			})
 		})
 	}
 }

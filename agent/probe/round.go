@@ -255,7 +255,8 @@ func (r *rounds) asksGateway() bool {
 }
 
 // judgeGateway holds a gateway for mute that never answers although the internet beyond it does. Its silence says
-// nothing then; the table of neighbours may.
+// nothing then; the table of neighbours may. It is asked of a gateway that has not answered yet, too: that may be mute, and the outage older than
+// this agent.
 func (r *rounds) judgeGateway(s Sample, internet ledger.Answer) ledger.Answer {
 	a := s.Answer()
 	switch {
@@ -264,11 +265,15 @@ func (r *rounds) judgeGateway(s Sample, internet ledger.Answer) ledger.Answer {
 	case a == ledger.Silent && internet == ledger.Answered && r.mute < gatewayMute:
 		r.mute = max(r.mute, 0) + 1
 	}
-	if a == ledger.Silent && r.mute >= gatewayMute {
-		if r.c.Neighbour == nil {
-			return ledger.NotAsked
-		}
-		return r.c.Neighbour(r.gateway)
+	if a != ledger.Silent || r.mute < 0 {
+		return a
 	}
-	return a
+	n := ledger.NotAsked
+	if r.c.Neighbour != nil {
+		n = r.c.Neighbour(r.gateway)
+	}
+	if n == ledger.NotAsked && r.mute < gatewayMute {
+		return a
+	}
+	return n
 }

@@ -23,7 +23,7 @@ type Traffic struct {
 
 // Line is the traffic line; at is the wall time of To.
 func (t Traffic) Line(at time.Time) *telemetry.Line {
-	l := telemetry.NewLine("traffic", at).Tag("iface", t.Interface).Int("rx_bytes", t.RxBytes).Int("tx_bytes", t.TxBytes)
+	l := telemetry.NewLine("traffic", at).Tag("iface", shownName(t.Interface)).Int("rx_bytes", t.RxBytes).Int("tx_bytes", t.TxBytes)
 	if t.PeakKnown {
 		l.Int("rx_peak_bps", t.RxPeak).Int("tx_peak_bps", t.TxPeak)
 	}

@@ -268,7 +268,7 @@ func TestATestTakesLittleMemory(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	all := after.TotalAlloc - before.TotalAlloc
 	t.Logf("%d bytes allocated for %d on the wire", all, r.UsedBytes)
-	if all > 2<<20 || r.UsedBytes < 64<<20 {
+	if all > 2<<20 || r.UsedBytes < 16<<20 { // of 64: where this machine is so busy that it takes seconds, the test knows enough before the end
 		t.Errorf("%d bytes allocated for %d on the wire; 2 MiB are allowed", all, r.UsedBytes)
 	}
 }

@@ -165,7 +165,7 @@ func (w *walker) see() {
 		case there[seq]:
 			f.durable = min(f.durable, w.now())
 		case !inRAM[seq]:
-			f.acking = 0 // dropped at a moment that is not known: nothing is expected of it
+			f.acking, f.unnoted = 0, true // dropped at a moment that is not known: nothing is expected of it
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -134,7 +135,7 @@ func (w *walker) expectTold(b breakdown) []Finding {
 }
 
 func TestWithoutAFolderBatchesAreSentFromRAM(t *testing.T) {
-	s, err := Open("", Options{RAMBytes: 8 << 10, Fresh: func() uint64 { return 1000 }})
+	s, err := Open("", Options{RAMBytes: 8 << 10, Fresh: func() (uint64, bool) { return 1000, true }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,34 +209,103 @@ func TestAFolderThatCannotBeMadeOrListedIsReplacedByRAM(t *testing.T) {
 	}
 }
 
-func TestASegmentThatCannotBeReadCostsOnlyItself(t *testing.T) {
-	f := newTape()
-	o := Options{MaxBytes: minMaxBytes, OrRAM: true}
-	s := open(t, f, o)
-	want := []Batch{put(t, s, ledger, 100), put(t, s, detail, 100)}
-	f.deny = syscall.EIO
-	if got := waiting(t, s); len(got) != 0 {
-		t.Fatalf("%v came from a device that cannot be read", seqs(got))
-	}
-	if got := s.Findings(); len(got) != 1 || got[0].Kind != DiskError {
-		t.Errorf("findings %v, want one of the device", got)
-	}
-	f.deny = nil
-	same(t, waiting(t, s), want)
-	f.deny = syscall.EIO
-	for range maxUnread {
+func TestABadMomentOfTheDeviceCostsNoBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTape()
+		s := open(t, f, Options{MaxBytes: minMaxBytes, OrRAM: true})
+		var want []Batch
+		for range 150 { // several segments
+			want = append(want, put(t, s, ledger, 50))
+		}
+		f.deny = syscall.EIO
+		for range 30 {
+			if got := waiting(t, s); len(got) != 0 {
+				t.Fatalf("%v came from a device that cannot be read", seqs(got))
+			}
+			time.Sleep(time.Minute)
+		}
+		if got := s.Findings(); len(got) != 1 || got[0].Kind != DiskError {
+			t.Errorf("findings %v, want one of the device", got)
+		}
+		f.deny = nil
+		same(t, waiting(t, s), want)
+		if got := s.Findings(); len(got) != 1 || got[0].Kind != WorksAgain {
+			t.Errorf("findings %v, want one that it is over", got)
+		}
+		time.Sleep(unreadFor) // the next bad moment is another one
+		f.deny = syscall.EIO
 		waiting(t, s)
-	}
-	if st := s.Stats(); st.CorruptRecords != 0 || st.Batches != 2 {
-		t.Fatalf("given up too early: %+v", st)
-	}
-	for range maxUnread {
+		f.deny = nil
+		same(t, waiting(t, s), want)
+		if st := s.Stats(); st.CorruptRecords != 0 {
+			t.Errorf("%d records count as damaged", st.CorruptRecords)
+		}
+	})
+}
+
+func TestWhatTheDeviceNeverGivesBackIsGivenUpForThisRunOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTape()
+		o := Options{MaxBytes: minMaxBytes, OrRAM: true}
+		s := open(t, f, o)
+		want := []Batch{put(t, s, ledger, 100), put(t, s, detail, 100)}
+		f.deny = syscall.EIO
 		waiting(t, s)
+		time.Sleep(unreadFor)
+		waiting(t, s)
+		if st := s.Stats(); st.CorruptRecords != 2 || st.Batches != 0 {
+			t.Errorf("batches that can never be read wait for ever: %+v", st)
+		}
+		f.deny = nil
+		want = append(want[:1:1], put(t, s, ledger, 100), want[1], put(t, s, detail, 100))
+		same(t, waiting(t, s), []Batch{want[1], want[3]})
+		s = reopen(t, s, f, o)
+		same(t, waiting(t, s), want)
+	})
+}
+
+func TestABatchThatCannotBeReadDoesNotHoldUpItsNeighbours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTape()
+		s := open(t, f, Options{MaxBytes: minMaxBytes, OrRAM: true})
+		for range 5 {
+			put(t, s, ledger, 100)
+		}
+		g := s.chains[ledgerChain][0]
+		g.f = &badRange{g.f, g.entries[2].off(), g.entries[3].off()}
+		told := 0
+		for range 30 {
+			if got := seqs(waiting(t, s)); !slices.Equal(got, []uint64{1, 2, 4, 5}) {
+				t.Fatalf("%v waits, want all but 3", got)
+			}
+			if got, err := s.Peek(map[uint64]bool{3: true}, 8); err != nil || len(got) != 4 { // it was sent before, and may not go again yet
+				t.Fatalf("%v waits, %v; want all but 3", seqs(got), err)
+			}
+			told += len(s.Findings())
+			time.Sleep(time.Minute)
+		}
+		if told != 1 {
+			t.Errorf("told %d times, want once", told)
+		}
+		time.Sleep(unreadFor)
+		waiting(t, s)
+		if st := s.Stats(); st.CorruptRecords != 1 || st.Batches != 4 {
+			t.Errorf("a batch that can never be read waits for ever: %+v", st)
+		}
+	})
+}
+
+// badRange is a file of which some bytes cannot be read.
+type badRange struct {
+	file
+	from, to int64
+}
+
+func (b *badRange) ReadAt(p []byte, off int64) (int, error) {
+	if off < b.to && off+int64(len(p)) > b.from {
+		return 0, syscall.EIO
 	}
-	f.deny = nil
-	if st := s.Stats(); st.CorruptRecords != 2 || st.Batches != 0 || len(waiting(t, s)) != 0 {
-		t.Errorf("batches that can never be read wait for ever: %+v", st)
-	}
+	return b.file.ReadAt(p, off)
 }
 
 // bad is a file system on which one file cannot be read.
@@ -303,6 +373,78 @@ func TestAFileThatCannotBeReadOnOpenLeavesTheOthersAndReusesNoNumber(t *testing.
 	}
 }
 
+func TestAStateThatIsGoneIsMissedAndNoNumberComesBack(t *testing.T) {
+	d := newDisk()
+	o := Options{FlushEvery: time.Hour, OrRAM: true}
+	s := open(t, d, o)
+	kept := put(t, s, ledger, 50)
+	for range 50 {
+		ack(t, s, put(t, s, detail, 50).Seq) // from RAM: no segment tells of it
+	}
+	session, err := s.NextSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := s.NextSeq()
+	d.reboot(true, rng(1))
+	delete(d.now, stateName)
+	for range 2 { // the jump itself is kept
+		s = open(t, d, o)
+		if n := s.NextSeq(); n < used {
+			t.Errorf("next seq %d, want %d or more", n, used)
+		}
+		if n, err := s.NextSession(); err != nil || n <= session {
+			t.Errorf("session %d %v, want more than %d", n, err, session)
+		}
+		same(t, waiting(t, s), []Batch{kept})
+		used, session = used+1, session+1
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	delete(d.now, stateName)
+	s = open(t, d, o)
+	if got := s.Findings(); len(got) != 1 || got[0].Kind != Corrupt {
+		t.Errorf("findings %v, want one that something is missing", got)
+	}
+	if n := open(t, newDisk(), o).NextSeq(); n != 1 {
+		t.Errorf("next seq %d in an empty folder, want 1", n)
+	}
+}
+
+func TestSeqsBeyondTheReserveOfASickFolderDoNotComeBackInTheNextRun(t *testing.T) {
+	f := newTape()
+	clock := uint64(0)
+	o := Options{FlushEvery: time.Hour, OrRAM: true, Fresh: func() (uint64, bool) { return clock, true }}
+	used := map[uint64]bool{}
+	run := func(s *Spool, n int) {
+		t.Helper()
+		for range n {
+			clock += 6
+			b := put(t, s, detail, 50)
+			if used[b.Seq] {
+				t.Fatalf("seq %d is given out again", b.Seq)
+			}
+			used[b.Seq] = true
+			ack(t, s, b.Seq)
+		}
+	}
+	clock = 6_000_000
+	for range 2 { // runs that end by a kill while the folder takes nothing
+		s := open(t, f, o)
+		run(s, 10)
+		breakdowns()[3].strike(f, 0)
+		run(s, 3000)
+		first := s.NextSeq()
+		run(s, 10)
+		if n := s.NextSeq(); n != first+10 {
+			t.Errorf("next seq %d, want %d: numbers without a gap are acknowledged in a row", n, first+10)
+		}
+		f.fail = nil
+	}
+	run(open(t, f, o), 3000)
+}
+
 func TestSeedRisesFasterThanBatchesAreSealed(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	if a, b := Seed(at), Seed(at.Add(time.Hour)); b-a != 360 || a > 1e7 {
@@ -315,7 +457,7 @@ func TestSeedRisesFasterThanBatchesAreSealed(t *testing.T) {
 
 func TestSessionsBeginAboveThoseOfEarlierRunsThoughTheFolderIsNew(t *testing.T) {
 	clock := uint64(0)
-	o := Options{MaxBytes: minMaxBytes, Fresh: func() uint64 { return clock }}
+	o := Options{MaxBytes: minMaxBytes, Fresh: func() (uint64, bool) { return clock, true }}
 	d := newDisk()
 	s := open(t, d, o)
 	if n, err := s.NextSession(); err != nil || n != 1 {
@@ -341,6 +483,33 @@ func TestSessionsBeginAboveThoseOfEarlierRunsThoughTheFolderIsNew(t *testing.T) 
 	s = open(t, d, o)
 	if n := s.NextSeq(); n != lostStep+clock {
 		t.Errorf("next seq %d after damage, want %d", n, lostStep+clock)
+	}
+}
+
+func TestSessionsThatNoFolderKeepsRiseWithTheTimeOnceItIsKnown(t *testing.T) {
+	ill := newTape()
+	breakdowns()[3].strike(ill, 0)
+	for name, dir := range map[string]func() folder{
+		"no folder":                   func() folder { return nil },
+		"a folder in RAM":             func() folder { return newDisk() },
+		"a folder that takes nothing": func() folder { return ill },
+	} {
+		clock, sure := uint64(0), false
+		o := Options{OrRAM: true, Fresh: func() (uint64, bool) { return clock, sure }}
+		last := uint64(0)
+		for run := range uint64(3) {
+			clock, sure = 5_000_000, false // the date of a file, at which the clock of this machine stands after each boot
+			s := open(t, dir(), o)
+			if n, err := s.NextSession(); err != nil || n < clock {
+				t.Errorf("%s, run %d: session %d %v by a guess of %d", name, run, n, err, clock)
+			}
+			clock, sure = 6_000_000+1000*run, true // the collector has told the time
+			n, err := s.NextSession()
+			if err != nil || n <= last {
+				t.Errorf("%s, run %d: session %d %v, want more than %d", name, run, n, err, last)
+			}
+			last = n
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ func kinds(all []Finding) (out []Kind) {
 func TestARealFileSystemThatTurnsReadOnlyIsOutlived(t *testing.T) {
 	dir := flash(t)
 	data := filepath.Join(dir, "spool")
-	o := Options{OrRAM: true, Fresh: func() uint64 { return 5000 }}
+	o := Options{OrRAM: true, Fresh: func() (uint64, bool) { return 5000, true }}
 	s, err := Open(data, Options{OrRAM: true})
 	if err != nil {
 		t.Fatal(err)

@@ -22,23 +22,23 @@ const (
 func (s *Spool) NextSeq() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.unsure {
-		if n := s.fresh(); n > 0 {
-			s.next, s.unsure = max(s.next, n), false
+	if s.unsure || s.faulty != "" && s.next >= s.saved && !s.leapt { // not known what was used, or no reserve left to keep from the next run
+		if n, _ := s.fresh(); n > 0 {
+			s.next, s.unsure, s.leapt = max(s.next, n), false, true
 		}
 	}
 	return s.next
 }
 
-// fresh is a number above all that an earlier run can have used, 0 when none is known.
-func (s *Spool) fresh() uint64 {
+// fresh is a number above all that an earlier run can have used, 0 when none is known, and whether it is sure.
+func (s *Spool) fresh() (n uint64, sure bool) {
 	if s.o.Fresh == nil {
-		return 0
+		return 0, false
 	}
-	if n := s.o.Fresh(); n <= maxSeq/2 {
-		return n
+	if n, sure = s.o.Fresh(); n <= maxSeq/2 {
+		return n, sure
 	}
-	return 0
+	return 0, false
 }
 
 // ahead reserves seqs with whatever else is written to "state", where batches may come to wait in RAM: so a fault of the disk finds
@@ -50,9 +50,10 @@ func (s *Spool) ahead(st state) state {
 	return st
 }
 
-// reserve makes sure that the next seq is not handed out again by a later run, though its batch is in RAM only.
+// reserve makes sure that the next seq is not handed out again by a later run, though its batch is in RAM only. It does so one ahead, so
+// that NextSeq knows whether there is one left.
 func (s *Spool) reserve() error {
-	if s.dir == nil || s.saved > s.next {
+	if s.dir == nil || s.saved > s.next+1 {
 		return nil
 	}
 	st := s.state
@@ -78,9 +79,8 @@ func (s *Spool) NextSession() (uint64, error) {
 // sessions reserves some when none is left, or when Fresh begins to know how far those of earlier runs may have come.
 func (s *Spool) sessions() error {
 	if !s.seeded {
-		if n := s.fresh(); n > 0 {
-			s.issued, s.seeded = max(s.issued, n-1), true
-		}
+		n, sure := s.fresh()
+		s.issued, s.seeded = max(s.issued, max(n, 1)-1), sure && n > 0
 	}
 	if s.issued < s.state.Session {
 		return nil

@@ -92,13 +92,13 @@ func (s *Spool) load() error {
 		return err
 	}
 	names = s.readopt(names)
-	lost := s.loadState()
 	for _, name := range names {
 		if tier, base, ok := parseSegName(name); ok {
 			c := chainOf(tier)
 			s.chains[c] = append(s.chains[c], &segment{name: name, base: base})
 		}
 	}
+	lost := s.loadState()
 	s.buf = make([]byte, scanBufSize)
 	for c := range s.chains {
 		slices.SortFunc(s.chains[c], func(a, b *segment) int { return cmp.Compare(a.base, b.base) })
@@ -106,8 +106,9 @@ func (s *Spool) load() error {
 	}
 	s.buf = nil
 	if lost {
-		s.next = max(s.next, s.fresh()) + lostStep
-		s.state.Session = max(s.state.Session, s.fresh()) + lostStep
+		n, _ := s.fresh()
+		s.next = max(s.next, n) + lostStep
+		s.state.Session = max(s.state.Session, n) + lostStep
 		s.log.Warn("spool counters are lost; they jump, so that no number is used twice", "next_seq", s.next, "session", s.state.Session)
 	}
 	s.issued = s.state.Session
@@ -123,7 +124,7 @@ func (s *Spool) loadState() (lost bool) {
 		s.setAside(stateName, newer)
 	case err != nil:
 		s.tell(DiskError, fmt.Sprintf("read %s: %v; %s", stateName, err, DiskError.advice()))
-	case found && !ok:
+	case found && !ok, !found && s.o.OrRAM && len(s.chains[ledgerChain])+len(s.chains[detailChain]) > 0: // probe had written it before these
 		s.stats.CorruptRecords++
 	default:
 		s.state, s.saved, s.next = st, st.Seq, max(1, st.Seq)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -42,9 +43,10 @@ type segment struct {
 	first   int // entries before this one are gone
 	live    int // entries not gone
 	sealed  bool
-	dirty   bool // holds acknowledgements not yet synced
-	unread  int  // times in a row that the device would not give back a batch
-	hidden  bool // the device would not give back all of it on open: there may be more than the index knows
+	dirty   bool      // holds acknowledgements not yet synced
+	since   time.Time // when the device began not to give batches back, by elapsed time; zero: it does
+	unread  uint64    // the first of these; 0: it was given up
+	hidden  bool      // the device would not give back all of it: there is, or may be, more than the index knows
 }
 
 // next is the lowest seq that this segment proves to be unused.

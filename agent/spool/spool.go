@@ -57,9 +57,10 @@ type Options struct {
 	// says so. Without it Open and Put return the error.
 	OrRAM bool
 	// Fresh returns a number higher than any seq or session that an earlier run can have used, such as Seed of the time, or 0 while that is
-	// not known. It is asked where the folder cannot tell: once a run for sessions, and for seqs when the folder is damaged, unwritable or
-	// none. It must not call the spool. nil: numbers begin at 1.
-	Fresh func() uint64
+	// not known; sure is false while it is a guess, by a clock that may stand at the same date after each boot. It is asked where the folder
+	// cannot tell: for sessions until it is sure, and for seqs when the folder is damaged, unwritable or none. It must not call the spool.
+	// nil: numbers begin at 1.
+	Fresh func() (n uint64, sure bool)
 	Log   *slog.Logger
 }
 
@@ -102,6 +103,7 @@ type Spool struct {
 	issued   uint64 // last session handed out
 	seeded   bool   // sessions have begun above those of every earlier run
 	unsure   bool   // the folder does not tell which seqs were used
+	leapt    bool   // seqs go on from Fresh, above those that the next run begins with while the folder takes nothing
 	stats    Stats
 	faulty   Kind // what is wrong with the folder now
 	findings []Finding

@@ -115,7 +115,7 @@ func (s *Spool) saveState(st state) error {
 	}
 	err := s.replaceState(st)
 	if err == nil {
-		s.state, s.saved, s.unsaved = st, st.Seq, false
+		s.state, s.saved, s.unsaved, s.leapt = st, st.Seq, false, false
 		s.works()
 		return nil
 	}

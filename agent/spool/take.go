@@ -4,13 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
-// maxUnread is how often in a row a batch may be asked of a device that answers with errors, before it counts as damaged.
-const maxUnread = 16
+const (
+	// unreadFor is how long a device may answer with errors to each try to read a batch, before that one is given up for this run.
+	unreadFor = time.Hour
+	// unreadMost is how many batches of a segment are asked for in one Peek while the device answers with errors: each may take it seconds.
+	unreadMost = 4
+)
 
 // Peek returns up to max waiting batches whose seq is not in skip: the oldest ledger first, then the oldest detail. Together they
-// hold at most 256 KiB of payload, or one batch. What cannot be read back intact is counted and left out.
+// hold at most 256 KiB of payload, or one batch. What is damaged is counted and left out; what the device does not give back is asked for
+// again later.
 func (s *Spool) Peek(skip map[uint64]bool, max int) ([]Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -20,28 +26,8 @@ func (s *Spool) Peek(skip map[uint64]bool, max int) ([]Batch, error) {
 	p := picker{skip: skip, max: max}
 	for c, chain := range s.chains {
 		for _, g := range chain {
-			for i := g.first; i < len(g.entries); i++ {
-				e := g.entries[i]
-				if e.gone() || skip[e.seq()] {
-					continue
-				}
-				if !p.room(e.size()) {
-					return p.out, nil
-				}
-				b, ok, err := g.read(e)
-				switch {
-				case ok:
-					g.unread = 0
-					p.take(b)
-				case err != nil && g.unread < maxUnread:
-					if g.unread++; g.unread == 1 {
-						s.tell(DiskError, fmt.Sprintf("read batch %d of %s: %v; it is asked for again later; %s", e.seq(), g.name, err, DiskError.advice()))
-					}
-				default:
-					s.stats.CorruptRecords++
-					s.tell(Corrupt, fmt.Sprintf("batch %d with %d lines cannot be read back from %s and is not sent", e.seq(), e.lines(), g.name))
-					s.forget(g, i)
-				}
+			if !s.peek(g, &p) {
+				return p.out, nil
 			}
 		}
 		for _, h := range s.ram[c] {
@@ -55,6 +41,53 @@ func (s *Spool) Peek(skip map[uint64]bool, max int) ([]Batch, error) {
 		}
 	}
 	return p.out, nil
+}
+
+// peek picks from a segment; false when the picker takes no more.
+func (s *Spool) peek(g *segment, p *picker) bool {
+	failed := 0
+	for i := g.first; i < len(g.entries) && failed < unreadMost; i++ {
+		e := g.entries[i]
+		if e.gone() || p.skip[e.seq()] {
+			continue
+		}
+		if !p.room(e.size()) {
+			return false
+		}
+		b, ok, err := g.read(e)
+		switch {
+		case ok:
+			if p.take(b); !g.since.IsZero() && (g.unread == 0 || g.unread == b.Seq) {
+				g.since = time.Time{}
+				s.tell(WorksAgain, "batches can be read from "+g.name+" again")
+			}
+		case err != nil:
+			failed++
+			s.unread(g, i, err)
+		default:
+			s.stats.CorruptRecords++
+			s.tell(Corrupt, fmt.Sprintf("batch %d with %d lines cannot be read back from %s and is not sent", e.seq(), e.lines(), g.name))
+			s.forget(g, i)
+		}
+	}
+	return true
+}
+
+// unread notes that the device has not given back a batch. One that it never gives back is forgotten, and its file kept while there is room:
+// the next run asks again.
+func (s *Spool) unread(g *segment, i int, err error) {
+	e, now := g.entries[i], time.Now()
+	if first := g.find(g.unread); g.since.IsZero() || first >= 0 && g.entries[first].gone() {
+		g.since, g.unread = now, e.seq()
+		s.tell(DiskError, fmt.Sprintf("read batch %d of %s: %v; it is asked for again later; %s", e.seq(), g.name, err, DiskError.advice()))
+	}
+	if now.Sub(g.since) < unreadFor {
+		return
+	}
+	g.unread, g.sealed, g.hidden = 0, true, true
+	s.stats.CorruptRecords++
+	s.tell(Corrupt, fmt.Sprintf("batch %d with %d lines cannot be read back from %s and is not sent by this run: %v", e.seq(), e.lines(), g.name, err))
+	s.forget(g, i)
 }
 
 // picker gathers batches up to its bounds.

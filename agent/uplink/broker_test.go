@@ -106,9 +106,6 @@ func (b *broker) start() *broker {
 		waitFor(b.t, "the broker's port "+b.addr, func() bool { return s.AddListener(l) == nil })
 	}
 	b.addr = l.Address()
-	if err := s.Serve(); err != nil {
-		b.t.Fatal(err)
-	}
 	for kind, id := range map[telemetry.Kind]int{telemetry.KindData: 1, telemetry.KindPresence: 2} {
 		if err := s.Subscribe(telemetry.Filter(kind), id, b.receive); err != nil {
 			b.t.Fatal(err)
@@ -117,6 +114,9 @@ func (b *broker) start() *broker {
 	b.mu.Lock()
 	b.server = s
 	b.mu.Unlock()
+	if err := s.Serve(); err != nil { // last: an agent may be waiting at the door, and its first batch must find the collector behind it
+		b.t.Fatal(err)
+	}
 	return b
 }
 

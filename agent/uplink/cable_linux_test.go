@@ -214,17 +214,17 @@ func TestOverARealLinkABatchIsOnePacketAndOneBack(t *testing.T) {
 	}
 	m := a.conn.Load()
 	m.look(time.Now())
-	again := 2 * int64(m.last.retrans) // on a machine that is busy
-	if n := k.packets.Load() - before; n > 6+again {
-		t.Errorf("%d packets for three batches, want one there and one back for each, and %d for what TCP sent again", n, again)
+	again := int64(m.last.retrans) // on a machine that is busy, where the cable is slow to carry
+	if n := k.packets.Load() - before; n > 6+2*again {
+		t.Errorf("%d packets for three batches, want one there and one back for each, and %d for what TCP sent again", n, 2*again)
 	}
 	if q := b.qosOf(2); q != 0 {
 		t.Errorf("sent at QoS %d", q)
 	}
 	asked, lost, trips := a.TakeQuality()
 	t.Logf("quality: %d asked, %d lost, round trips %v over a cable of %v", asked, lost, trips, 2*k.delay)
-	if asked == 0 || lost != 0 || len(trips) == 0 {
-		t.Errorf("quality: %d asked, %d lost, round trips %v", asked, lost, trips)
+	if asked == 0 || int64(lost) > again || len(trips) == 0 {
+		t.Errorf("quality: %d asked, %d lost of which TCP sent %d again, round trips %v", asked, lost, again, trips)
 	}
 	for _, d := range trips {
 		if d < 2*k.delay {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -40,13 +41,15 @@ type Config struct {
 
 	// Dial makes the connection under MQTT and TLS. nil: an ordinary net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Near tells whether a broker at this address is reached without the way out. Like one on loopback it proves nothing of the link. nil: none is.
+	Near func(netip.Addr) bool
 	// Session returns the number for the next connection's presence, higher than any before. nil: counts from 1.
 	Session func() (uint64, error)
 	// OnAck is called for each batch that has left the queue, with the length of its payload, from the goroutine of Run: it must
 	// not block. a.Seq is that batch, a.First 0. Stats already tells this acknowledgement's Rtt.
 	OnAck func(a telemetry.Ack, payloadLen int)
 	// Doubt is called when bytes have waited for the far end for 5 s (longer where round trips are long, 10 s at most), when a ping is
-	// unanswered that long, and when a connection is lost; once each time, from any goroutine: it must not block. Not with a broker on loopback.
+	// unanswered that long, and when a connection is lost; once each time, from any goroutine: it must not block. Not with a broker on loopback or near.
 	Doubt func()
 	Log   *slog.Logger
 	Now   func() time.Time // wall time for Stats. nil: time.Now
@@ -105,6 +108,9 @@ func (c Config) fill() Config {
 	}
 	if c.Doubt == nil {
 		c.Doubt = func() {}
+	}
+	if c.Near == nil {
+		c.Near = func(netip.Addr) bool { return false }
 	}
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"sync/atomic"
 	"syscall"
@@ -42,7 +43,7 @@ func secure(conf *tls.Config) *tls.Config {
 }
 
 // dial connects to a broker. The meter sits under TLS, so that it counts what the link carries.
-func dial(ctx context.Context, connect dialer, u *url.URL, conf *tls.Config, limit time.Duration, p *path, total *atomic.Int64) (net.Conn, *meter, error) {
+func dial(ctx context.Context, connect dialer, u *url.URL, conf *tls.Config, limit time.Duration, near func(netip.Addr) bool, p *path, total *atomic.Int64) (net.Conn, *meter, error) {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"tcp": "1883", "tls": "8883"}[u.Scheme]
@@ -53,7 +54,7 @@ func dial(ctx context.Context, connect dialer, u *url.URL, conf *tls.Config, lim
 		total.Add(inVain(u.Hostname(), err, time.Since(began)))
 		return nil, nil, err
 	}
-	m := newMeter(raw, p, total)
+	m := newMeter(raw, near, p, total)
 	if err := tune(m, limit); err != nil {
 		return nil, nil, closeAfter(m, err)
 	}

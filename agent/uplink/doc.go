@@ -10,7 +10,8 @@
 // # Cheap on bytes
 //
 // Batches go at QoS 0: the promise that counts is the collector's, and whether bytes have arrived the kernel tells (TCP_INFO). Where it
-// does not (other systems than Linux, proxies in front of a satellite that acknowledge for the broker), batches go at QoS 1. A batch of
+// does not (other systems than Linux), batches go at QoS 1. Behind a proxy in front of a satellite, which acknowledges for the broker, it tells what
+// the proxy has: enough to make room for the next, and no evidence of the link. A batch of
 // detail may be answered late, together with later ones; it has its place in the window only until it has arrived. A ping is sent
 // when nothing else was for a keepalive. TLS sessions are resumed.
 //

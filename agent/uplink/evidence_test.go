@@ -6,9 +6,12 @@ import (
 	"crypto/x509"
 	"io"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -44,14 +47,23 @@ func (b *broker) qosOf(seq uint64) int {
 	return -1
 }
 
-func TestABrokerOnLoopbackIsNoEvidence(t *testing.T) {
-	b := newBroker(t).start()
-	a := newAgent(t, nil, b.url())
-	a.put(t, 3)
-	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
-	sent, lost, trips := a.TakeQuality()
-	if !a.Evidence().IsZero() || sent+lost+len(trips) != 0 {
-		t.Errorf("evidence %v, %d sent, %d lost, round trips %v", a.Evidence(), sent, lost, trips)
+func TestABrokerThatIsReachedWithoutTheWayOutIsNoEvidence(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"on loopback": nil,
+		"near": func(c *Config) {
+			c.Dial, c.Near = dialFaraway, func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.1") }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBroker(t).start()
+			a := newAgent(t, change, b.url())
+			a.put(t, 3)
+			waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+			sent, lost, trips := a.TakeQuality()
+			if !a.Evidence().IsZero() || sent+lost+len(trips) != 0 {
+				t.Errorf("evidence %v, %d sent, %d lost, round trips %v", a.Evidence(), sent, lost, trips)
+			}
+		})
 	}
 }
 
@@ -71,6 +83,36 @@ func TestWhereTheKernelTellsNothingTheBrokerConfirms(t *testing.T) {
 	}
 }
 
+func TestARoundTripIsThatOfItsOwnQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const trip = 600 * time.Millisecond
+		near, far := net.Pipe()
+		var p path
+		w := newWire(near, newMeter(near, nil, &p, new(atomic.Int64)), time.Minute)
+		var ends sync.WaitGroup
+		ends.Go(func() { _, _ = io.Copy(io.Discard, w) })
+		ends.Go(func() { _, _ = io.Copy(io.Discard, far) })
+		for _, after := range []time.Duration{0, 100, 610, 650, 1300} { // ms; the third is asked while the second is under way
+			ends.Go(func() {
+				time.Sleep(after * time.Millisecond)
+				if _, err := w.Write([]byte{typePublish<<4 | 1<<1, 5, 0, 1, 't', 0, 1}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(trip)
+				if _, err := far.Write([]byte{typePuback << 4, 2, 0, 1}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(3 * time.Second)
+		if sent, lost, got := p.take(); sent != 3 || lost != 0 || !slices.Equal(got, []time.Duration{trip, trip, trip}) {
+			t.Errorf("%d asked, %d lost, round trips %v over a link of %v", sent, lost, got, trip)
+		}
+		_, _ = near.Close(), far.Close()
+		ends.Wait()
+	})
+}
+
 func TestAProxyThatAcknowledgesForTheBrokerIsNoEvidence(t *testing.T) {
 	t.Parallel() // it waits for seconds
 	b := newBroker(t).start()
@@ -81,7 +123,7 @@ func TestAProxyThatAcknowledgesForTheBrokerIsNoEvidence(t *testing.T) {
 	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
 	a.put(t, 1)
 	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
-	if q := b.qosOf(2); q != 1 || a.log.count("a proxy acknowledges for the broker") != 1 {
+	if q := b.qosOf(2); q != 0 || a.log.count("a proxy acknowledges for the broker") != 1 {
 		t.Errorf("sent at QoS %d; log:\n%s", q, a.log)
 	}
 	k.setDead(true)
@@ -93,6 +135,51 @@ func TestAProxyThatAcknowledgesForTheBrokerIsNoEvidence(t *testing.T) {
 	}
 	k.setDead(false)
 	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+}
+
+func TestBehindAProxyABatchCostsNoAnswerAndNoPing(t *testing.T) {
+	t.Parallel() // it waits for seconds
+	b := newBroker(t)
+	b.answer = func(seq uint64, _ []byte) string {
+		if seq == 1 {
+			return stored(1)
+		}
+		return "" // in ten minutes
+	}
+	b.start()
+	k := newSlowLink(t, b.addr, 100*time.Millisecond)
+	a := newAgent(t, func(c *Config) { c.Dial, c.Keepalive, c.AckWithin = dialFaraway, 2*time.Second, 10*time.Minute }, k.url())
+	a.put(t, 1)
+	waitFor(t, "the first answer", func() bool { return a.waiting() == 0 })
+	asked, doubts := a.Stats().Pings, a.win.silent
+	for n := range 6 { // a batch each keepalive, for six of them
+		a.put(t, 1)
+		waitFor(t, "the batch", func() bool { return b.seen()[uint64(2+n)] == 1 })
+		<-time.After(a.c.Keepalive)
+	}
+	if st := a.Stats(); st.Pings != asked || st.Retries != 0 || st.Connects != 1 || doubts != 0 {
+		t.Errorf("stats %+v, want no ping and nothing again", st)
+	}
+	if q := b.qosOf(7); q != 0 {
+		t.Errorf("sent at QoS %d, want 0", q)
+	}
+}
+
+func TestAConnectionWhoseFarHalfDiedBehindAProxyIsFoundOnceTheLinkIsBack(t *testing.T) {
+	t.Parallel() // it waits for seconds
+	b := newBroker(t).start()
+	k := newSlowLink(t, b.addr, 100*time.Millisecond)
+	a := newAgent(t, func(c *Config) { c.Dial, c.Keepalive, c.AckWithin = dialFaraway, 4*time.Second, 10*time.Minute }, k.url())
+	a.put(t, 1)
+	waitFor(t, "an empty queue", func() bool { return a.waiting() == 0 })
+	k.halve()
+	a.put(t, 1)
+	waitFor(t, "the batch to be sent into the void", func() bool { return a.Stats().Sent == 2 })
+	a.Reconnect() // the prober has seen an outage, and its end
+	waitFor(t, "another connection, and an empty queue", func() bool { return a.waiting() == 0 && a.Stats().Connects == 2 })
+	if n := b.seen()[2]; n != 1 {
+		t.Errorf("the batch has come %d times, want once", n)
+	}
 }
 
 func TestABrokerThatHangsIsLeftForTheNext(t *testing.T) {

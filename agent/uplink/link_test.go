@@ -21,9 +21,10 @@ type link struct {
 	delay time.Duration // each way
 	wg    sync.WaitGroup
 
-	mu    sync.Mutex
-	dead  bool
-	conns []net.Conn
+	mu     sync.Mutex
+	dead   bool
+	conns  []net.Conn
+	halved map[net.Conn]bool // far ends that died while the near ends live on
 }
 
 func newLink(t testing.TB, to string) *link {
@@ -85,13 +86,34 @@ func (k *link) copy(to, from net.Conn) {
 			<-time.After(k.delay)
 		}
 		if err == nil {
-			_, err = to.Write(buf[:n])
+			if _, err = to.Write(buf[:n]); err != nil && k.isHalved(to) {
+				continue // the proxy takes it all the same
+			}
+		} else if k.isHalved(from) {
+			return
 		}
 		if err != nil {
 			_, _ = to.Close(), from.Close()
 			return
 		}
 	}
+}
+
+// halve ends the far halves of all connections in silence, as a proxy does whose other end has lost power.
+func (k *link) halve() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.halved = map[net.Conn]bool{}
+	for i := 1; i < len(k.conns); i += 2 {
+		k.halved[k.conns[i]] = true
+		_ = k.conns[i].Close()
+	}
+}
+
+func (k *link) isHalved(c net.Conn) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.halved[c]
 }
 
 func (k *link) isDead() bool {

@@ -27,6 +27,12 @@ func (m *meter) lookLocked(now time.Time) {
 	acked, at := t.acked-m.base.acked, now.Add(-t.lastAck)
 	progress := acked > m.acked
 	m.acked = acked
+	if progress && at.After(m.waiting) {
+		m.waiting = at
+	}
+	if acked >= written {
+		m.waiting = time.Time{}
+	}
 	if m.proxied {
 		return // it tells of the way to the proxy
 	}
@@ -34,15 +40,9 @@ func (m *meter) lookLocked(now time.Time) {
 		if at.After(m.alive) {
 			m.alive = at
 		}
-		if at.After(m.waiting) {
-			m.waiting = at
-		}
 		if m.judged && !m.local {
 			m.path.seen(at)
 		}
-	}
-	if acked >= written {
-		m.waiting = time.Time{}
 	}
 	if m.local || !m.judged {
 		return

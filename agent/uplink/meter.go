@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -33,7 +34,7 @@ type meter struct {
 	idle     chan struct{}   // a write has ended
 	raw      syscall.RawConn // nil: the kernel tells nothing of this connection
 	ipHeader int
-	local    bool // the broker is on loopback: what it hears says nothing of the link
+	local    bool // the broker is on this machine or near it: what it hears says nothing of the link
 
 	mu          sync.Mutex
 	base, last  tcpInfo
@@ -53,10 +54,10 @@ type meter struct {
 }
 
 // newMeter measures a connection that has just been made.
-func newMeter(c net.Conn, p *path, total *atomic.Int64) *meter {
+func newMeter(c net.Conn, near func(netip.Addr) bool, p *path, total *atomic.Int64) *meter {
 	m := &meter{Conn: c, path: p, total: total, idle: make(chan struct{}, 1), ipHeader: ipv6Header, alive: time.Now()}
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		m.local = a.IP.IsLoopback()
+		m.local = a.IP.IsLoopback() || near(a.AddrPort().Addr().Unmap())
 		if a.IP.To4() != nil {
 			m.ipHeader = ipv4Header
 		}
@@ -137,7 +138,7 @@ func (m *meter) heard(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.alive, m.chat = now, 2
-	if m.raw == nil || m.proxied {
+	if m.raw == nil {
 		m.waiting = time.Time{}
 	}
 	if m.answers > 0 && !m.local { // before its first answer it may be anyone: a hotspot's log-in page takes all connections
@@ -153,6 +154,17 @@ func (m *meter) told() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.raw != nil && !m.proxied
+}
+
+// counts tells whether the kernel knows what has left for good: it has reached the broker's end, or that of a proxy in front of it, which
+// delivers it or ends the connection. What the collector does not answer is sent again in either case.
+func (m *meter) counts() bool { return m.raw != nil }
+
+// behindProxy tells whether a proxy speaks for the broker.
+func (m *meter) behindProxy() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.proxied
 }
 
 // arrived is how many of the bytes written the far end has, as of the last look.

@@ -278,9 +278,13 @@ func TestACutDoesNotSendAgainWhatHasArrivedAndMayWait(t *testing.T) {
 	w.begin(2, boot, nil, true, now).taken = true
 	w.begin(3, boot, nil, true, now)               // has not arrived
 	w.begin(4, boot, nil, false, now).taken = true // wants an answer at once
-	w.lost(now.Add(time.Minute))
+	w.lost(now.Add(time.Minute), true)
 	if skip := w.skip(now.Add(time.Minute), false); len(skip) != 1 || !skip[2] {
 		t.Errorf("kept back %v, want only 2", skip)
+	}
+	w.lost(now.Add(time.Minute), false) // a proxy had it, and may have lost it
+	if skip := w.skip(now.Add(time.Minute), false); len(skip) != 0 {
+		t.Errorf("kept back %v, want nothing", skip)
 	}
 }
 

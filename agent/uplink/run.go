@@ -91,7 +91,7 @@ func (u *Uplink) dial(ctx context.Context, broker *url.URL) (net.Conn, *meter, e
 		}
 		conf = Dated(conf, u.c.Time)
 	}
-	return dial(ctx, u.c.Dial, broker, conf, max(u.c.Keepalive*3/2, deadLeast), &u.path, &u.total)
+	return dial(ctx, u.c.Dial, broker, conf, max(u.c.Keepalive*3/2, deadLeast), u.c.Near, &u.path, &u.total)
 }
 
 // reached notes how a connection came about. When the one before died in silence after a quiet time and this one worked at once, it was
@@ -129,7 +129,7 @@ func (u *Uplink) tell(broker *url.URL, err error) {
 	switch {
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
 		f.begin(log, slog.LevelError, "refused", "broker refuses this agent's name and secret",
-			"username", u.c.Address.String(), "next", "put the secret that \"nabz-collector agent add\" printed into secret_file; \"nabz-collector agent list\" shows who may sign in")
+			"username", u.c.Address.String(), "next", "\"nabz-collector agent list\" at the NOC shows who may sign in; \"nabz-collector agent rotate\" makes a token to enrol anew: nabz-agent enroll TOKEN")
 	case errors.As(err, &connect):
 		f.begin(log, slog.LevelWarn, "unreachable", "broker cannot be reached; batches stay in the spool", "err", connect.err)
 	default:

@@ -62,7 +62,7 @@ func (s *session) expire(now time.Time) error {
 
 // arrived is a count that grows while bytes get through.
 func (s *session) arrived() int64 {
-	if m := s.meter(); m.told() {
+	if m := s.meter(); m.counts() {
 		return m.arrived()
 	}
 	return s.meter().written.Load()
@@ -123,12 +123,12 @@ func (s *session) send(ctx context.Context, now time.Time) {
 	}
 }
 
-// publish hands one batch to the connection; false when it would not take it. Where the kernel tells what has arrived, the broker need
+// publish hands one batch to the connection; false when it would not take it. Where the kernel tells what has left for good, the broker need
 // not confirm it: at QoS 0 that saves an answer a batch, and the promise that counts is the collector's anyway.
 func (s *session) publish(f *flight, payload []byte) bool {
 	m := s.meter()
 	quality := byte(1)
-	if m.told() {
+	if m.counts() {
 		quality = 0
 	}
 	t := s.client.Publish(s.u.c.Address.Topic(telemetry.KindData), quality, false, payload)

@@ -282,8 +282,8 @@ func (s *session) take() {
 	s.inbox, s.bad = nil, 0
 	s.mu.Unlock()
 	if bad > 0 {
-		s.u.count(func(st *Stats) { st.BadAcks += int64(bad) })
 		s.u.faults.ack.begin(s.u.c.Log, slog.LevelWarn, "ack", "acknowledgement cannot be read; is the collector newer than this agent?", "err", why)
+		s.u.count(func(st *Stats) { st.BadAcks += int64(bad) })
 	}
 	for _, a := range acks {
 		s.u.answer(a)

@@ -74,7 +74,7 @@ func (u *Uplink) Reconnect() {
 }
 
 // Evidence is the last moment at which the broker is known to have received bytes of ours or sent us some. Zero: never. A broker on
-// loopback proves nothing of the link, and bytes that only a proxy acknowledges do not count.
+// loopback, or near, proves nothing of the link, and bytes that only a proxy acknowledges do not count.
 func (u *Uplink) Evidence() time.Time {
 	if m := u.conn.Load(); m != nil && !m.pending().IsZero() {
 		m.look(time.Now())
@@ -139,14 +139,14 @@ func (u *Uplink) connected(broker *url.URL, session uint64) {
 }
 
 func (u *Uplink) disconnected(broker *url.URL) {
-	u.conn.Store(nil)
+	m := u.conn.Swap(nil)
 	now := u.c.Now()
 	u.count(func(s *Stats) {
 		if s.Broker = shown(broker); s.Connected || s.Since.IsZero() {
 			s.Connected, s.Since = false, now
 		}
 	})
-	u.win.lost(time.Now())
+	u.win.lost(time.Now(), m == nil || !m.behindProxy())
 }
 
 // answer handles an acknowledgement.
@@ -158,16 +158,16 @@ func (u *Uplink) answer(a telemetry.Ack) {
 	}
 	now, rtt := u.c.Now(), time.Since(all[0].first)
 	for _, f := range all {
-		if err := u.q.Ack(f.seq); err != nil {
-			u.faults.queue.begin(u.c.Log, slog.LevelWarn, "ack", "acknowledgement is not recorded", "err", err)
-		}
-		u.count(func(s *Stats) {
+		u.count(func(s *Stats) { // before it leaves the queue: who sees an empty queue sees why
 			s.Acked++
 			s.LastAck, s.Rtt = now, rtt
 			if a.Verdict == telemetry.Rejected {
 				s.Rejected++
 			}
 		})
+		if err := u.q.Ack(f.seq); err != nil {
+			u.faults.queue.begin(u.c.Log, slog.LevelWarn, "ack", "acknowledgement is not recorded", "err", err)
+		}
 	}
 	u.deaf = patience()
 	u.faults.silence.end(u.c.Log, "collector acknowledges again")

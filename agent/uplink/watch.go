@@ -49,7 +49,7 @@ func (s *session) pulse(now time.Time) error {
 	}
 	s.doubted = false
 	last := sent
-	if !s.meter().told() {
+	if !s.meter().counts() {
 		last = heard // nothing but an answer tells that the broker is there
 	} else if !s.look.IsZero() {
 		s.beat = time.Time{} // bytes are waiting already: a ping would wait behind them
@@ -101,8 +101,12 @@ func (s *session) doubt() {
 	}
 }
 
-// hurry hears that the link is back. A connection whose bytes wait gets a moment to recover.
+// hurry hears that the link is back. A connection whose bytes wait gets a moment to recover. One behind a proxy looks well in any case: whether
+// its far half has outlived the outage only an answer of the broker tells.
 func (s *session) hurry(now time.Time) {
+	if _, _, pinged := s.wire.times(); s.meter().behindProxy() && pinged.IsZero() {
+		s.ask()
+	}
 	if s.verdict.IsZero() && now.Sub(s.pendingSince(now)) >= doubtLeast {
 		s.kicked, s.verdict = now, now.Add(secondWind)
 	}

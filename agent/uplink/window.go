@@ -200,10 +200,11 @@ func (w *window) unsent(f *flight, now time.Time) {
 
 // lost makes due again what had not arrived, or was to be answered at once: the connection is gone, and perhaps the broker with all it
 // held. Reconnecting has its own backoff, so whoever answers at the new end is asked at once. What had arrived and may be answered
-// late is left its time: to send it all again at each cut of a flapping link would cost more than it brings.
-func (w *window) lost(now time.Time) {
+// late is left its time: to send it all again at each cut of a flapping link would cost more than it brings. Only what the broker has is said to
+// have arrived here: arrived is false where a proxy had it, which may be lost with the connection.
+func (w *window) lost(now time.Time, arrived bool) {
 	for _, f := range w.flights {
-		if !f.patient() {
+		if !f.patient() || !arrived {
 			f.out, f.due = false, now
 		}
 		f.has = func() bool { return false }

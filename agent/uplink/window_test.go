@@ -136,7 +136,7 @@ func TestWindowStaysWithinItsBounds(t *testing.T) {
 					}
 				}
 			},
-			"lost":  func(t *rapid.T) { w.lost(now) },
+			"lost":  func(t *rapid.T) { w.lost(now, true) },
 			"prune": func(t *rapid.T) { w.prune(now) },
 			"": func(t *rapid.T) {
 				patient := 0

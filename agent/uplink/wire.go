@@ -34,7 +34,35 @@ type wire struct {
 	mu    sync.Mutex
 	sent  time.Time // last packet of ours
 	heard time.Time // last packet of the broker's
-	asked [16]time.Time
+	asked [16]asked // by the kind of the answer
+}
+
+// asked are questions of one kind under way. The broker answers them in their order (MQTT 3.1.1, 4.6); one at a time is timed.
+type asked struct {
+	at    time.Time // of the one that is timed; zero: none is
+	due   int       // answers still to come
+	ahead int       // of these before that to the one that is timed
+}
+
+func (a *asked) ask(now time.Time) {
+	if a.at.IsZero() {
+		a.at, a.ahead = now, a.due
+	}
+	a.due++
+}
+
+// answer tells when the question was asked; zero where it was not timed.
+func (a *asked) answer() (at time.Time) {
+	if a.due == 0 {
+		return time.Time{}
+	}
+	a.due--
+	if a.ahead > 0 {
+		a.ahead--
+		return time.Time{}
+	}
+	at, a.at = a.at, time.Time{}
+	return at
 }
 
 func newWire(c net.Conn, m *meter, keepalive time.Duration) *wire {
@@ -73,8 +101,8 @@ func (w *wire) writePacket(p []byte) (int, error) {
 	now := time.Now()
 	w.mu.Lock()
 	w.sent = now
-	if answer != 0 && w.asked[answer].IsZero() {
-		w.asked[answer] = now
+	if answer != 0 {
+		w.asked[answer].ask(now)
 	}
 	w.mu.Unlock()
 	return w.Conn.Write(p)
@@ -108,8 +136,7 @@ func (w *wire) Read(p []byte) (int, error) {
 func (w *wire) came(kind byte) {
 	now := time.Now()
 	w.mu.Lock()
-	asked := w.asked[kind]
-	w.asked[kind] = time.Time{}
+	asked := w.asked[kind].answer()
 	w.heard = now
 	w.mu.Unlock()
 	if asked.IsZero() {
@@ -134,7 +161,7 @@ func (w *wire) ping() {
 func (w *wire) times() (sent, heard, pinged time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.sent, w.heard, w.asked[typePingresp]
+	return w.sent, w.heard, w.asked[typePingresp].at
 }
 
 // frames finds where packets begin in what is read, in pieces of any length.

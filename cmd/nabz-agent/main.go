@@ -19,6 +19,7 @@ import (
 	"github.com/smartvillage/nabz/agent/checkup"
 	"github.com/smartvillage/nabz/agent/enrol"
 	"github.com/smartvillage/nabz/internal/command"
+	"github.com/smartvillage/nabz/internal/conf"
 )
 
 func main() { os.Exit(command.Run("nabz-agent", run, os.Args[1:], os.Stdout, os.Stderr)) }
@@ -88,7 +89,7 @@ const (
 
 // check looks at everything in the order in which it is mended.
 func check(ctx context.Context, settings map[string]setting, stdout io.Writer) error {
-	c, err := load(settings)
+	c, _, err := load(settings)
 	if err != nil {
 		fmt.Fprintf(stdout, "%-4s  %-13s what stands below is not right; nothing else was looked at\n", checkup.Fail, "configuration")
 		return err
@@ -112,28 +113,44 @@ func check(ctx context.Context, settings map[string]setting, stdout io.Writer) e
 
 // status asks the running agent.
 func status(ctx context.Context, c commandLine, stdout io.Writer) error {
-	configuration, err := load(c.settings)
-	if err != nil && configuration.DataDir == "" {
-		return err
+	dir, fault := folder(c.settings)
+	if dir == "" {
+		return fault
 	}
-	s, err := agent.ReadStatus(ctx, configuration.DataDir)
+	s, err := agent.ReadStatus(ctx, dir)
 	if err != nil {
-		return err
+		return errors.Join(fault, err)
 	}
 	return show(c, s, stdout)
 }
 
 // speedTest has the running agent measure its throughput now.
 func speedTest(ctx context.Context, c commandLine, stdout io.Writer) error {
-	configuration, err := load(c.settings)
-	if err != nil && configuration.DataDir == "" {
-		return err
+	dir, fault := folder(c.settings)
+	if dir == "" {
+		return fault
 	}
-	s, err := agent.SpeedTest(ctx, configuration.DataDir)
+	s, err := agent.SpeedTest(ctx, dir)
 	if err != nil {
-		return fmt.Errorf("speed test: %w", err)
+		return errors.Join(fault, fmt.Errorf("speed test: %w", err))
 	}
 	return show(c, s, stdout)
+}
+
+// folder is where to ask a running agent. One that runs is asked though its file was spoilt since; but when the file does not tell where that is,
+// the folder is "", as the default may be that of another agent. The fault is that of the configuration.
+func folder(settings map[string]setting) (dir string, fault error) {
+	c, doc, err := load(settings)
+	if s, given := settings["data-dir"]; given {
+		return s.value, err
+	}
+	if err == nil || doc.Has("data_dir") {
+		return c.DataDir, err
+	}
+	if _, there := fileOf(settings); there {
+		return "", err
+	}
+	return c.DataDir, nil // no file, and so no site; the default folder is what was meant
 }
 
 // show writes an answer for a person, or as JSON.
@@ -153,7 +170,7 @@ const defaultFile = "/etc/nabz/agent.toml"
 func start(ctx context.Context, settings map[string]setting, stderr io.Writer) error {
 	runtime.GOMAXPROCS(1)  // one core carries it, and each further one costs a cache of memory: a megabyte less on two
 	debug.SetGCPercent(25) // half a megabyte is alive; the heap would grow to four before it is first cleared up, and so to one
-	c, err := load(settings)
+	c, _, err := load(settings)
 	if err != nil {
 		return err
 	}
@@ -179,19 +196,20 @@ func fileOf(settings map[string]setting) (string, bool) {
 }
 
 // load reads the file, lets flags and environment win, and checks the whole.
-func load(settings map[string]setting) (agent.Config, error) {
+func load(settings map[string]setting) (agent.Config, *conf.Doc, error) {
 	file, given := defaultFile, false
 	if s, ok := settings["config"]; ok {
 		file, given = s.value, true
 	}
 	profile := settings["profile"]
 	c, doc, err := agent.Read(file, profile.value)
-	if doc == nil {
+	absent := doc == nil
+	if absent {
 		if given || !errors.Is(err, os.ErrNotExist) {
-			return c, err
+			return c, nil, err
 		}
-		if c, doc, err = agent.Parse(file, nil, profile.value); err != nil {
-			return c, err
+		if c, doc, err = agent.Parse("defaults", nil, profile.value); err != nil {
+			return c, doc, err
 		}
 	}
 	to := map[string]*string{"site": &c.Site, "agent": &c.Agent, "profile": &c.Profile, "secret-file": &c.SecretFile, "data-dir": &c.DataDir, "log-level": &c.LogLevel}
@@ -209,5 +227,9 @@ func load(settings map[string]setting) (agent.Config, error) {
 			doc.Override(o.key, s.source)
 		}
 	}
-	return c, errors.Join(err, c.Validate(doc))
+	err = errors.Join(err, c.Validate(doc))
+	if absent && err != nil {
+		err = errors.Join(fmt.Errorf("there is no %s; make it with \"nabz-agent config > %s\", or name yours with --config", file, file), err)
+	}
+	return c, doc, err
 }

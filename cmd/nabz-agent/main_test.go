@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -11,5 +13,11 @@ func TestMain(m *testing.M) {
 }
 
 func TestCommands(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Condition: func(cond string) (bool, error) {
+		if cond != "installed" {
+			return false, fmt.Errorf("unknown condition %q", cond)
+		}
+		_, err := os.Stat(defaultFile)
+		return err == nil, nil
+	}})
 }

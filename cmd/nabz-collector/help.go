@@ -15,10 +15,23 @@ SYNOPSIS
                  [--data-dir DIR] [--log-level LEVEL]
   nabz-collector site add ID [--name NAME] [--district NAME] [--operator NAME]
                  [--technology NAME] [--latitude DEGREES] [--longitude DEGREES]
-                 [--population N] [--time-zone ZONE] [--config FILE]
-  nabz-collector site list [--config FILE]
-  nabz-collector agent add SITE/AGENT [--config FILE]
-  nabz-collector agent list [--config FILE]
+                 [--population N] [--service-hours HOURS] [--target-down MBITS]
+                 [--target-up MBITS] [--time-zone ZONE] [--config FILE]
+  nabz-collector site import FILE [--dry-run] [--update] [--sheet NAME] [--map HEADER=KEY]
+                 [--id-from name|id] [--time-zone ZONE] [--config FILE]
+  nabz-collector site list [--json] [--config FILE]
+  nabz-collector site show ID [--json] [--config FILE]
+  nabz-collector site remove ID [--config FILE]
+  nabz-collector agent add SITE/AGENT... [--every-site] [--secret] [--config FILE]
+  nabz-collector agent list [--json] [--config FILE]
+  nabz-collector agent rotate|revoke SITE/AGENT... [--config FILE]
+  nabz-collector user add NAME [--role viewer|operator] [--generate] [--config FILE]
+  nabz-collector user list [--config FILE]
+  nabz-collector user password NAME [--generate] [--config FILE]
+  nabz-collector user remove NAME [--config FILE]
+  nabz-collector init --host NAME... [--programme NAME] [--mqtt-port PORT]
+                 [--https-port PORT] [--data-dir DIR] [--first-operator NAME] [--config FILE]
+  nabz-collector renew [--config FILE]
   nabz-collector dead-letters list [--json] [--config FILE]
   nabz-collector dead-letters show ID [--json] [--config FILE]
   nabz-collector dead-letters replay ID... | --all [--dry-run] [--config FILE]
@@ -33,9 +46,29 @@ DESCRIPTION
 COMMANDS
   run         Collect until stopped. This is the default.
   site add    Write a new site into the sites file. A collector that runs takes it in.
-  site list   Print the sites: id and name, one a line, with a tab between.
-  agent add   Let a new agent sign in, and print its secret, once.
-  agent list  Print the agents, one a line.
+  site import Take in a spreadsheet of sites, CSV or XLSX: all rows, or none and every
+              fault of each. Begin with --dry-run.
+  site list   Print the sites as a table.
+  site show   Print all that is known of one site, and its agents.
+  site remove Take a site out of the sites file, if it has no agents.
+  agent add   Print a token with which a router enrols as this agent, once, within a day:
+              nabz-agent enroll TOKEN. With --every-site one for each site that has no
+              agent. With --secret a secret for an agent that is configured by hand.
+  agent list  Print the agents: enrolled, waiting to enrol, or revoked.
+  agent rotate
+              Print a token with which an agent enrols anew. Its secret changes when it does.
+  agent revoke
+              Let agents sign in no longer. Their connections end within a second.
+  user add    Let somebody sign in at the board: a viewer looks, an operator also acts. The
+              password is asked for, or read from standard input, or made by --generate.
+  user list   Print the users: name and role, one a line, with a tab between.
+  user password, user remove
+              Give a user a new password, or take one out. Either ends the user's sessions.
+  init        Set this collector up: the programme's certificate authority, a certificate,
+              the configuration, the list of sites, the databases in InfluxDB. What is there
+              stays, so it is safe to run again.
+  renew       Make a new certificate where the one in use ends within two months. A
+              collector that runs takes it in; no agent has to do anything.
   dead-letters list, show, replay
               Print what could not be stored, batch by batch, with the reason; print the lines
               of one; write them again, as when the type of a field was mended in InfluxDB or
@@ -55,9 +88,13 @@ ENVIRONMENT
         Where InfluxDB is, and who we are there (influx.url, influx.token, influx.org).
 
 FILES
-  /etc/nabz/collector.toml             configuration; begin with: nabz-collector config
+  /etc/nabz/collector.toml             configuration; init writes it
+  /etc/nabz/tls                        the programme's authority (ca.pem; ca.key: keep a copy in
+                                       a safe place) and this server's certificate and key
   /etc/nabz/sites.toml                 the programme's sites; keep it under version control
   /var/lib/nabz-collector/agents.toml  who may sign in, with the hash of each secret
+  /var/lib/nabz-collector/users.toml   who may sign in at the board, with hashed passwords
+  /var/lib/nabz-collector/audit        who did what: done.jsonl, refused.jsonl
   /var/lib/nabz-collector/dead-letters what could never be stored, with the reason
 
 EXIT STATUS
@@ -66,8 +103,10 @@ EXIT STATUS
   2 for a wrong command line
 
 EXAMPLE
+  nabz-collector init --host noc.example.org
+  nabz-collector site import sites.xlsx --dry-run --time-zone Asia/Karachi
   nabz-collector site add gokina --name Gokina --time-zone Asia/Karachi
-  nabz-collector agent add gokina/main > gokina.secret
+  nabz-collector agent add gokina/main
   nabz-collector dead-letters replay --all --dry-run
 `
 
@@ -86,7 +125,11 @@ func help(_ kong.HelpOptions, ctx *kong.Context) error {
 			if len(f.Envs) > 0 {
 				env = "  " + f.Envs[0]
 			}
-			fmt.Fprintf(&b, "  --%s %s%s\n        %s\n", f.Name, f.PlaceHolder, env, f.Help)
+			place := " " + f.PlaceHolder
+			if f.PlaceHolder == "" {
+				place = ""
+			}
+			fmt.Fprintf(&b, "  --%s%s%s\n        %s\n", f.Name, place, env, f.Help)
 		}
 	}
 	b.WriteString(helpTail)

@@ -21,12 +21,12 @@ func main() { os.Exit(command.Run("nabz-collector", run, os.Args[1:], os.Stdout,
 
 // commands are the flags. Run is first, so that its flags come first in the manual.
 type commands struct {
-	Run   runCommand  `cmd:"" default:"withargs" help:"Collect until stopped (the default)."`
-	Site  siteCommand `cmd:"" help:"The programme's sites."`
-	Agent struct {
-		Add  agentAdd  `cmd:"" help:"Let a new agent sign in."`
-		List agentList `cmd:"" help:"Print the agents."`
-	} `cmd:"" help:"The agents that may sign in."`
+	Run         runCommand         `cmd:"" default:"withargs" help:"Collect until stopped (the default)."`
+	Site        siteCommand        `cmd:"" help:"The programme's sites."`
+	Agent       agentCommand       `cmd:"" help:"The agents that may sign in."`
+	User        userCommand        `cmd:"" help:"The people who may sign in at the board."`
+	Init        initCommand        `cmd:"" help:"Set this collector up: certificates, configuration, databases. Safe to run again."`
+	Renew       renewCommand       `cmd:"" help:"Make a new server certificate where the one in use ends within two months."`
 	DeadLetters deadLettersCommand `cmd:"" name:"dead-letters" help:"What could not be stored."`
 	Config      struct{}           `cmd:"" help:"Print the example configuration."`
 	Version     kong.VersionFlag   `help:"Print the version."`
@@ -52,12 +52,34 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err = io.WriteString(stdout, collector.Example)
 	case "site add <id>":
 		err = c.Site.Add.do(stderr)
+	case "site import <file>":
+		err = c.Site.Import.do(stdout, stderr)
 	case "site list":
 		err = c.Site.List.do(stdout)
-	case "agent add <address>":
+	case "site show <id>":
+		err = c.Site.Show.do(stdout)
+	case "site remove <id>":
+		err = c.Site.Remove.do(stderr)
+	case "agent add", "agent add <address>":
 		err = c.Agent.Add.do(stdout, stderr)
+	case "agent rotate <address>":
+		err = c.Agent.Rotate.do(stdout, stderr)
+	case "agent revoke <address>":
+		err = c.Agent.Revoke.do(stderr)
+	case "init":
+		err = c.Init.do(ctx, stdout)
+	case "renew":
+		err = c.Renew.do(stdout)
 	case "agent list":
 		err = c.Agent.List.do(stdout)
+	case "user add <name>":
+		err = c.User.Add.do(ctx, os.Stdin, stdout, stderr)
+	case "user list":
+		err = c.User.List.do(stdout)
+	case "user password <name>":
+		err = c.User.Password.do(ctx, os.Stdin, stdout, stderr)
+	case "user remove <name>":
+		err = c.User.Remove.do(stderr)
 	case "dead-letters list", "dead-letters show <id>", "dead-letters replay", "dead-letters replay <id>":
 		err = c.DeadLetters.do(ctx, k.Command(), stdout, stderr)
 	default:

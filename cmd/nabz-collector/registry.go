@@ -6,7 +6,6 @@ import (
 
 	"github.com/smartvillage/nabz/collector"
 	"github.com/smartvillage/nabz/collector/fleet"
-	"github.com/smartvillage/nabz/telemetry"
 )
 
 // open reads the configuration and the two files that it names.
@@ -19,11 +18,6 @@ func (f *fileFlag) open() (*fleet.Registry, collector.Config, error) {
 	return r, c, err
 }
 
-type siteCommand struct {
-	Add  siteAdd  `cmd:"" help:"Write a new site."`
-	List siteList `cmd:"" help:"Print the sites."`
-}
-
 type siteAdd struct {
 	ID         string  `arg:"" help:"Id of the site: a-z, 0-9 and \"-\"."`
 	Name       string  `placeholder:"NAME" help:"Its name for people."`
@@ -33,6 +27,9 @@ type siteAdd struct {
 	Latitude   float64 `placeholder:"DEGREES" help:"North of the equator, -90 to 90."`
 	Longitude  float64 `placeholder:"DEGREES" help:"East of Greenwich, -180 to 180."`
 	Population int     `placeholder:"N" help:"People served."`
+	Hours      string  `name:"service-hours" placeholder:"HOURS" help:"When it is used, such as \"Mo-Fr 08:00-16:00\"."`
+	TargetDown float64 `name:"target-down" placeholder:"MBITS" help:"Download that it should have, Mbit/s."`
+	TargetUp   float64 `name:"target-up" placeholder:"MBITS" help:"Upload that it should have, Mbit/s."`
 	TimeZone   string  `name:"time-zone" placeholder:"ZONE" help:"IANA name, such as Asia/Karachi. Default: UTC."`
 	fileFlag
 }
@@ -43,70 +40,10 @@ func (s *siteAdd) do(stderr io.Writer) error {
 		return err
 	}
 	if err := r.AddSite(fleet.Site{ID: s.ID, Name: s.Name, District: s.District, Operator: s.Operator, Technology: s.Technology,
-		Latitude: s.Latitude, Longitude: s.Longitude, Population: s.Population, TimeZone: s.TimeZone}); err != nil {
+		Latitude: s.Latitude, Longitude: s.Longitude, Population: s.Population, ServiceHours: s.Hours,
+		TargetDownMbps: s.TargetDown, TargetUpMbps: s.TargetUp, TimeZone: s.TimeZone}); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stderr, "site %s is in %s\nnext: nabz-collector agent add %s/main > %s.secret\n", s.ID, c.SitesFile, s.ID, s.ID)
+	_, err = fmt.Fprintf(stderr, "site %s is in %s\nnext: nabz-collector agent add %s/main\n", s.ID, c.SitesFile, s.ID)
 	return err
-}
-
-type siteList struct{ fileFlag }
-
-func (s *siteList) do(stdout io.Writer) error {
-	r, _, err := s.open()
-	if err != nil {
-		return err
-	}
-	for _, site := range r.Sites() {
-		if _, err := fmt.Fprintf(stdout, "%s\t%s\n", site.ID, site.Title()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-type agentAdd struct {
-	Address string `arg:"" name:"address" help:"The agent, as site/agent."`
-	fileFlag
-}
-
-// do prints the secret alone on stdout, ready for a file, and all else on stderr.
-func (a *agentAdd) do(stdout, stderr io.Writer) error {
-	address, err := telemetry.ParseAddress(a.Address)
-	if err != nil {
-		return err
-	}
-	r, c, err := a.open()
-	if err != nil {
-		return err
-	}
-	if _, ok := r.Site(address.Site); !ok {
-		return fmt.Errorf("site %q is not in %s; check the spelling, or add it: nabz-collector site add %s", address.Site, c.SitesFile, address.Site)
-	}
-	secret, err := r.AddAgent(address)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(stdout, secret); err != nil {
-		return fmt.Errorf("the secret of %s was made but could not be printed: %w; take its entry out of %s and add it again", address, err, c.AgentsFile)
-	}
-	_, err = fmt.Fprintf(stderr, "agent %s may sign in; its secret is shown this once, and only its hash is kept in %s\n"+
-		"next: put the secret on the router as /etc/nabz/secret, readable for root alone, and set site = %q and agent = %q in its agent.toml\n",
-		address, c.AgentsFile, address.Site, address.Agent)
-	return err
-}
-
-type agentList struct{ fileFlag }
-
-func (a *agentList) do(stdout io.Writer) error {
-	r, _, err := a.open()
-	if err != nil {
-		return err
-	}
-	for _, address := range r.Agents() {
-		if _, err := fmt.Fprintln(stdout, address); err != nil {
-			return err
-		}
-	}
-	return nil
 }

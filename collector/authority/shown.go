@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -9,15 +10,21 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // lookEvery is how often the files are looked at for a change, at most.
 const lookEvery = 10 * time.Second
 
+// warnWithin is when a certificate should have been renewed long since.
+const warnWithin = 30 * 24 * time.Hour
+
 // Shown is the certificate that listeners show. It is read again when its file has changed, so that a renewed one needs no restart, which would
 // send all villages through a new handshake at once. Safe for concurrent use.
 type Shown struct {
 	cert, key, ca string
+	names         string // of the keys of the configuration
 	log           *slog.Logger
 	now           func() time.Time
 
@@ -31,7 +38,16 @@ type Shown struct {
 
 // Show reads the pair. CA is the file of the authority that signed it, or "".
 func Show(cert, key, ca string, log *slog.Logger) (*Shown, error) {
-	s := &Shown{cert: cert, key: key, ca: ca, log: log, now: time.Now}
+	return show("mqtt.tls_cert and mqtt.tls_key", cert, key, ca, log)
+}
+
+// ShowPeople is Show for a pair that only the board has.
+func ShowPeople(cert, key string, log *slog.Logger) (*Shown, error) {
+	return show("web.tls_cert and web.tls_key", cert, key, "", log)
+}
+
+func show(names, cert, key, ca string, log *slog.Logger) (*Shown, error) {
+	s := &Shown{names: names, cert: cert, key: key, ca: ca, log: log, now: time.Now}
 	if err := s.read(); err != nil {
 		return nil, err
 	}
@@ -59,6 +75,28 @@ func (s *Shown) WholeConfig() *tls.Config {
 func (s *Shown) End() time.Time {
 	pair, _ := s.current()
 	return pair.Leaf.NotAfter
+}
+
+// Metric tells when the certificate in use ends.
+func (s *Shown) Metric() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nabz_tls_certificate_end_seconds", Help: "When the certificate that agents are shown ends, in seconds since 1970."},
+		func() float64 { return float64(s.End().Unix()) })
+}
+
+// Watch tells each day that the certificate ends soon, until ctx ends.
+func (s *Shown) Watch(ctx context.Context) {
+	tick := time.NewTicker(24 * time.Hour)
+	defer tick.Stop()
+	for {
+		if left := s.End().Sub(s.now()); left < warnWithin {
+			s.log.Error("certificate ends soon, and then no agent can connect any more; run nabz-collector renew", "file", s.cert, "days_left", int(left.Hours()/24))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // current is the pair as it is now. A pair that does not fit stays out, and is told once: the certificate may be there before its key.
@@ -99,13 +137,13 @@ func (s *Shown) read() error {
 	for i, file := range []string{s.cert, s.key} {
 		info, err := os.Stat(file)
 		if err != nil {
-			return fmt.Errorf("mqtt.tls_cert and mqtt.tls_key: %w; \"nabz-collector init\" makes a pair", err)
+			return fmt.Errorf("%s: %w; \"nabz-collector init\" makes a pair", s.names, err)
 		}
 		seen[i] = info
 	}
 	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
 	if err != nil {
-		return fmt.Errorf("mqtt.tls_cert and mqtt.tls_key: %w", err)
+		return fmt.Errorf("%s: %w", s.names, err)
 	}
 	whole := pair
 	if s.ca != "" {

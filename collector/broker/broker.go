@@ -19,16 +19,16 @@ import (
 
 // Config says where the broker listens.
 type Config struct {
-	Listen         string // host:port; port 0 takes a free one
-	TLSCert        string // PEM files; both or none
-	TLSKey         string
-	Insecure       bool // allow connections without TLS on an address that is not loopback
-	MaxConnections int  // at once; default 20,000
+	Listen         string      // host:port; port 0 takes a free one
+	TLS            *tls.Config // nil: plain
+	Insecure       bool        // allow connections without TLS on an address that is not loopback
+	MaxConnections int         // at once; default 20,000
 }
 
-// Authenticator knows the agents' secrets.
+// Authenticator knows the agents' secrets. AgentsRevision grows whenever one of them has changed.
 type Authenticator interface {
 	Authenticate(a telemetry.Address, secret string) bool
+	AgentsRevision() uint64
 }
 
 // Parts are what a broker works with. All are needed.
@@ -55,6 +55,7 @@ const (
 type Broker struct {
 	server  *mqtt.Server
 	gate    *gate
+	rules   *rules
 	p       Parts
 	m       metrics
 	closing atomic.Bool
@@ -65,15 +66,7 @@ func New(c Config, p Parts) (*Broker, error) {
 	if c.MaxConnections == 0 {
 		c.MaxConnections = 20_000
 	}
-	var certificates *tls.Config
-	if c.TLSCert != "" || c.TLSKey != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-		if err != nil {
-			return nil, fmt.Errorf("mqtt.tls_cert and mqtt.tls_key: %w", err)
-		}
-		certificates = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	}
-	if certificates == nil && !c.Insecure && !Loopback(c.Listen) {
+	if c.TLS == nil && !c.Insecure && !Loopback(c.Listen) {
 		return nil, fmt.Errorf("mqtt.listen %s: not loopback, and without TLS every secret and every line could be read on the way; set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true", c.Listen)
 	}
 	// Go would ask each silent connection every 15 s whether it lives: 20 MB a month for each village. MQTT's keepalive does it.
@@ -83,7 +76,7 @@ func New(c Config, p Parts) (*Broker, error) {
 		return nil, fmt.Errorf("listen for MQTT: %w; mqtt.listen changes the address", err)
 	}
 	b := &Broker{p: p}
-	b.gate = newGate(l, certificates, c.MaxConnections, p.Log)
+	b.gate = newGate(l, c.TLS, c.MaxConnections, p.Log)
 	limits := mqtt.NewDefaultServerCapabilities()
 	limits.MaximumPacketSize = maxPacket
 	limits.MaximumClientWritesPending = maxPending
@@ -106,7 +99,8 @@ func New(c Config, p Parts) (*Broker, error) {
 }
 
 func (b *Broker) setUp() error {
-	if err := b.server.AddHook(&rules{b: b, current: map[telemetry.Address]*mqtt.Client{}}, nil); err != nil {
+	b.rules = &rules{b: b, current: map[telemetry.Address]*mqtt.Client{}}
+	if err := b.server.AddHook(b.rules, nil); err != nil {
 		return err
 	}
 	if err := b.server.AddListener(listeners.NewNet("mqtt", b.gate)); err != nil {
@@ -164,7 +158,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("serve MQTT: %w", err)
 	}
-	<-ctx.Done()
+	b.watch(ctx)
 	b.closing.Store(true)
 	closed := make(chan error, 1)
 	go func() { closed <- b.server.Close() }()
@@ -176,6 +170,28 @@ func (b *Broker) Run(ctx context.Context) error {
 	case <-slow.C:
 		b.gate.cut()
 		return <-closed
+	}
+}
+
+// watchEvery is how often it is asked whether credentials have changed. With the time that the register takes to notice, a revoked agent is
+// gone within a second.
+const watchEvery = 250 * time.Millisecond
+
+// watch ends the connections of agents that may sign in no longer, until ctx ends.
+func (b *Broker) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	seen := b.p.Auth.AgentsRevision()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if now := b.p.Auth.AgentsRevision(); now != seen {
+			seen = now
+			b.rules.endRevoked()
+		}
 	}
 }
 

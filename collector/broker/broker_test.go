@@ -299,6 +299,32 @@ func TestAnAgentThatIsTakenOutOfTheRegisterIsHeardNoLonger(t *testing.T) {
 	})
 }
 
+func TestARevokedAgentIsDisconnectedThoughItSaysNothing(t *testing.T) {
+	s := start(t, nil)
+	c, err := join(t, s.options(honest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := join(t, s.options(rogue))
+	if err != nil {
+		t.Fatal(err)
+	}
+	register, err := fleet.OpenRegistry(filepath.Join(filepath.Dir(s.agents), "sites.toml"), s.agents) // as the command line does, in a process of its own
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := register.Revoke(honest, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the connection to be ended", func() bool { return !c.IsConnectionOpen() })
+	if !other.IsConnectionOpen() {
+		t.Error("another agent was disconnected, too")
+	}
+	if _, err := join(t, s.options(honest)); err == nil {
+		t.Error("it can sign in again")
+	}
+}
+
 func TestPresenceAndLastWillAreHandedOn(t *testing.T) {
 	s := start(t, nil)
 	topic := honest.Topic(telemetry.KindPresence)
@@ -382,7 +408,6 @@ func TestAddressesThatCannotServeAreRefusedWithWhatToDo(t *testing.T) {
 		{"taken", broker.Config{Listen: taken.Addr().String()}, "address already in use; mqtt.listen changes the address"},
 		{"open to all without TLS", broker.Config{Listen: "0.0.0.0:0"}, "set mqtt.tls_cert and mqtt.tls_key, or mqtt.insecure = true"},
 		{"all interfaces", broker.Config{Listen: ":0"}, "mqtt.insecure = true"},
-		{"certificate missing", broker.Config{Listen: "127.0.0.1:0", TLSCert: "no.pem", TLSKey: "no.pem"}, "mqtt.tls_cert and mqtt.tls_key: open no.pem"},
 	}
 	for _, tt := range tests {
 		_, err := broker.New(tt.c, broker.Parts{Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
@@ -394,9 +419,9 @@ func TestAddressesThatCannotServeAreRefusedWithWhatToDo(t *testing.T) {
 
 func TestOverTLS(t *testing.T) {
 	ca := testca.New(t)
-	cert, key := ca.Files(net.IPv4(127, 0, 0, 1), time.Hour)
+	pair := ca.Sign(net.IPv4(127, 0, 0, 1), time.Hour)
 	roots := ca.Pool()
-	s := start(t, func(c *broker.Config) { c.TLSCert, c.TLSKey = cert, key })
+	s := start(t, func(c *broker.Config) { c.TLS = &tls.Config{Certificates: []tls.Certificate{pair}} })
 	o := s.options(honest)
 	o.Servers = nil
 	o.AddBroker("ssl://" + s.Addr()).SetTLSConfig(&tls.Config{RootCAs: roots})

@@ -116,7 +116,8 @@ type guest struct {
 	have   int
 	signed bool
 	closed sync.Once
-	secret string // with which its agent signed in; only the goroutine that reads touches it
+	secret atomic.Value  // string, with which its agent signed in
+	valid  atomic.Uint64 // revision of the credentials in which it was right
 }
 
 // Read fails when the first packet is too large.

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,7 +64,7 @@ func (r *rules) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		reason = "will"
 	default:
 		if c, ok := cl.Net.Conn.(*guest); ok {
-			c.secret = string(pk.Connect.Password)
+			c.secret.Store(string(pk.Connect.Password))
 		}
 		return true
 	}
@@ -110,11 +112,36 @@ func (r *rules) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet
 	return pk, packets.ErrRejectPacket
 }
 
-// stillValid tells whether the agent could sign in now as it did then: one that was taken out of the register, or got
-// another secret, must not go on for as long as its connection lasts.
+// stillValid tells whether the agent could sign in now as it did then: one that was revoked, or got another secret, must not go on for as long
+// as its connection lasts. It is asked for each message, and the register only where its credentials have changed since.
 func (r *rules) stillValid(cl *mqtt.Client, a telemetry.Address) bool {
 	c, ok := cl.Net.Conn.(*guest)
-	return ok && r.b.p.Auth.Authenticate(a, c.secret)
+	if !ok {
+		return false
+	}
+	revision := r.b.p.Auth.AgentsRevision()
+	if c.valid.Load() == revision {
+		return true
+	}
+	secret, ok := c.secret.Load().(string)
+	if !ok || !r.b.p.Auth.Authenticate(a, secret) {
+		return false
+	}
+	c.valid.Store(revision)
+	return true
+}
+
+// endRevoked ends the connections of agents that may sign in no longer.
+func (r *rules) endRevoked() {
+	r.mu.Lock()
+	all := slices.Collect(maps.Values(r.current))
+	r.mu.Unlock()
+	for _, cl := range all {
+		if a := addressOf(cl); !r.stillValid(cl, a) {
+			r.refuse(cl, "revoked", "")
+			cl.Stop(packets.ErrNotAuthorized)
+		}
+	}
 }
 
 // forbidden is the rule that a publication breaks, or "".
@@ -157,8 +184,14 @@ func (r *rules) refuse(cl *mqtt.Client, reason, topic string) {
 	})
 }
 
-// OnSessionEstablished counts a sign-in.
-func (r *rules) OnSessionEstablished(*mqtt.Client, packets.Packet) { r.b.m.accepted.Inc() }
+// OnSessionEstablished counts a sign-in. An agent that was revoked just while it signed in goes at once.
+func (r *rules) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
+	r.b.m.accepted.Inc()
+	if a := addressOf(cl); !r.stillValid(cl, a) {
+		r.refuse(cl, "revoked", "")
+		cl.Stop(packets.ErrNotAuthorized)
+	}
+}
 
 // OnDisconnect forgets the connection, and counts those who sent too much at once.
 func (r *rules) OnDisconnect(cl *mqtt.Client, err error, _ bool) {

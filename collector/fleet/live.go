@@ -97,17 +97,19 @@ func (l *Live) Stored(a telemetry.Address, at time.Time, lines []telemetry.Parse
 }
 
 // Presence takes in what the broker was told of an agent's connection. What belongs to an older session than
-// the newest is ignored, so that the late will of an old connection hides nothing.
+// the newest is ignored, so that the late will of an old connection hides nothing. But once the newest has ended, an online of any other is a
+// connection that lives: a router without a clock that keeps nothing through a power cut does not know how far it had counted.
 func (l *Live) Presence(a telemetry.Address, p telemetry.Presence) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ag := l.agent(a)
-	if p.Session < ag.session {
+	anew := p.Online && p.Session != ag.session && !ag.offlineAt.IsZero()
+	if p.Session < ag.session && !anew {
 		return
 	}
 	now := l.o.Now()
 	switch {
-	case p.Online && (p.Session > ag.session || ag.offlineAt.IsZero()):
+	case anew, p.Online && (p.Session > ag.session || ag.offlineAt.IsZero()):
 		ag.connected, ag.offlineAt = true, time.Time{}
 	case !p.Online && ag.offlineAt.IsZero():
 		ag.connected, ag.offlineAt = false, now

@@ -150,6 +150,9 @@ func TestPresence(t *testing.T) {
 		{"the last will makes a site unreachable at once", []telemetry.Presence{online(3), offline(3)}, Unreachable},
 		{"the late will of an old session hides nothing", []telemetry.Presence{online(4), offline(3)}, Up},
 		{"a new session undoes the old will", []telemetry.Presence{online(3), offline(3), online(4)}, Up},
+		{"a router that has lost count comes back with a lower number", []telemetry.Presence{online(50), offline(50), online(3)}, Up},
+		{"its word said again counts, once the will of the old session is out", []telemetry.Presence{online(50), online(3), offline(50), online(3)}, Up},
+		{"and its own will counts, too", []telemetry.Presence{online(50), offline(50), online(3), offline(3)}, Unreachable},
 		{"online of the session that ended is late news", []telemetry.Presence{online(3), offline(3), online(3)}, Unreachable},
 	}
 	for _, tt := range tests {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -65,7 +64,7 @@ func (r *Registry) Site(id string) (Site, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refresh()
-	i, ok := slices.BinarySearchFunc(r.sites.value, id, func(s Site, id string) int { return strings.Compare(s.ID, id) })
+	i, ok := r.sites.value.find(id)
 	if !ok {
 		return Site{}, false
 	}
@@ -82,7 +81,7 @@ func (r *Registry) Fault() error {
 
 // AddSite writes a new site behind what the sites file holds.
 func (r *Registry) AddSite(s Site) error {
-	if err := s.check(nil, ""); err != nil {
+	if err := s.check(nil, "", zoneTable{}); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -93,7 +92,7 @@ func (r *Registry) AddSite(s Site) error {
 				return "", fmt.Errorf("site %q %w; edit %s to change it", s.ID, ErrExists, r.sites.file)
 			}
 		}
-		return s.toml()
+		return sitesTOML(s)
 	})
 }
 

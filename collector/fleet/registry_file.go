@@ -106,6 +106,9 @@ func (s *source[T]) change(mode os.FileMode, with func(value T, text string) (st
 		return fmt.Errorf("read %s: %w", s.file, err)
 	}
 	text, err := with(s.value, string(data))
+	if err == nil && text == string(data) {
+		return nil // there is nothing to write
+	}
 	if err == nil {
 		_, err = s.parse(s.file, []byte(text))
 	}

@@ -23,6 +23,7 @@ func TestTestsAtOnceAreBounded(t *testing.T) {
 	}
 	b.Close()
 	w.count("tests_total", 1, "upload", endClient)
+	w.places(1)                // a test is counted before it gives its place back
 	w.begin(up, third).Close() // refused for want of a place, it was not used up
 	a.Close()
 	w.count("tests_total", 3, "upload", endClient)
@@ -72,6 +73,18 @@ func TestATestEndsAtItsBytes(t *testing.T) {
 	}
 }
 
+func TestAnUploadEndsAtItsTime(t *testing.T) {
+	w := open(t, Config{Time: 300 * time.Millisecond, Bytes: 1 << 40})
+	ws := w.begin(up, w.token("router", "one"))
+	heard := make(chan error, 1)
+	go func() { heard <- drain(ws) }()
+	b := make([]byte, 1<<16)
+	for ws.WriteMessage(websocket.BinaryMessage, b) == nil {
+	}
+	<-heard
+	w.count("tests_total", 1, "upload", endTime)
+}
+
 func TestMeasurementsAreNoWayRoundTheBytesOfATest(t *testing.T) {
 	w := open(t, Config{Bytes: 1 << 20, Time: 13 * time.Second})
 	for i, path := range []string{down, up} {
@@ -103,15 +116,13 @@ func TestAClientThatReadsNothingIsCutOff(t *testing.T) {
 	w := open(t, Config{MaxIdle: 50 * time.Millisecond, Time: 13 * time.Second})
 	w.begin(down, w.token("router", "one"))
 	w.count("tests_total", 1, "download", endFault)
-	if n := w.atWork(); n != 0 {
-		t.Errorf("%d tests under way", n)
-	}
+	w.places(0)
 }
 
 func TestTheEndOfTheCollectorEndsADownloadThatNobodyReads(t *testing.T) {
 	w := open(t, Config{MaxIdle: time.Hour, Time: 13 * time.Second})
 	w.begin(down, w.token("router", "one"))
-	until(t, "the test to be under way", func() bool { return w.atWork() == 1 })
+	w.places(1)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}

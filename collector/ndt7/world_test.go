@@ -2,6 +2,7 @@ package ndt7
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -193,4 +194,10 @@ func (w *world) metric(name string, labels ...string) float64 {
 func (w *world) count(name string, want float64, labels ...string) {
 	w.t.Helper()
 	until(w.t, name+" "+strings.Join(labels, " "), func() bool { return w.metric(name, labels...) == want })
+}
+
+// places waits until so many tests are under way.
+func (w *world) places(want int) {
+	w.t.Helper()
+	until(w.t, fmt.Sprint(want, " places to be taken"), func() bool { return w.atWork() == want })
 }

@@ -73,17 +73,20 @@ func (p *preparation) run(ctx context.Context) (err error) {
 	if err := p.tellRetention(ctx, version, fresh); err != nil {
 		return err
 	}
-	if version == 1 && p.open1(ctx) {
+	if version == 1 && p.asksNobody(ctx) {
 		p.token = p.c.Token
 		p.tell("InfluxDB asks nobody for a password (auth-enabled = false), so there is no user to make; keep it on loopback")
 		return nil
 	}
 	if p.c.Token != "" && p.c.Token != p.admin {
-		if err := p.works(ctx, p.c.Token); err == nil {
+		err := p.works(ctx, p.c.Token)
+		if err == nil {
 			p.token = p.c.Token
 			p.tell("kept the credential in influx.token: it may read and write both")
 			return nil
-		} else if p.admin == "" {
+		}
+		noUse := errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrNoBucket) || errors.Is(err, errGone)
+		if p.admin == "" || !noUse { // trouble is no reason to make another
 			return fmt.Errorf("try influx.token: %w", err)
 		}
 	}
@@ -124,8 +127,8 @@ func (p *preparation) hint(ctx context.Context, version int, err error) error {
 	return fmt.Errorf("%w; this was with the admin's credential: check it, and its organisation", err)
 }
 
-// open1 tells whether a 1.x asks for no password.
-func (p *preparation) open1(ctx context.Context) bool {
+// asksNobody tells whether a 1.x asks for no password.
+func (p *preparation) asksNobody(ctx context.Context) bool {
 	s, err := p.open("")
 	if err != nil {
 		return false

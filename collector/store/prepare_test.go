@@ -3,6 +3,10 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +18,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
+	"github.com/smartvillage/nabz/internal/testneed"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -143,6 +148,62 @@ func TestASecondPrepareChangesNothing(t *testing.T) {
 	})
 }
 
+// The rights that "influx auth create --all-access" gives, as far as they matter here.
+func TestAnAllAccessTokenOfTheOrganisationIsEnoughToPrepare(t *testing.T) {
+	db := influxd.TwoForTest(t)
+	a := newAdmin(t, db)
+	org := a.org(db.Org)
+	me, err := a.client.UsersAPI().FindUserByName(t.Context(), "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var may []domain.Permission
+	for _, action := range []domain.PermissionAction{domain.PermissionActionRead, domain.PermissionActionWrite} {
+		for _, r := range []domain.Resource{{Type: domain.ResourceTypeAuthorizations, OrgID: org.Id}, {Type: domain.ResourceTypeBuckets, OrgID: org.Id},
+			{Type: domain.ResourceTypeOrgs, Id: org.Id}, {Type: domain.ResourceTypeUsers, Id: me.Id}} {
+			may = append(may, domain.Permission{Action: action, Resource: r})
+		}
+	}
+	made, err := a.client.AuthorizationsAPI().CreateAuthorizationWithOrgID(t.Context(), *org.Id, may)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := store.Config{URL: db.URL, Org: db.Org, DetailRetention: days90}
+	token, done := prepare(t, c, *made.Token)
+	if again, more := prepare(t, c, *made.Token); token == "" || again != token {
+		t.Errorf("twice: %q, %q", done, more)
+	}
+}
+
+func TestTroubleIsNoReasonToReplaceACredential(t *testing.T) {
+	closed(t, func(t *testing.T, db *influxd.Server, _ bool) {
+		c := store.Config{URL: db.URL, Org: db.Org}
+		token, _ := prepare(t, c, db.Token)
+		to, err := url.Parse(db.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := httputil.NewSingleHostReverseProxy(to)
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "Token "+token {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			next.ServeHTTP(w, r)
+		}))
+		defer proxy.Close()
+		c.URL, c.Token = proxy.URL, token
+		if got, done, err := store.Prepare(t.Context(), c, db.Token); err == nil || got != "" {
+			t.Errorf("got a credential of %d bytes, %q; want the trouble told", len(got), done)
+		}
+		c.URL = db.URL
+		if err := open(t, c).Write(t.Context(), telemetry.Ledger, []byte("m x=1i 1\n")); err != nil {
+			t.Errorf("the credential of before: %v", err)
+		}
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections() // of the proxy
+	})
+}
+
 func TestPrepareOnAnInfluxDBThatAsksForNothingMakesNoUser(t *testing.T) {
 	db := influxd.ChildForTest(t)
 	token, done := prepare(t, store.Config{URL: db.URL, DetailRetention: days90}, "")
@@ -195,6 +256,18 @@ func TestPrepareSaysWhatItLacks(t *testing.T) {
 			c.Org, c.DetailBucket = db.Org, "gokina/detail"
 			fails(t, c, db.Token, `choose another name in influx.detail_bucket`)
 		}
+	})
+	t.Run("InfluxDB 1.8 with sign-in and no admin", func(t *testing.T) {
+		path, err := influxd.Find(t.Context(), t.Output())
+		if err != nil {
+			testneed.Missing(t, "InfluxDB", err.Error())
+		}
+		db, err := influxd.Start(t.Context(), influxd.Options{Path: path, SignIn: true, Dir: t.TempDir(), Log: t.Output()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Stop() })
+		fails(t, store.Config{URL: db.URL}, "admin:anything", "create admin user first or disable authentication")
 	})
 	t.Run("InfluxDB 2.7 that nobody has set up", func(t *testing.T) {
 		path, err := influxd.FindTwo(t.Context())

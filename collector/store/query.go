@@ -49,7 +49,8 @@ func (s *Store) query(ctx context.Context, database, q string) ([]Series, error)
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden {
-		return nil, fmt.Errorf("%w (%s)", ErrUnauthorized, res.Status)
+		_, said := decode(res)
+		return nil, fmt.Errorf("%w (%d: %.300v)", ErrUnauthorized, res.StatusCode, said)
 	}
 	return decode(res)
 }

@@ -15,6 +15,7 @@ type head struct {
 	Title, Page, Build, Events string
 	Clock, Zone, At            string // now as people and as machines read it
 	Troubles                   []Check
+	Who                        visitor
 }
 
 func (s *server) head(title, page string, now time.Time) head {
@@ -117,6 +118,7 @@ func (s *server) board(w http.ResponseWriter, r *http.Request) {
 	c := s.choose(&v)
 	top := boardTop{head: s.head("", "board", now), View: v, Summary: newSummary(c, v), Columns: v.columns(), Found: len(c.all), Pages: v.links(c.pages)}
 	top.Title = top.Summary.title()
+	top.Who = visitorOf(r)
 	top.Events = v.url("/events")
 	top.First, top.Last = (v.Page-1)*perPage+1, (v.Page-1)*perPage+len(c.page)
 	var b bytes.Buffer

@@ -14,6 +14,7 @@ import (
 const (
 	beatEvery  = 5 * time.Second        // a board that hears nothing for four of these says so
 	newsEvery  = 500 * time.Millisecond // at most one update in this time, to each board
+	stillEvery = 400 * time.Millisecond // with the quarter of one of the users file, the board of who may not look any more ends within one
 	sendWithin = 20 * time.Second       // a board that takes longer is cut off and comes back by itself
 )
 
@@ -62,6 +63,8 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	if !s.send(w, s.updateFor(f, changed)) {
 		return
 	}
+	look := time.NewTicker(stillEvery)
+	defer look.Stop()
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	pause := time.NewTimer(newsEvery)
@@ -72,6 +75,11 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 			return
+		case <-look.C:
+			if !s.still(visitorOf(r)) {
+				return
+			}
+			continue
 		case <-pause.C:
 			listen = news
 			continue

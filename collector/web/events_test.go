@@ -144,7 +144,7 @@ func TestABoardOfALargeFleetGetsTheRowsThatMovedOntoItsPage(t *testing.T) {
 
 func TestBoardsAreBounded(t *testing.T) {
 	w := newWorld(t, nothing{}, noon)
-	s, err := newServer(Config{Live: w.live, Store: nothing{}, Now: w.now})
+	s, err := newServer(Config{Open: true, Live: w.live, Store: nothing{}, Now: w.now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func (s *server) site(w http.ResponseWriter, r *http.Request) {
 	p := sitePage{head: s.head(st.Site.Title()+" – nabz", "site", st.Now), ID: id, Name: st.Site.Title(), Where: where(st.Site), State: st.State,
 		Word: stateWord(string(st.State)), Cause: causeLine(&st), Since: newInstant(st.Since, st.Now), Facts: facts(&st), Live: readings(&st),
 		Ribbon: ribbon(st.Ribbon, st.From, st.Now), Ticks: ticks(st.From, st.Now), Range: chosen, Series: "/api/v1/sites/" + id + "/series?range=" + chosen.Name}
-	p.RangeZone = zone.String()
+	p.Who, p.RangeZone = visitorOf(r), zone.String()
 	for _, one := range chartRanges() {
 		p.Ranges = append(p.Ranges, rangeLink{one.Words, "/sites/" + id + "?range=" + one.Name, one.Name == chosen.Name})
 	}

@@ -12,7 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/smartvillage/nabz/collector/audit"
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -38,6 +40,13 @@ type Config struct {
 	Ready    func() []Check      // called for each page and every few seconds for each board, so it must not wait; nil: always well
 	Now      func() time.Time    // its location is the time zone of the board
 	Log      *slog.Logger
+
+	Open        bool             // nobody has to sign in, and all are viewers: for a listener on loopback only
+	Proxy       bool             // a proxy on this machine says in X-Forwarded-For for whom it asks
+	People      *people.People   // who may sign in; these three may be nil only with Open
+	Sessions    *people.Sessions //
+	Audit       *audit.Log       //
+	SessionLife time.Duration    // how long a browser keeps its cookie
 }
 
 type server struct {
@@ -61,12 +70,23 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return secure(compress(s.routes())), nil
+	return s.handler(), nil
+}
+
+func (s *server) handler() http.Handler {
+	h := secure(s.sameOrigin(compress(s.routes())))
+	if s.Proxy {
+		h = behindProxy(h)
+	}
+	return h
 }
 
 func newServer(c Config) (*server, error) {
 	if c.Live == nil || c.Store == nil || c.Now == nil {
 		return nil, errors.New("web: Live, Store and Now are required")
+	}
+	if !c.Open && (c.People == nil || c.Sessions == nil || c.Audit == nil) {
+		return nil, errors.New("web: People, Sessions and Audit are required where the board is not Open")
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -85,12 +105,16 @@ func newServer(c Config) (*server, error) {
 	return &server{Config: c, assets: assets, pages: pages, boards: make(chan struct{}, maxBoards)}, nil
 }
 
-func (s *server) routes() *http.ServeMux {
-	mux := http.NewServeMux()
+func (s *server) routes() *doors {
+	mux := &doors{ServeMux: http.NewServeMux(), s: s}
 	mux.HandleFunc("GET /{$}", s.board)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /sites/{id}", s.site)
 	mux.HandleFunc("GET /static/", s.assets.serve)
+	mux.HandleFunc("GET /sign-in", s.signInForm)
+	mux.HandleFunc("POST /sign-in", s.signIn)
+	mux.HandleFunc("POST /sign-out", s.signOut)
+	mux.HandleFunc("GET /api/v1/me", s.apiMe)
 	mux.HandleFunc("GET /api/v1/sites", s.apiSites)
 	mux.HandleFunc("GET /api/v1/sites/{id}", s.apiSite)
 	mux.HandleFunc("GET /api/v1/sites/{id}/series", s.apiSeries)
@@ -108,6 +132,19 @@ func (s *server) routes() *http.ServeMux {
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// permissions takes from a page what it does not need.
+const permissions = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()"
+
+// sameOrigin refuses what changes something at the wish of another site's page. Programs that are no browser pass.
+func (s *server) sameOrigin(next http.Handler) http.Handler {
+	c := http.NewCrossOriginProtection()
+	c.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.Log.Debug("a page of another site wanted something changed and was refused", "path", r.URL.Path, "origin", r.Header.Get("Origin"), "from", client(r))
+		s.failed(w, http.StatusForbidden, "This came from a page of another site", "Nothing has been done. Open the board itself and do it there.")
+	}))
+	return c.Handler(next)
+}
+
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -115,6 +152,11 @@ func secure(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", permissions)
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -130,6 +172,11 @@ func (s *server) troubles() []Check {
 	if s.Registry != nil {
 		if err := s.Registry.Fault(); err != nil {
 			bad = append(bad, Check{"sites and agents files", err})
+		}
+	}
+	if s.People != nil {
+		if err := s.People.Fault(); err != nil {
+			bad = append(bad, Check{"users file", err})
 		}
 	}
 	return bad

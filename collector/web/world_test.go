@@ -96,7 +96,7 @@ func openWorld(t testing.TB, q Querier, at time.Time, dir string) *world {
 	w.live = fleet.NewLive(w.reg, fleet.LiveOptions{Now: w.now, Deaf: func() bool { return len(w.checks()) > 0 }})
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "nabz_test", Help: "A gauge of this test."}))
-	w.handler, err = New(Config{Registry: w.reg, Live: w.live, Store: q, Metrics: metrics, Now: w.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	w.handler, err = New(Config{Open: true, Registry: w.reg, Live: w.live, Store: q, Metrics: metrics, Now: w.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Ready: func() []Check { return append([]Check{{Name: "broker"}}, w.checks()...) }})
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func open(state telemetry.State, cause telemetry.Cause, for_ time.Duration) tele
 func (w *world) get(path string) (*http.Response, string) {
 	w.t.Helper()
 	rec := httptest.NewRecorder()
-	w.handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
+	w.handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost"+path, nil))
 	res := rec.Result()
 	body, _ := io.ReadAll(res.Body)
 	return res, string(body)

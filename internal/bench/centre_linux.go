@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ const (
 	brokerHost = "noc.example.org"
 	brokerAddr = "203.0.113.1"
 	brokerPort = 8883
+	proxyHost  = "proxy.example.org" // in front of the broker, as on the way over a satellite
+	proxyAddr  = "203.0.113.2"
 	nameServer = "203.0.113.53"
 	someHost   = "203.0.113.80" // what every other name resolves to
 	webAddr    = "127.0.0.1:8080"
@@ -50,7 +53,7 @@ func openCentre(ctx context.Context, p Programs, dir string, sites []string, log
 			c.close()
 		}
 	}()
-	if c.trust, err = newTrust(dir, brokerHost); err != nil {
+	if c.trust, err = newTrust(dir, brokerHost, proxyHost); err != nil {
 		return nil, err
 	}
 	if _, err = command(ctx, "ip", "link", "set", "lo", "up"); err != nil {
@@ -62,7 +65,7 @@ func openCentre(ctx context.Context, p Programs, dir string, sites []string, log
 			return nil, err
 		}
 	}
-	for _, a := range append(anchors(), brokerAddr, nameServer, someHost) {
+	for _, a := range append(anchors(), brokerAddr, proxyAddr, nameServer, someHost) {
 		if _, err = command(ctx, "ip", "address", "add", a+"/32", "dev", "lo"); err != nil {
 			return nil, err
 		}
@@ -72,8 +75,11 @@ func openCentre(ctx context.Context, p Programs, dir string, sites []string, log
 		return nil, fmt.Errorf("answer names: %w", err)
 	}
 	go func() {
-		_ = serveNames(ctx, conn, map[string]netip.Addr{brokerHost: netip.MustParseAddr(brokerAddr), "": netip.MustParseAddr(someHost)})
+		_ = serveNames(ctx, conn, map[string]netip.Addr{brokerHost: netip.MustParseAddr(brokerAddr), proxyHost: netip.MustParseAddr(proxyAddr), "": netip.MustParseAddr(someHost)})
 	}()
+	if err = openProxy(ctx, net.JoinHostPort(proxyAddr, strconv.Itoa(brokerPort)), net.JoinHostPort(brokerAddr, strconv.Itoa(brokerPort))); err != nil {
+		return nil, err
+	}
 	if c.influx, err = influxd.Start(ctx, influxd.Options{Path: p.Influxd, Dir: filepath.Join(dir, "influxdb"), Log: log}); err != nil {
 		return nil, err
 	}
@@ -91,7 +97,7 @@ func openCentre(ctx context.Context, p Programs, dir string, sites []string, log
 func (c *centre) config() string { return filepath.Join(c.dir, "collector.toml") }
 
 func (c *centre) configure() error {
-	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\n[mqtt]\nlisten = %q\ntls_cert = %q\ntls_key = %q\n[web]\nlisten = %q\n",
+	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\n[mqtt]\nlisten = %q\ntls_cert = %q\ntls_key = %q\n[web]\nlisten = %q\nopen = true\n",
 		filepath.Join(c.dir, "sites.toml"), filepath.Join(c.dir, "agents.toml"), filepath.Join(c.dir, "collector"), c.influx.URL,
 		fmt.Sprintf("%s:%d", brokerAddr, brokerPort), c.trust.cert, c.trust.key, webAddr)
 	return os.WriteFile(c.config(), []byte(text), 0o600)
@@ -127,7 +133,7 @@ func (c *centre) startCollector(ctx context.Context) error {
 
 // enrol lets an agent of a new site sign in.
 func (c *centre) enrol(ctx context.Context, site string) error {
-	for _, args := range [][]string{{"site", "add", site}, {"agent", "add", site + "/main"}} {
+	for _, args := range [][]string{{"site", "add", site}, {"agent", "add", "--secret", site + "/main"}} {
 		cmd := exec.CommandContext(ctx, c.programs.Collector, append(args, "--config", c.config())...)
 		cmd.Env = clean()
 		out, err := cmd.Output()

@@ -112,7 +112,7 @@ func (f Footprint) live(ctx context.Context, dir string) (_ []Figure, err error)
 		return nil, err
 	}
 	defer c.close()
-	v, err := openVillage(ctx, c, name, 1, profiles()[0].settings)
+	v, err := openVillage(ctx, c, name, brokerHost, 1, profiles()[0].settings)
 	if err != nil {
 		return nil, err
 	}

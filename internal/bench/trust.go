@@ -17,13 +17,13 @@ import (
 // trust is a programme's own certificate authority with one certificate for its broker, as PEM files.
 type trust struct{ ca, cert, key string }
 
-// newTrust makes them in dir for a broker of that name. ECDSA on P-256: short on the wire, and quick on a router.
-func newTrust(dir, host string) (t trust, err error) {
+// newTrust makes them in dir for a broker of those names. ECDSA on P-256: short on the wire, and quick on a router.
+func newTrust(dir string, hosts ...string) (t trust, err error) {
 	t = trust{filepath.Join(dir, "ca.pem"), filepath.Join(dir, "broker.pem"), filepath.Join(dir, "broker.key")}
 	now := time.Now()
 	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Village programme"}, NotBefore: now.Add(-time.Hour),
 		NotAfter: now.AddDate(10, 0, 0), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host}, NotBefore: now.Add(-time.Hour),
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: hosts[0]}, DNSNames: hosts, NotBefore: now.Add(-time.Hour),
 		NotAfter: now.AddDate(1, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

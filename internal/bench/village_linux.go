@@ -29,13 +29,13 @@ type village struct {
 }
 
 // openVillage lays the link, starts the agent and sees every packet from the first on. Number tells the links apart.
-func openVillage(ctx context.Context, c *centre, name string, number int, settings string) (_ *village, err error) {
+func openVillage(ctx context.Context, c *centre, name, broker string, number int, settings string) (_ *village, err error) {
 	v := &village{name: name, far: "far" + strconv.Itoa(number), dir: filepath.Join(c.dir, name)}
 	if err := os.MkdirAll(v.dir, 0o700); err != nil {
 		return nil, err
 	}
 	resolv := filepath.Join(v.dir, "resolv.conf")
-	config := fmt.Sprintf("site = %q\nbrokers = [\"mqtts://%s:%d\"]\nsecret_file = %q\nca_file = %q\ndata_dir = %q\n%s", name, brokerHost, brokerPort,
+	config := fmt.Sprintf("site = %q\nbrokers = [\"mqtts://%s:%d\"]\nsecret_file = %q\nca_file = %q\ndata_dir = %q\n%s", name, broker, brokerPort,
 		v.file("secret"), c.trust.ca, v.data(), settings)
 	for file, text := range map[string]string{v.file("secret"): c.secrets[name] + "\n", v.file("agent.toml"): config, resolv: "nameserver " + nameServer + "\n"} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -20,16 +21,19 @@ type Wire struct {
 // profile is one way to configure an agent, with its budget of bytes a month.
 type profile struct {
 	name     string
+	broker   string // host
 	settings string
 	limit    float64
 }
 
-// profiles are those of the agent.
+// profiles are those of the agent, each also where a proxy acknowledges for the broker, as on most ways over a geostationary satellite.
 func profiles() []profile {
 	anchorList := fmt.Sprintf("[probe]\nanchors = [%q, %q, %q]\n", anchors()[0], anchors()[1], anchors()[2])
 	return []profile{
-		{"standard", "profile = \"standard\"\n" + anchorList, 15e6},
-		{"metered", "profile = \"metered\"\n" + anchorList, 4e6},
+		{"standard", brokerHost, "profile = \"standard\"\n" + anchorList, 15e6},
+		{"metered", brokerHost, "profile = \"metered\"\n" + anchorList, 4e6},
+		{"standard-proxied", proxyHost, "profile = \"standard\"\n" + anchorList, 15e6},
+		{"metered-proxied", proxyHost, "profile = \"metered\"\n" + anchorList, 4e6},
 	}
 }
 
@@ -60,7 +64,7 @@ func (w Wire) Run(ctx context.Context) (_ []Figure, err error) {
 		}
 	}()
 	for i, p := range profiles() {
-		v, err := openVillage(ctx, c, p.name, i+1, p.settings)
+		v, err := openVillage(ctx, c, p.name, p.broker, i+1, p.settings)
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +176,7 @@ func (s *survey) end(log io.Writer) ([]Figure, error) {
 		fmt.Fprintf(log, "%-14s %10d B %10d B %12d B\n", k, first[k], window[k], e.Month[k])
 	}
 	figures := []Figure{}
-	name := "wire_" + s.profile.name + "_"
+	name := "wire_" + strings.ReplaceAll(s.profile.name, "-", "_") + "_"
 	for k := range kinds {
 		figures = append(figures, Figure{Name: name + k.String() + "_bytes_month", Value: float64(e.Month[k]), Unit: "B"})
 	}

@@ -91,6 +91,7 @@ func (f folder) prepare(c *Config, db influx) error {
 		{"agents_file", text(f.file("agents.toml"))},
 		{"mqtt.listen", text(port{number: c.MQTTPort}.address())},
 		{"web.listen", text(port{number: c.WebPort}.address())},
+		{"web.open", "true"}, // all is on this machine
 		{"influx.url", text(db.url)},
 		{"influx.token", text(db.token)},
 		{"influx.org", text(db.org)},

@@ -8,7 +8,7 @@ import (
 // configuration is the influxd.conf of a server in dir. Each write is synced before it is answered (the
 // default of wal-fsync-delay), nothing is reported to anyone, and nothing but addr and one free loopback port
 // is listened on.
-func configuration(dir, addr string, signIn bool) string {
+func configuration(dir, addr string, signIn, flux bool) string {
 	return fmt.Sprintf(`# written by nabz at each start
 reporting-disabled = true
 bind-address = "127.0.0.1:0"
@@ -30,7 +30,7 @@ log-queries-after = "10s"
 [http]
 bind-address = %q
 auth-enabled = %t
-flux-enabled = true
+flux-enabled = %t
 log-enabled = false
 pprof-enabled = false
 
@@ -47,7 +47,7 @@ enabled = false
 
 [continuous_queries]
 enabled = false
-`, filepath.Join(dir, "meta"), filepath.Join(dir, "data"), filepath.Join(dir, "wal"), addr, signIn)
+`, filepath.Join(dir, "meta"), filepath.Join(dir, "data"), filepath.Join(dir, "wal"), addr, signIn, flux)
 }
 
 // argumentsOfTwo is the same for a 2.x, which is told by flags.

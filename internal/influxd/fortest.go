@@ -21,7 +21,7 @@ import (
 
 // ForTest gives a test a real InfluxDB: the one named by INFLUX_URL, INFLUX_TOKEN and INFLUX_ORG, else a 1.8 as a child
 // of its own, stopped at the end of the test. Where there is none to be had, the test is skipped, or fails with
-// CI=true. A start takes two seconds, so ask once in a test with subtests. Use Database for names, since a server that is not ours may hold data of others.
+// CI=true. Use Database for names, since a server that is not ours may hold data of others.
 func ForTest(t testing.TB) *Server {
 	t.Helper()
 	if s := named(); s != nil {
@@ -98,7 +98,7 @@ func findOne(t testing.TB) string {
 // child runs a server in a folder of its own until the end of the test.
 func child(t testing.TB, o Options) *Server {
 	t.Helper()
-	o.Dir, o.Log = t.TempDir(), t.Output()
+	o.Dir, o.Log, o.NoFlux = t.TempDir(), t.Output(), true // nothing of ours asks in Flux
 	s, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

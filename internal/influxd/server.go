@@ -35,6 +35,7 @@ const stopLimit = 20 * time.Second
 type Options struct {
 	Path     string    // the program, from Find or FindTwo
 	Two      bool      // it is a 2.x: set up at its first start with one organisation, village, and a token that may do all in it
+	NoFlux   bool      // 1.x without Flux, which takes three seconds of processor time at each start
 	SignIn   bool      // 1.x asks for a user and password; 2.x always asks for a token
 	Dir      string    // its folder, made when missing; data in it is gone on with
 	HTTPAddr string    // address to listen on; empty or port 0 takes a free port of 127.0.0.1
@@ -119,7 +120,7 @@ func (o Options) command(dir string) (*exec.Cmd, error) {
 		return cmd, nil
 	}
 	file := filepath.Join(dir, "influxd.conf")
-	if err := os.WriteFile(file, []byte(configuration(dir, o.HTTPAddr, o.SignIn)), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(configuration(dir, o.HTTPAddr, o.SignIn, !o.NoFlux)), 0o644); err != nil {
 		return nil, err
 	}
 	return exec.Command(o.Path, "-config", file), nil

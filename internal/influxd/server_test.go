@@ -63,7 +63,11 @@ func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
 }
 
 func TestFluxAndTSIAreOn(t *testing.T) {
-	s := influxd.ChildForTest(t)
+	s, err := influxd.Start(t.Context(), influxd.Options{Path: influxd.ChildForTest(t).Path, Dir: t.TempDir(), Log: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop() })
 	code, body := call(t, "POST", s.URL+"/api/v2/query?org=x", "buckets()")
 	if code == http.StatusForbidden || strings.Contains(body, "Flux query service disabled") {
 		t.Errorf("flux is off: %d %s", code, body)
@@ -77,23 +81,24 @@ func TestFluxAndTSIAreOn(t *testing.T) {
 }
 
 func TestAStoppedServerEndsWellAndFreesItsAddress(t *testing.T) {
-	s := influxd.ChildForTest(t)
-	if err := s.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-s.Done():
-	default:
-		t.Error("Stop returned before the server had ended")
-	}
-	l, err := net.Listen("tcp", s.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	if err := s.Stop(); err != nil {
-		t.Errorf("a second Stop says %v; want nothing", err)
-	}
+	influxd.EachChild(t, func(t *testing.T, s *influxd.Server) {
+		if err := s.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-s.Done():
+		default:
+			t.Error("Stop returned before the server had ended")
+		}
+		l, err := net.Listen("tcp", s.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		if err := s.Stop(); err != nil {
+			t.Errorf("a second Stop says %v; want nothing", err)
+		}
+	})
 }
 
 func TestATakenPortIsToldAtOnce(t *testing.T) {

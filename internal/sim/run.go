@@ -90,7 +90,7 @@ func (f *fleet) prepare() error {
 	for _, s := range f.Sites {
 		secret, ok := f.Secrets[s.Address()]
 		if !ok {
-			return fmt.Errorf("no secret for %s; make one with nabz-collector agent add %s", s.Address(), s.Address())
+			return fmt.Errorf("no secret for %s; make one with nabz-collector agent add --secret %s", s.Address(), s.Address())
 		}
 		f.senders = append(f.senders, f.newSender(world, s, secret, f.state.begin(s.ID, now, f.History.Milliseconds())))
 	}

@@ -291,7 +291,7 @@ func TestASiteWithoutASecretIsNamed(t *testing.T) {
 	c := newCentre(t)
 	conf := c.config(t.TempDir(), Villages()[:1], clockAt(start))
 	conf.Secrets = nil
-	if err := Run(t.Context(), conf); err == nil || err.Error() != "no secret for gokina/router; make one with nabz-collector agent add gokina/router" {
+	if err := Run(t.Context(), conf); err == nil || err.Error() != "no secret for gokina/router; make one with nabz-collector agent add --secret gokina/router" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func ReadSecrets(file string) (map[telemetry.Address]string, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("read secrets: %w; make them with nabz-collector agent add SITE/AGENT", err)
+		return nil, fmt.Errorf("read secrets: %w; make them with nabz-collector agent add --secret SITE/AGENT", err)
 	}
 	defer f.Close()
 	out := map[telemetry.Address]string{}

@@ -26,6 +26,7 @@ type centre struct {
 	broker  string // URL
 	speed   string // URL of speed tests; "" where there are none
 	secrets map[telemetry.Address]string
+	env     []string // for commands of the NOC
 	cmd     *exec.Cmd
 	done    chan error
 }
@@ -80,7 +81,7 @@ func (c *centre) secure(ip string, port int) (ca string) {
 	now := strings.Replace(string(text), was, fmt.Sprintf("listen = \"%s:%d\"\ntls_cert = %q\ntls_key = %q", ip, port, cert, key), 1)
 	c.broker = fmt.Sprintf("tls://%s:%d", ip, port)
 	c.speed = fmt.Sprintf("https://%s:%d", ip, port+1)
-	now += fmt.Sprintf("[speedtest]\nlisten = \"%s:%d\"\n", ip, port+1)
+	now += fmt.Sprintf("[agents]\nlisten = \"%s:%d\"\n[speedtest]\nat_once = 4\n", ip, port+1)
 	if err := os.WriteFile(c.config(), []byte(now), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
@@ -188,4 +189,5 @@ ledger_bucket = %q
 listen = "127.0.0.1:%d"
 [web]
 listen = "127.0.0.1:%d"
+open = true
 `

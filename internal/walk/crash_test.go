@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -93,90 +95,142 @@ func (s *stream) seal(n int64) error {
 	return nil
 }
 
-func TestKillingCollectorAndInfluxDBInMidStreamLosesNothingAndDoublesNothing(t *testing.T) {
-	influxd.EachChild(t, func(t *testing.T, server *influxd.Server) {
-		agents := []telemetry.Address{{Site: "gokina", Agent: "r1"}, {Site: "gokina", Agent: "r2"}, {Site: "shah-allah-ditta", Agent: "r1"}}
-		c := newCentre(t, server.URL, server.Token, server.Org, "nabz", "nabz_ledger", agents...)
-		c.start()
-		c.ready()
+// backlog is what may wait at one agent: enough to be in mid-stream at any time, and no more on a machine that is slow to carry it off.
+const backlog = 500
 
-		log := slog.New(slog.DiscardHandler)
-		run, stopUplinks := context.WithCancel(context.Background())
-		feed, stopFeed := context.WithCancel(run)
-		defer stopUplinks()
-		var g, feeders errgroup.Group
-		var streams []*stream
-		for _, a := range agents {
-			s := newStream(t, c, a, log)
-			streams = append(streams, s)
-			g.Go(func() error { return s.uplink.Run(run) })
-			feeders.Go(func() error {
-				tick := time.NewTicker(5 * time.Millisecond)
-				defer tick.Stop()
-				for n := int64(1); ; n++ {
+// pause lets a moment pass that is not always the same.
+func pause(rng *rand.Rand) {
+	timer := time.NewTimer(time.Duration(rng.IntN(400)) * time.Millisecond)
+	defer timer.Stop()
+	<-timer.C
+}
+
+func TestKillingCollectorAndInfluxDBInMidStreamLosesNothingAndDoublesNothing(t *testing.T) {
+	influxd.EachChild(t, killInMidStream)
+}
+
+func killInMidStream(t *testing.T, server *influxd.Server) {
+	agents := []telemetry.Address{{Site: "gokina", Agent: "r1"}, {Site: "gokina", Agent: "r2"}, {Site: "shah-allah-ditta", Agent: "r1"}}
+	c := newCentre(t, server.URL, server.Token, server.Org, "nabz", "nabz_ledger", agents...)
+	c.start()
+	c.ready()
+
+	log := slog.New(slog.DiscardHandler)
+	run, stopUplinks := context.WithCancel(context.Background())
+	feed, stopFeed := context.WithCancel(run)
+	defer stopUplinks()
+	var g, feeders errgroup.Group
+	var streams []*stream
+	for _, a := range agents {
+		s := newStream(t, c, a, log)
+		streams = append(streams, s)
+		g.Go(func() error { return s.uplink.Run(run) })
+		feeders.Go(func() error {
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			for n := int64(1); ; {
+				if s.spool.Stats().Batches < backlog {
 					if err := s.seal(n); err != nil {
 						return err
 					}
+					n++
 					s.uplink.Wake()
-					select {
-					case <-tick.C:
-					case <-feed.Done():
-						return nil
-					}
 				}
-			})
-		}
-		total := func() (n int64) {
-			for _, s := range streams {
-				n += s.acked.Load()
-			}
-			return n
-		}
-
-		rng := rand.New(rand.NewPCG(7, 7))
-		for round := range 8 { // always in mid-stream: some more batches were acknowledged, more are on their way
-			goal := total() + 20 + rng.Int64N(80)
-			waitFor(t, 60*time.Second, fmt.Sprintf("round %d: batches go on being acknowledged", round), func() bool { return total() >= goal })
-			if round%2 == 0 {
-				c.kill()
-				c.start()
-				continue
-			}
-			if err := server.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			server = server.Restart(t)
-		}
-		stopFeed()
-		if err := feeders.Wait(); err != nil {
-			t.Fatal(err)
-		}
-		waitFor(t, 120*time.Second, "every batch is acknowledged", func() bool {
-			for _, s := range streams {
-				if s.spool.Stats().Batches > 0 {
-					return false
+				select {
+				case <-tick.C:
+				case <-feed.Done():
+					return nil
 				}
 			}
-			return true
 		})
-		stopUplinks()
-		if err := g.Wait(); err != nil {
-			t.Fatal(err)
-		}
-
-		st, err := store.Open(store.Config{URL: server.URL, Token: server.Token, Org: server.Org}, log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer st.Close()
+	}
+	total := func() (n int64) {
 		for _, s := range streams {
-			if len(s.seqs) < 100 {
-				t.Errorf("%v sealed only %d batches: nothing was in mid-stream", s.address, len(s.seqs))
-			}
-			compare(t, s.address.String()+" seq", column(t, st, telemetry.Detail, "batch", "seq", s.address), s.seqs)
-			compare(t, s.address.String()+" host", column(t, st, telemetry.Detail, "host", "uptime_s", s.address), s.hosts)
-			compare(t, s.address.String()+" event", texts(t, st, telemetry.Ledger, "event", "detail", s.address), s.events)
-			t.Logf("%v: %d batches, each stored once", s.address, len(s.seqs))
+			n += s.acked.Load()
 		}
+		return n
+	}
+
+	seed := uint64(7)
+	if text := os.Getenv("NABZ_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rounds := 8
+	if os.Getenv(long) != "" {
+		rounds = 50
+	}
+	t.Logf("%d rounds, NABZ_SEED=%d", rounds, seed)
+	rng := rand.New(rand.NewPCG(seed, 7))
+	killInflux := func() {
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for round := range rounds { // always in mid-stream: some more batches were acknowledged, more are on their way
+		goal := total() + 20 + rng.Int64N(80)
+		waitFor(t, 60*time.Second, fmt.Sprintf("round %d: batches go on being acknowledged", round), func() bool { return total() >= goal })
+		switch rng.IntN(5) {
+		case 0, 1:
+			c.kill()
+			c.start()
+		case 2:
+			killInflux()
+			server = server.Restart(t)
+		case 3: // both, the one a moment after the other, in either order
+			if rng.IntN(2) == 0 {
+				c.kill()
+				pause(rng)
+				killInflux()
+			} else {
+				killInflux()
+				pause(rng)
+				c.kill()
+			}
+			c.start()
+			pause(rng)
+			server = server.Restart(t)
+		case 4: // again while it starts
+			c.kill()
+			for range 1 + rng.IntN(3) {
+				c.start()
+				pause(rng)
+				c.kill()
+			}
+			c.start()
+		}
+	}
+	stopFeed()
+	if err := feeders.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, 120*time.Second, "every batch is acknowledged", func() bool {
+		for _, s := range streams {
+			if s.spool.Stats().Batches > 0 {
+				return false
+			}
+		}
+		return true
 	})
+	stopUplinks()
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+
+	st, err := store.Open(store.Config{URL: server.URL, Token: server.Token, Org: server.Org}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	for _, s := range streams {
+		if len(s.seqs) < 100 {
+			t.Errorf("%v sealed only %d batches: nothing was in mid-stream", s.address, len(s.seqs))
+		}
+		compare(t, s.address.String()+" seq", column(t, st, telemetry.Detail, "batch", "seq", s.address), s.seqs)
+		compare(t, s.address.String()+" host", column(t, st, telemetry.Detail, "host", "uptime_s", s.address), s.hosts)
+		compare(t, s.address.String()+" event", texts(t, st, telemetry.Ledger, "event", "detail", s.address), s.events)
+		t.Logf("%v: %d batches, each stored once", s.address, len(s.seqs))
+	}
 }

@@ -29,9 +29,6 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// long has the tests run that take minutes.
-const long = "NABZ_LONG_TESTS"
-
 // inCentre is set for the child that plays the whole world in namespaces of its own.
 const inCentre = "NABZ_WALK_CENTRE"
 

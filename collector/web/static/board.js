@@ -76,7 +76,16 @@ function connect() {
     lost(false);
     take(JSON.parse(e.data));
   });
-  source.onerror = () => lost(true);
+  source.onerror = () => {
+    lost(true);
+    if (source.readyState === EventSource.CLOSED) askWho();
+  };
+}
+
+// Refused for good: when that is because nobody is signed in any more, the page itself leads to where one signs in.
+async function askWho() {
+  const answer = await fetch('/api/v1/me').catch(() => null);
+  if (answer?.status === 401) location.reload();
 }
 
 setInterval(() => {

@@ -136,6 +136,7 @@ async function renew() {
   const lost = document.getElementById('lost');
   try {
     const answer = await fetch(location.href);
+    if (answer.redirected) return location.reload(); // to where one signs in
     if (!answer.ok) throw new Error(answer.status);
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
     for (const part of ['.headline', '#day', '#troubles', '#clock', '#lost-at']) {

@@ -1,0 +1,65 @@
+package collector
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/smartvillage/nabz/collector/audit"
+	"github.com/smartvillage/nabz/collector/authority"
+	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/people"
+	"github.com/smartvillage/nabz/collector/web"
+)
+
+// openWeb listens for browsers and knows who may come in.
+func (p *parts) openWeb(registry *fleet.Registry, metrics *prometheus.Registry, now func() time.Time) (err error) {
+	c := p.c.Web
+	if p.people, err = people.Open(p.c.Users()); err != nil {
+		return err
+	}
+	p.people.LogTo(p.log)
+	p.people.CountIn(metrics)
+	limits := people.SessionLimits{Idle: c.SessionIdle.Std(), Life: c.SessionLife.Std()}
+	p.session = people.OpenSessions(filepath.Join(p.c.DataDir, "sessions.jsonl"), p.people, limits, now, p.log)
+	p.session.CountIn(metrics)
+	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: p.log,
+		Open: c.Open, Proxy: c.Proxy, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life}); err != nil {
+		return err
+	}
+	if p.web, err = net.Listen("tcp", c.Listen); err != nil {
+		return fmt.Errorf("listen for browsers: %w; web.listen changes the address", err)
+	}
+	if !c.Open && len(p.people.Users()) == 0 {
+		p.log.Warn("nobody can sign in at the board yet; add somebody: nabz-collector user add NAME --role operator", "file", p.c.Users())
+	}
+	if c.TLSCert == "" {
+		return nil
+	}
+	shown := p.shown
+	if c.TLSCert != p.c.MQTT.TLSCert || c.TLSKey != p.c.MQTT.TLSKey {
+		if shown, err = authority.ShowPeople(c.TLSCert, c.TLSKey, p.log); err != nil {
+			return err
+		}
+	}
+	secure := shown.Config()
+	secure.NextProtos = []string{"h2", "http/1.1"}
+	p.web = tls.NewListener(p.web, secure)
+	return nil
+}
+
+// webURL is where the board is.
+func (p *parts) webURL() string {
+	scheme := "http://"
+	if p.c.Web.TLSCert != "" {
+		scheme = "https://"
+	}
+	return scheme + p.web.Addr().String()
+}
+
+// Audit is the audit log of a collector with that configuration.
+func Audit(c Config) *audit.Log { return audit.New(filepath.Join(c.DataDir, "audit"), time.Now) }

@@ -1,0 +1,60 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/smartvillage/nabz/collector/people"
+)
+
+// rule is who may ask for an address.
+type rule struct {
+	need   people.Role // "" only with all
+	all    bool        // anybody, signed in or not
+	script bool        // HTTP basic will do, and who is not signed in is told so in JSON
+	local  bool        // whoever is on this machine, too
+}
+
+var (
+	everybody = rule{all: true}
+	looks     = rule{need: people.Viewer}
+	asks      = rule{need: people.Viewer, script: true}
+)
+
+// rules has one for each pattern that is registered, and is the only place that says who may do what. An address without a rule answers nobody.
+// What changes something in a village, or in who may do so, needs people.Operator, and is recorded by server.record.
+var rules = map[string]rule{
+	"/":                             looks,
+	"GET /{$}":                      looks,
+	"GET /events":                   asks,
+	"GET /sites/{id}":               looks,
+	"GET /static/":                  everybody, // scripts and styles, the same for all
+	"GET /api/v1/me":                asks,
+	"GET /api/v1/sites":             asks,
+	"GET /api/v1/sites/{id}":        asks,
+	"GET /api/v1/sites/{id}/series": asks,
+	"/api/":                         asks,
+	"GET /healthz":                  everybody,
+	"GET /readyz":                   everybody,
+	"GET /metrics":                  {need: people.Viewer, script: true, local: true},
+	"GET /sign-in":                  everybody,
+	"POST /sign-in":                 everybody,
+	"POST /sign-out":                everybody,
+}
+
+// doors is a mux that lets nobody past the rule of a pattern, and knows its patterns.
+type doors struct {
+	*http.ServeMux
+	s        *server
+	patterns []string
+}
+
+// Handle registers a handler behind the rule of its pattern.
+func (d *doors) Handle(pattern string, h http.Handler) {
+	d.patterns = append(d.patterns, pattern)
+	d.ServeMux.Handle(pattern, d.s.guard(pattern, h))
+}
+
+// HandleFunc is Handle for a function.
+func (d *doors) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
+	d.Handle(pattern, http.HandlerFunc(h))
+}
