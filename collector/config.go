@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/collector/broker"
+	"github.com/smartvillage/nabz/collector/intake"
 	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -103,6 +104,8 @@ type IntakeConfig struct {
 	MergeWait       conf.Duration `toml:"merge_wait"`
 	Requests        int           `toml:"requests"`
 	DeadLetterBytes int64         `toml:"dead_letter_bytes"`
+	MaxSeries       int           `toml:"max_series"`
+	Extra           []string      `toml:"extra_measurements"`
 }
 
 // SpeedConfig is what speed tests may take.
@@ -121,7 +124,7 @@ func Defaults() Config {
 		Agents: AgentsConfig{Brokers: []string{}, Profile: "standard", TokenLife: d(24 * time.Hour)},
 		Web:    WebConfig{Listen: "127.0.0.1:8080", SessionIdle: d(12 * time.Hour), SessionLife: d(7 * 24 * time.Hour)},
 		Intake: IntakeConfig{QueueMessages: 20_000, QueueBytes: 64 << 20, FlightBytes: 64 << 20, MaxAge: d(400 * 24 * time.Hour), MaxAhead: d(24 * time.Hour),
-			MergeLines: 5000, MergeWait: d(50 * time.Millisecond), Requests: 4, DeadLetterBytes: 64 << 20},
+			MergeLines: 5000, MergeWait: d(50 * time.Millisecond), Requests: 4, DeadLetterBytes: 64 << 20, MaxSeries: 1000, Extra: []string{}},
 	}
 }
 
@@ -251,6 +254,12 @@ func (c *IntakeConfig) validate(v *conf.Faults) {
 	v.Within("intake.merge_wait", c.MergeWait, time.Millisecond, 10*time.Second)
 	conf.Between(v, "intake.requests", c.Requests, 1, 64)
 	conf.Between(v, "intake.dead_letter_bytes", c.DeadLetterBytes, 16<<20, 1<<40)
+	conf.Between(v, "intake.max_series", c.MaxSeries, 50, 1_000_000)
+	for _, name := range c.Extra {
+		if err := intake.CheckExtra(name); err != nil {
+			v.Add("intake.extra_measurements", "%v", err)
+		}
+	}
 }
 
 // Users is the file of those who may sign in at the board.

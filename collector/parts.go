@@ -68,9 +68,7 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 	now := func() time.Time { return time.Now().In(zone) }
 	metrics := newMetrics(c.Version)
 
-	i := c.Influx
-	if p.store, err = store.Open(store.Config{URL: i.URL, Token: i.Token, Org: i.Org, DetailBucket: i.DetailBucket, LedgerBucket: i.LedgerBucket,
-		DetailRetention: i.DetailRetention.Std(), Timeout: i.Timeout.Std(), Gzip: i.Gzip}, log); err != nil {
+	if p.store, err = store.Open(c.storeConfig(), log); err != nil {
 		return nil, err
 	}
 	p.influx = newInfluxWatch(p.store, log, now)
@@ -176,9 +174,9 @@ func (p *parts) openIntake(metrics *prometheus.Registry, now func() time.Time) (
 		Observe: func(tier telemetry.Tier, lines, bytes int, took time.Duration, err error) {
 			p.intake.Observe(tier, lines, bytes, took, err)
 		}})
-	p.intake, err = intake.New(intake.Config{QueueMessages: c.QueueMessages, QueueBytes: c.QueueBytes, FlightBytes: c.FlightBytes, MaxAge: c.MaxAge.Std(), DetailFor: p.c.Influx.DetailRetention.Std(), MaxAhead: c.MaxAhead.Std(),
-		DeadLetters: p.c.deadLetters(), DeadLetterBytes: c.DeadLetterBytes},
-		intake.Parts{Writer: p.writer, Querier: p.store, Watcher: watcher, Publisher: late{p}, Metrics: metrics, Now: now, Log: p.log})
+	settings := p.c.rules()
+	settings.QueueMessages, settings.QueueBytes = c.QueueMessages, c.QueueBytes
+	p.intake, err = intake.New(settings, intake.Parts{Writer: p.writer, Querier: p.store, Watcher: watcher, Publisher: late{p}, Metrics: metrics, Now: now, Log: p.log})
 	return err
 }
 

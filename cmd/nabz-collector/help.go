@@ -35,6 +35,9 @@ SYNOPSIS
                  [--agents-listen ADDRESS] [--collectors-listen ADDRESS]
                  [--cert FILE --key FILE] [--config FILE]
   nabz-collector renew [--config FILE]
+  nabz-collector dead-letters list [--json] [--config FILE]
+  nabz-collector dead-letters show ID [--json] [--config FILE]
+  nabz-collector dead-letters replay ID... | --all [--dry-run] [--config FILE]
   nabz-collector config
   nabz-collector --help | --version
 
@@ -72,6 +75,11 @@ COMMANDS
               stays, so it is safe to run again.
   renew       Make a new certificate where the one in use ends within two months. A
               collector that runs takes it in; no agent has to do anything.
+  dead-letters list, show, replay
+              Print what could not be stored, batch by batch, with the reason; print the lines
+              of one; write them again, as when the type of a field was mended in InfluxDB or
+              max_age was raised. What InfluxDB takes is taken away from the dead letters, what it
+              refuses stays with the new reason. Works beside a collector that runs.
   config      Print an example configuration with every key at its default.
 
 OPTIONS
@@ -105,6 +113,7 @@ EXAMPLE
   nabz-collector site import sites.xlsx --dry-run --time-zone Asia/Karachi
   nabz-collector site add gokina --name Gokina --time-zone Asia/Karachi
   nabz-collector agent add gokina/main
+  nabz-collector dead-letters replay --all --dry-run
 `
 
 // help prints the whole manual for every command: it fits a screen or two. The options come from the flags themselves.

@@ -21,15 +21,16 @@ func main() { os.Exit(command.Run("nabz-collector", run, os.Args[1:], os.Stdout,
 
 // commands are the flags. Run is first, so that its flags come first in the manual.
 type commands struct {
-	Run     runCommand       `cmd:"" default:"withargs" help:"Collect until stopped (the default)."`
-	Site    siteCommand      `cmd:"" help:"The programme's sites."`
-	Agent   agentCommand     `cmd:"" help:"The agents that may sign in."`
-	User    userCommand      `cmd:"" help:"The people who may sign in at the board."`
-	Broker  brokerCommand    `cmd:"" help:"An external broker."`
-	Init    initCommand      `cmd:"" help:"Set this collector up: certificates, configuration, databases. Safe to run again."`
-	Renew   renewCommand     `cmd:"" help:"Make a new server certificate where the one in use ends within two months."`
-	Config  struct{}         `cmd:"" help:"Print the example configuration."`
-	Version kong.VersionFlag `help:"Print the version."`
+	Run         runCommand         `cmd:"" default:"withargs" help:"Collect until stopped (the default)."`
+	Site        siteCommand        `cmd:"" help:"The programme's sites."`
+	Agent       agentCommand       `cmd:"" help:"The agents that may sign in."`
+	User        userCommand        `cmd:"" help:"The people who may sign in at the board."`
+	Broker      brokerCommand      `cmd:"" help:"An external broker."`
+	Init        initCommand        `cmd:"" help:"Set this collector up: certificates, configuration, databases. Safe to run again."`
+	Renew       renewCommand       `cmd:"" help:"Make a new server certificate where the one in use ends within two months."`
+	DeadLetters deadLettersCommand `cmd:"" name:"dead-letters" help:"What could not be stored."`
+	Config      struct{}           `cmd:"" help:"Print the example configuration."`
+	Version     kong.VersionFlag   `help:"Print the version."`
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -82,6 +83,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = c.User.Password.do(ctx, os.Stdin, stdout, stderr)
 	case "user remove <name>":
 		err = c.User.Remove.do(stderr)
+	case "dead-letters list", "dead-letters show <id>", "dead-letters replay", "dead-letters replay <id>":
+		err = c.DeadLetters.do(ctx, k.Command(), stdout, stderr)
 	default:
 		err = c.Run.do(ctx, stderr)
 	}

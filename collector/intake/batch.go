@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -13,7 +14,8 @@ type batch struct {
 	address telemetry.Address
 	payload []byte
 	arrived time.Time
-	header  telemetry.Header // Boot is "" where it could not be read
+	header  telemetry.Header // Boot is "" where it could not be read, or is none
+	foreign bool             // of another program than our agent: no header, and nobody who waits for an acknowledgement
 	good    []telemetry.Parsed
 	bad     []telemetry.BadLine
 	oldest  int64 // detail that ends before this, in ms, is not stored
@@ -27,45 +29,75 @@ func (b *batch) expired(l *telemetry.Parsed) bool {
 // errHeader is in the error of a batch whose first line is not its header.
 var errHeader = errors.New("no batch header")
 
-// open unpacks and checks a message. The error means that nothing of it can ever be stored. Its text is what the
-// memory in flight is counted by.
-func (i *Intake) open(a telemetry.Address, payload []byte, now time.Time) (b *batch, text []byte, err error) {
-	b = &batch{address: a, payload: payload}
-	if text, _, err = i.codec.Open(nil, payload); err != nil {
-		return b, nil, err
+// lineBytes is what a line takes in memory beside its text, taken apart and with its verdict. A message of short lines, or of many empty ones, takes
+// many times its text.
+const lineBytes = 768
+
+// unpack opens a message and tells what memory its batch takes until it is settled. An error means that it can never be opened.
+func (r *rules) unpack(payload []byte) (text []byte, weight int64, err error) {
+	if text, _, err = r.codec.Open(nil, payload); err != nil {
+		return nil, 0, err
 	}
-	good, bad, err := telemetry.Parse(text)
+	return text, min(int64(len(text)+lineBytes*bytes.Count(text, []byte{'\n'})), r.c.FlightBytes), nil
+}
+
+// check parses the text of a message and holds it against the rules. The error means that nothing of it can ever be stored.
+func (r *rules) check(b *batch, text []byte, now time.Time) error {
+	parse := telemetry.Parse
+	if b.foreign = r.isForeign(text); b.foreign {
+		parse = r.parseForeign
+	}
+	good, bad, err := parse(text)
 	if err != nil {
-		return b, nil, err
+		return err
 	}
-	if len(bad) > 0 && bad[0].Number == 1 {
-		return b, nil, fmt.Errorf("first line: %w: %w", errHeader, bad[0].Err)
-	}
-	if len(good) == 0 {
-		return b, nil, fmt.Errorf("empty batch: %w", errHeader)
-	}
-	if b.header, err = telemetry.HeaderOf(&good[0].Line); err != nil {
-		b.header = telemetry.Header{}
-		return b, nil, fmt.Errorf("first line: %w: %w", errHeader, err)
+	if !b.foreign {
+		if b.header, err = readHeader(good, bad); err != nil {
+			return err
+		}
 	}
 	b.bad = bad
+	r.bounds(b, good, now)
+	return nil
+}
+
+// bounds sorts good lines into those of the batch that are good in time and number, and those that are not.
+func (r *rules) bounds(b *batch, good []telemetry.Parsed, now time.Time) {
 	b.good = good[:0]
-	oldest, newest := now.Add(-i.c.MaxAge).UnixMilli(), now.Add(i.c.MaxAhead).UnixMilli()
+	oldest, newest := now.Add(-r.c.MaxAge).UnixMilli(), now.Add(r.c.MaxAhead).UnixMilli()
 	for n, l := range good {
+		var err error
 		switch {
-		case n > 0 && l.Measurement == "batch":
+		case n > 0 && l.Measurement == "batch" && !b.foreign:
 			err = errors.New("batch: a second header in one batch")
 		case l.Time < oldest:
-			err = fmt.Errorf("%w: %s is more than %v ago", errTime, stamp(l.Time), i.c.MaxAge)
+			err = fmt.Errorf("%w: %s is more than %v ago", errTime, stamp(l.Time), r.c.MaxAge)
 		case l.Time > newest:
-			err = fmt.Errorf("%w: %s is more than %v ahead", errTime, stamp(l.Time), i.c.MaxAhead)
+			err = fmt.Errorf("%w: %s is more than %v ahead", errTime, stamp(l.Time), r.c.MaxAhead)
 		default:
+			err = r.series.check(b.address, &l, b.foreign, now)
+		}
+		if err == nil {
 			b.good = append(b.good, l)
 			continue
 		}
 		b.bad = append(b.bad, telemetry.BadLine{Raw: l.Raw, Err: err})
 	}
-	return b, text, nil
+}
+
+// readHeader reads the header, which is the first line.
+func readHeader(good []telemetry.Parsed, bad []telemetry.BadLine) (telemetry.Header, error) {
+	if len(bad) > 0 && bad[0].Number == 1 {
+		return telemetry.Header{}, fmt.Errorf("first line: %w: %w", errHeader, bad[0].Err)
+	}
+	if len(good) == 0 {
+		return telemetry.Header{}, fmt.Errorf("empty batch: %w", errHeader)
+	}
+	h, err := telemetry.HeaderOf(&good[0].Line)
+	if err != nil {
+		return telemetry.Header{}, fmt.Errorf("first line: %w: %w", errHeader, err)
+	}
+	return h, nil
 }
 
 // errTime is in the error of a line whose timestamp cannot be right.
@@ -102,9 +134,21 @@ func (b *batch) texts(oldest time.Time) (out []text, expired int) {
 		}
 		t.bytes = make([]byte, 0, size)
 		for _, n := range t.lines {
-			t.bytes = telemetry.AppendStamped(t.bytes, b.good[n], b.address)
+			t.bytes = b.stamp(t.bytes, n)
 		}
 		out = append(out, t)
 	}
 	return out, expired
+}
+
+// stamp writes a good line behind dst with who sent it.
+func (b *batch) stamp(dst []byte, n int) []byte {
+	if !b.foreign {
+		return telemetry.AppendStamped(dst, b.good[n], b.address)
+	}
+	out, err := appendForeign(dst, b.good[n].Line, b.address)
+	if err != nil { // cannot be: checkForeign has written it before
+		return append(dst, '\n')
+	}
+	return out
 }

@@ -4,5 +4,5 @@
 // agent, dead letters for what can never be stored.
 // Guarantees: an acknowledgement goes out only after InfluxDB has answered or the dead letter is on disk, so a power
 // cut at any instant loses nothing that was acknowledged. Memory is bounded: what does not fit is dropped without
-// an acknowledgement, and the agent sends it again.
+// an acknowledgement, and the agent sends it again. Agents are heard in turns, so none waits behind the backlog of another.
 package intake

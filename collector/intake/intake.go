@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -26,6 +25,8 @@ type Config struct {
 	MaxAge        time.Duration // lines that are older are refused; default 400 days
 	DetailFor     time.Duration // how long InfluxDB keeps detail: what is older when it comes is acknowledged and not stored. 0: for ever
 	MaxAhead      time.Duration // lines from further in the future are refused; default 24 h
+	MaxSeries     int           // that one agent may begin on one day; default 1000
+	Extra         []string      // measurements of other programs that are taken in, each as CheckExtra allows; default none
 	LookBack      time.Duration // how far back the last batch of a former boot is looked for; default 90 days
 
 	DeadLetters     string // folder
@@ -35,6 +36,7 @@ type Config struct {
 // Writer stores lines: a store.Writer, or what a test puts in its place.
 type Writer interface {
 	Submit(ctx context.Context, tier telemetry.Tier, text []byte, done func([]store.RefusedLine, error)) error
+	Held() error // why lines would not be written now, or nil
 }
 
 // Querier answers InfluxQL: a store.Store.
@@ -66,9 +68,8 @@ type Parts struct {
 
 // Intake is safe for concurrent use.
 type Intake struct {
-	c       Config
+	*rules
 	p       Parts
-	codec   *telemetry.Codec
 	letters *deadLetters
 	boots   boots
 	lazy    *lazy
@@ -76,13 +77,12 @@ type Intake struct {
 	trouble trouble
 	newer   sync.Once // tells that agents are newer than this collector
 
-	queue  chan message
+	queue  *fair
 	flight *semaphore.Weighted // bytes of text between unpacking and verdict
 	ctx    context.Context     // of all that is under way; Run ends it
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
-	waiting int64         // bytes of payloads in queue
 	pending int           // messages between Deliver and their verdict
 	closed  bool          // no more messages are taken
 	idle    chan struct{} // closed when closed and nothing is pending
@@ -99,55 +99,51 @@ type message struct {
 func New(c Config, p Parts) (*Intake, error) {
 	fill(&c.QueueMessages, 20_000)
 	fill(&c.QueueBytes, 64<<20)
-	fill(&c.FlightBytes, 64<<20)
 	fill(&c.Workers, runtime.GOMAXPROCS(0))
-	fill(&c.MaxAge, 400*24*time.Hour)
-	fill(&c.MaxAhead, 24*time.Hour)
 	fill(&c.LookBack, 90*24*time.Hour)
-	fill(&c.DeadLetterBytes, 64<<20)
+	c.defaults()
 	if c.FlightBytes < telemetry.MaxExpanded {
 		return nil, fmt.Errorf("intake: %d bytes in flight are too few for one batch of %d", c.FlightBytes, telemetry.MaxExpanded)
 	}
-	codec, err := telemetry.NewCodec()
+	r, err := newRules(c)
 	if err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
-	i := &Intake{c: c, p: p, codec: codec, idle: make(chan struct{}), queue: make(chan message, c.QueueMessages),
+	i := &Intake{rules: r, p: p, idle: make(chan struct{}), queue: newFair(c.QueueMessages, c.QueueBytes),
 		flight: semaphore.NewWeighted(c.FlightBytes), trouble: trouble{log: p.Log, now: p.Now}, boots: newBoots()}
 	i.lazy = newLazy(i.publish)
 	i.m = newMetrics(p.Metrics, i)
 	if i.letters, err = openDeadLetters(c.DeadLetters, c.DeadLetterBytes, i.m.letters); err != nil {
-		codec.Close()
+		r.codec.Close()
 		return nil, err
 	}
 	i.ctx, i.cancel = context.WithCancel(context.Background())
 	return i, nil
 }
 
-// Deliver takes a message in, and its payload with it. It never waits: when the queue is full, or the intake is
-// closing, the message is dropped and counted, and since nobody acknowledges it the agent sends it again.
+// Deliver takes a message in, and its payload with it. It never waits: while InfluxDB takes nothing, or the intake is closing, the message
+// is dropped and counted, and since nobody acknowledges it the agent sends it again. When the queue is full, whose messages take most room there
+// loses some.
 func (i *Intake) Deliver(topic string, payload []byte) {
-	n := int64(len(payload))
 	i.m.messages.Inc()
-	i.m.bytes.Add(float64(n))
+	i.m.bytes.Add(float64(len(payload)))
+	held := i.p.Writer.Held() != nil
 	i.mu.Lock()
-	taken := !i.closed && len(i.queue) < cap(i.queue) && i.waiting+n <= i.c.QueueBytes
-	if taken {
-		i.pending++
-		i.waiting += n
-		i.queue <- message{topic, payload, time.Now()} // has room: only this function fills it, under the lock
-	}
-	i.mu.Unlock()
-	if !taken {
+	defer i.mu.Unlock()
+	if i.closed || held {
 		i.m.dropped.Inc()
+		return
 	}
+	i.pending++
+	i.lost(i.queue.put(message{topic, payload, time.Now()}))
 }
 
-// taken notes that a message has left the queue.
-func (i *Intake) taken(m message) {
-	i.mu.Lock()
-	i.waiting -= int64(len(m.payload))
-	i.mu.Unlock()
+// lost counts messages that were given up. The mutex is held.
+func (i *Intake) lost(n int) {
+	i.m.dropped.Add(float64(n))
+	if i.pending -= n; n > 0 && i.pending == 0 && i.closed {
+		close(i.idle)
+	}
 }
 
 // settled notes that a message has its verdict, or will have none.
@@ -178,13 +174,11 @@ func (i *Intake) Run(ctx context.Context) error {
 	for range i.c.Workers {
 		g.Go(func() error {
 			for {
-				select {
-				case m := <-i.queue:
-					i.taken(m)
-					i.work(m)
-				case <-ctx.Done():
+				m, ok := i.queue.take(ctx)
+				if !ok {
 					return nil
 				}
+				i.work(m)
 			}
 		})
 	}
@@ -193,15 +187,13 @@ func (i *Intake) Run(ctx context.Context) error {
 	i.close()
 	i.cancel()
 	err := g.Wait()
-	for len(i.queue) > 0 {
-		i.taken(<-i.queue)
-		i.settled()
-		i.m.dropped.Inc()
-	}
+	i.mu.Lock()
+	i.lost(i.queue.clear())
+	i.mu.Unlock()
 	<-i.idle
 	i.lazy.close()
 	i.codec.Close()
-	return errors.Join(err, i.letters.Close())
+	return err
 }
 
 // Drain takes no more messages and waits until all that were taken have a verdict, or ctx ends. No acknowledgement is kept back then.
@@ -221,10 +213,3 @@ func (i *Intake) Trouble() error { return i.trouble.present() }
 
 // Recovered says that InfluxDB has come back from an absence: failures until now say nothing any more.
 func (i *Intake) Recovered() { i.trouble.recovered() }
-
-func fill[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
-}

@@ -55,6 +55,8 @@ func (w *world) Submit(_ context.Context, tier telemetry.Tier, text []byte, done
 	return nil
 }
 
+func (w *world) Held() error { return nil }
+
 func (w *world) Query(_ context.Context, _ telemetry.Tier, q string) ([]store.Series, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -353,10 +355,9 @@ func TestTheQueueIsBoundedInMessagesAndBytes(t *testing.T) {
 			}
 			i.Deliver(clinic.Topic(telemetry.KindData), []byte(header(0, "4f2a9c1b")))
 			waitFor(t, "the worker takes it", func() bool { return value(t, reg, "nabz_intake_queue_bytes", "") == 0 })
-			small := []byte(header(1, "4f2a9c1b"))
-			small = append(small, strings.Repeat("\n", 200-len(small))...)
-			for range 10 {
-				i.Deliver(clinic.Topic(telemetry.KindData), slices.Clone(small))
+			for seq := range uint64(10) {
+				small := []byte(header(1+seq, "4f2a9c1b"))
+				i.Deliver(clinic.Topic(telemetry.KindData), append(small, strings.Repeat("\n", 200-len(small))...))
 			}
 			if n := value(t, reg, "nabz_intake_dropped_total", ""); n != 7 {
 				t.Errorf("dropped %v, want 7 of 10", n)

@@ -2,11 +2,11 @@ package intake
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
@@ -21,8 +21,8 @@ func (i *Intake) work(m message) {
 		i.settled()
 		return
 	}
-	b, text, err := i.open(a, m.payload, i.p.Now())
-	b.arrived = m.arrived
+	b := &batch{address: a, payload: m.payload, arrived: m.arrived}
+	text, weight, err := i.unpack(m.payload)
 	if errors.Is(err, telemetry.ErrNewer) { // no fault of the batch: its agent keeps it until this collector has been updated
 		i.m.newer.Inc()
 		i.newer.Do(func() {
@@ -31,24 +31,23 @@ func (i *Intake) work(m message) {
 		i.settled()
 		return
 	}
-	if err != nil {
-		i.m.refused.WithLabelValues(reasonOf(err)).Inc()
-		i.reject(b, err.Error())
-		i.settled()
-		return
-	}
-	weight := int64(len(text))
+	i.queue.charge(m.topic, len(text))
 	if i.flight.Acquire(i.ctx, weight) != nil { // the end
 		i.m.dropped.Inc()
 		i.settled()
 		return
 	}
 	release := func() { i.flight.Release(weight); i.settled() }
-	oldest := time.Time{}
-	if i.c.DetailFor > 0 {
-		oldest = i.p.Now().Add(-i.c.DetailFor + time.Hour) // while it is on its way, too
+	if err == nil {
+		err = i.check(b, text, i.p.Now())
 	}
-	texts, expired := b.texts(oldest)
+	if err != nil {
+		i.m.refused.WithLabelValues(reasonOf(err)).Inc()
+		i.reject(b, err.Error())
+		release()
+		return
+	}
+	texts, expired := b.texts(i.keptFrom(i.p.Now()))
 	i.m.expired.Add(float64(expired))
 	if len(texts) == 0 {
 		i.finish(b, release)
@@ -59,6 +58,19 @@ func (i *Intake) work(m message) {
 
 // submit hands the texts over and finishes the batch when the writer has answered for all of them.
 func (i *Intake) submit(b *batch, texts []text, release func()) {
+	writeTexts(i.ctx, i.p.Writer, b, texts, func(err error) {
+		if i.trouble.note(err); err != nil {
+			i.m.unstored.Inc()
+			release()
+			return
+		}
+		i.finish(b, release)
+	})
+}
+
+// writeTexts hands the texts of a batch over. Done is called once, when the writer has answered for all of them, with an error when they may be written
+// again; else the lines that were refused are among the bad ones then.
+func writeTexts(ctx context.Context, w Writer, b *batch, texts []text, done func(error)) {
 	var mu sync.Mutex
 	var trouble error
 	refused := map[int]string{}
@@ -75,16 +87,13 @@ func (i *Intake) submit(b *batch, texts []text, release func()) {
 		if !last {
 			return
 		}
-		if i.trouble.note(trouble); trouble != nil {
-			i.m.unstored.Inc()
-			release()
-			return
+		if trouble == nil {
+			b.refuse(refused)
 		}
-		b.refuse(refused)
-		i.finish(b, release)
+		done(trouble)
 	}
 	for _, t := range texts {
-		err := i.p.Writer.Submit(i.ctx, t.tier, t.bytes, func(bad []store.RefusedLine, err error) { answer(t.lines, bad, err) })
+		err := w.Submit(ctx, t.tier, t.bytes, func(bad []store.RefusedLine, err error) { answer(t.lines, bad, err) })
 		if err != nil {
 			answer(t.lines, nil, err)
 		}
@@ -118,10 +127,10 @@ func (i *Intake) finish(b *batch, release func()) {
 	for _, l := range b.bad {
 		i.m.refused.WithLabelValues(reasonOf(l.Err)).Inc()
 	}
-	if len(b.good) > 0 {
+	if len(b.good) > 0 && !b.foreign {
 		i.p.Watcher.Stored(b.address, i.p.Now(), b.good)
 	}
-	first := len(b.good) > 0 && b.good[0].Measurement == "batch" && i.boots.first(b.address, b.header.Boot, b.header.Seq, b.arrived)
+	first := !b.foreign && len(b.good) > 0 && b.good[0].Measurement == "batch" && i.boots.first(b.address, b.header.Boot, b.header.Seq, b.arrived)
 	if len(b.bad) == 0 && !first {
 		i.acknowledge(b, nil)
 		release()
@@ -133,7 +142,7 @@ func (i *Intake) finish(b *batch, release func()) {
 			i.reject(b, b.why())
 			return
 		}
-		if !i.keep(b.letters(i.p.Now())) {
+		if !i.keep(b.address, b.letters(i.p.Now())) {
 			return
 		}
 		var last *telemetry.LastBatch
@@ -158,6 +167,9 @@ func (b *batch) why() string {
 
 // acknowledge says `stored`, now or, where there is nothing more to say, as late as the agent allows.
 func (i *Intake) acknowledge(b *batch, last *telemetry.LastBatch) {
+	if b.foreign {
+		return
+	}
 	if last == nil && len(b.bad) == 0 {
 		i.lazy.stored(b.address, b.header, b.arrived)
 		return
@@ -167,7 +179,7 @@ func (i *Intake) acknowledge(b *batch, last *telemetry.LastBatch) {
 
 // reject keeps the whole message as a dead letter and says `rejected`, by digest where there is no header.
 func (i *Intake) reject(b *batch, why string) {
-	if !i.keep([]letter{{At: i.p.Now(), From: b.address.String(), Reason: why, Payload: b.payload}}) {
+	if !i.keep(b.address, []letter{{At: i.p.Now(), From: b.address.String(), Count: b.lines(), Reason: why, Payload: b.payload}}) {
 		return
 	}
 	ack := telemetry.Ack{Verdict: telemetry.Rejected, Boot: b.header.Boot, Seq: b.header.Seq, Why: why}
@@ -188,12 +200,12 @@ func (i *Intake) publish(a telemetry.Address, ack telemetry.Ack) {
 }
 
 // keep writes dead letters. Without them there is no acknowledgement: the agent keeps the only other copy.
-func (i *Intake) keep(letters []letter) bool {
+func (i *Intake) keep(a telemetry.Address, letters []letter) bool {
 	if len(letters) == 0 {
 		return true
 	}
-	if err := i.letters.Append(letters); err != nil {
-		i.p.Log.Error("dead letters were not written, so their batch is not acknowledged", "error", err)
+	if err := i.letters.Append(a, letters); err != nil {
+		i.p.Log.Error("dead letters were not written, so their batch is not acknowledged", "agent", a.String(), "error", err)
 		return false
 	}
 	return true
@@ -209,6 +221,8 @@ func reasonOf(err error) string {
 		return "header"
 	case errors.Is(err, errTime):
 		return "time"
+	case errors.Is(err, errSeries):
+		return "series"
 	case errors.Is(err, telemetry.ErrTooLarge):
 		return "too_large"
 	case errors.Is(err, telemetry.ErrMalformed):

@@ -72,6 +72,9 @@ func (s *Store) write(ctx context.Context, tier telemetry.Tier, lines []byte) er
 	}
 	switch answer.StatusCode {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
+		if !ofInfluxDB(answer) {
+			break
+		}
 		r := &RefusedError{Words: said}
 		if m := dropped.FindStringSubmatch(said); m != nil {
 			r.Dropped, _ = strconv.Atoi(m[1])

@@ -23,6 +23,7 @@ type WriterOptions struct {
 	Bytes    int           // or this many bytes; default 1 MiB
 	Linger   time.Duration // or when its first batch has waited so long; default 50 ms
 	Requests int           // under way at once for each tier; default 4
+	Patience time.Duration // how long a request is tried again here before its batches hear of the fault; default 10 s
 	// Observe hears of each request: what it carried, how long it took, how it ended. May be nil.
 	Observe func(tier telemetry.Tier, lines, bytes int, took time.Duration, err error)
 }
@@ -35,12 +36,14 @@ var ErrStopped = errors.New("the writer to InfluxDB has stopped")
 type Writer struct {
 	sink    sink
 	o       WriterOptions
-	queues  map[telemetry.Tier]*queue
+	queues  [2]*queue // of detail and of the ledger
 	stopped chan struct{}
 }
 
 // queue hands batches to whichever request is being put together. It holds none itself.
 type queue struct {
+	tier    telemetry.Tier
+	gate    gate
 	in      chan *job
 	collect chan struct{} // the right to put a request together
 }
@@ -72,9 +75,12 @@ func NewWriter(s sink, o WriterOptions) *Writer {
 	if o.Requests == 0 {
 		o.Requests = 4
 	}
-	w := &Writer{sink: s, o: o, queues: map[telemetry.Tier]*queue{}, stopped: make(chan struct{})}
-	for _, tier := range []telemetry.Tier{telemetry.Detail, telemetry.Ledger} {
-		w.queues[tier] = &queue{in: make(chan *job), collect: make(chan struct{}, 1)}
+	if o.Patience == 0 {
+		o.Patience = 10 * time.Second
+	}
+	w := &Writer{sink: s, o: o, stopped: make(chan struct{})}
+	for n, tier := range []telemetry.Tier{telemetry.Detail, telemetry.Ledger} {
+		w.queues[n] = &queue{tier: tier, in: make(chan *job), collect: make(chan struct{}, 1)}
 	}
 	return w
 }
@@ -83,10 +89,11 @@ func NewWriter(s sink, o WriterOptions) *Writer {
 // called later, once, from another goroutine: with an error when the lines may be written again, else with the
 // lines that were refused, all others being stored. When Submit itself returns an error, done is not called.
 func (w *Writer) Submit(ctx context.Context, tier telemetry.Tier, text []byte, done func([]RefusedLine, error)) error {
-	q, ok := w.queues[tier]
-	if !ok {
+	n := int(tier) - int(telemetry.Detail)
+	if n < 0 || n >= len(w.queues) {
 		return fmt.Errorf("submit lines: no bucket for %s", tier)
 	}
+	q := w.queues[n]
 	j := &job{text: text, lines: bytes.Count(text, []byte{'\n'}), done: done}
 	select {
 	case q.in <- j:
@@ -102,7 +109,7 @@ func (w *Writer) Submit(ctx context.Context, tier telemetry.Tier, text []byte, d
 func (w *Writer) Run(ctx context.Context) error {
 	defer close(w.stopped)
 	var g errgroup.Group
-	for tier, q := range w.queues {
+	for _, q := range w.queues {
 		for range w.o.Requests {
 			g.Go(func() error {
 				for {
@@ -110,7 +117,7 @@ func (w *Writer) Run(ctx context.Context) error {
 					if len(jobs) == 0 {
 						return nil
 					}
-					w.settle(ctx, tier, jobs)
+					w.settle(ctx, q, jobs)
 				}
 			})
 		}
@@ -150,10 +157,9 @@ func (w *Writer) next(ctx context.Context, q *queue) (jobs []*job) {
 
 // settle writes the batches in one request. When it is refused, it is halved until the batches with bad lines are
 // found, so that the cost grows with the bad ones and not with the good.
-func (w *Writer) settle(ctx context.Context, tier telemetry.Tier, jobs []*job) {
+func (w *Writer) settle(ctx context.Context, q *queue, jobs []*job) {
 	if len(jobs) == 1 {
-		refused, err := w.settleLines(ctx, tier, jobs[0].text, 0)
-		jobs[0].done(refused, err)
+		jobs[0].done(w.settleOne(ctx, q, jobs[0].text))
 		return
 	}
 	size := 0
@@ -164,11 +170,11 @@ func (w *Writer) settle(ctx context.Context, tier telemetry.Tier, jobs []*job) {
 	for _, j := range jobs {
 		text = append(text, j.text...)
 	}
-	err := w.write(ctx, tier, text)
+	err := w.write(ctx, q, text)
 	var refused *RefusedError
 	if errors.As(err, &refused) {
-		w.settle(ctx, tier, jobs[:len(jobs)/2])
-		w.settle(ctx, tier, jobs[len(jobs)/2:])
+		w.settle(ctx, q, jobs[:len(jobs)/2])
+		w.settle(ctx, q, jobs[len(jobs)/2:])
 		return
 	}
 	for _, j := range jobs {
@@ -176,37 +182,8 @@ func (w *Writer) settle(ctx context.Context, tier telemetry.Tier, jobs []*job) {
 	}
 }
 
-// settleLines writes lines of one batch, the first of which has the index from, and finds those that are refused.
-func (w *Writer) settleLines(ctx context.Context, tier telemetry.Tier, text []byte, from int) ([]RefusedLine, error) {
-	err := w.write(ctx, tier, text)
-	var refused *RefusedError
-	if !errors.As(err, &refused) {
-		return nil, err
-	}
-	n := bytes.Count(text, []byte{'\n'})
-	if n <= 1 || refused.Dropped >= n {
-		all := make([]RefusedLine, n)
-		for i := range all {
-			all[i] = RefusedLine{from + i, refused.Words}
-		}
-		return all, nil
-	}
-	cut := 0
-	for range n / 2 {
-		cut += bytes.IndexByte(text[cut:], '\n') + 1
-	}
-	first, err := w.settleLines(ctx, tier, text[:cut], from)
-	if err != nil {
-		return nil, err
-	}
-	second, err := w.settleLines(ctx, tier, text[cut:], from+n/2)
-	if err != nil {
-		return nil, err
-	}
-	return append(first, second...), nil
-}
-
-func (w *Writer) write(ctx context.Context, tier telemetry.Tier, text []byte) error {
+// once sends one request.
+func (w *Writer) once(ctx context.Context, tier telemetry.Tier, text []byte) error {
 	start := time.Now()
 	err := w.sink.Write(ctx, tier, text)
 	if w.o.Observe != nil {

@@ -159,7 +159,7 @@ func TestTroubleReachesEveryBatchAndIsNotCalledARefusal(t *testing.T) {
 		}
 		return nil
 	}}
-	w := store.NewWriter(f, store.WriterOptions{Lines: 6})
+	w := store.NewWriter(f, store.WriterOptions{Lines: 6, Patience: 1})
 	run(t, w)
 	for _, v := range submit(t, w, telemetry.Ledger, []string{"a\nb\n", "c\ngone\n", "bad\nx\n"}) {
 		if !errors.Is(v.err, gone) || v.refused != nil {
@@ -167,6 +167,8 @@ func TestTroubleReachesEveryBatchAndIsNotCalledARefusal(t *testing.T) {
 		}
 	}
 	// Gone between two halves: what was found until then is not told as final.
+	w = store.NewWriter(f, store.WriterOptions{Patience: 1}) // the first one tries again in a second
+	run(t, w)
 	f.answer = func(text string) error {
 		if text == "y\n" {
 			return gone
