@@ -90,7 +90,7 @@ func (r *rules) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	r.current[a] = cl
 	r.mu.Unlock()
 	if older != nil {
-		older.Stop(packets.ErrSessionTakenOver)
+		end(older)
 	}
 }
 
@@ -142,10 +142,14 @@ func (r *rules) endRevoked() {
 	for _, cl := range all {
 		if a := addressOf(cl); !r.stillValid(cl, a) {
 			r.refuse(cl, "revoked", "")
-			cl.Stop(packets.ErrNotAuthorized)
+			end(cl)
 		}
 	}
 }
+
+// end has the reader of a connection come to its end, which sends the agent's last will. A client that is stopped while its reader is between two packets
+// counts as one that said goodbye, and its will is lost.
+func end(cl *mqtt.Client) { _ = cl.Net.Conn.Close() }
 
 // forbidden is the rule that a publication breaks, or "".
 func forbidden(a telemetry.Address, pk packets.Packet) string {
