@@ -103,6 +103,23 @@ func (s *Server) Reload() {
 // Kill ends it as a power cut would; Start runs it again.
 func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 
+// Wipe takes away all that a broker that was killed has kept.
+func (s *Server) Wipe() {
+	s.t.Helper()
+	if s.cmd != nil {
+		s.t.Fatal("mosquitto runs")
+	}
+	kept, err := filepath.Glob(filepath.Join(filepath.Dir(s.conf), "*.db*"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, file := range kept {
+		if err := os.Remove(file); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
 func (s *Server) end(signal os.Signal) {
 	if s.cmd == nil {
 		return

@@ -109,12 +109,98 @@ func TestKillingCollectorAndInfluxDBInMidStreamLosesNothingAndDoublesNothing(t *
 	influxd.EachChild(t, killInMidStream)
 }
 
+// killInMidStream has three agents send as fast as they may to a collector with the broker in itself, kills what is at the centre again and again, and holds
+// what InfluxDB has in the end against what was sealed.
 func killInMidStream(t *testing.T, server *influxd.Server) {
-	agents := []telemetry.Address{{Site: "gokina", Agent: "r1"}, {Site: "gokina", Agent: "r2"}, {Site: "shah-allah-ditta", Agent: "r1"}}
+	agents := streamers()
 	c := newCentre(t, server.URL, server.Token, server.Org, "nabz", "nabz_ledger", agents...)
 	c.start()
 	c.ready()
+	kill := func() {
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	survive(t, c, agents, func() *influxd.Server { return server }, func(rng *rand.Rand) {
+		switch rng.IntN(5) {
+		case 0, 1:
+			c.kill()
+			c.start()
+		case 2:
+			kill()
+			server = server.Restart(t)
+		case 3: // both, the one a moment after the other, in either order
+			if rng.IntN(2) == 0 {
+				c.kill()
+				pause(rng)
+				kill()
+			} else {
+				kill()
+				pause(rng)
+				c.kill()
+			}
+			c.start()
+			pause(rng)
+			server = server.Restart(t)
+		case 4: // again while it starts
+			c.kill()
+			for range 1 + rng.IntN(3) {
+				c.start()
+				pause(rng)
+				c.kill()
+			}
+			c.start()
+		}
+	})
+}
 
+func streamers() []telemetry.Address {
+	return []telemetry.Address{{Site: "gokina", Agent: "r1"}, {Site: "gokina", Agent: "r2"}, {Site: "shah-allah-ditta", Agent: "r1"}}
+}
+
+func TestKillingBrokerCollectorsAndInfluxDBAlsoWithTheBrokersDataWipedLosesNothing(t *testing.T) {
+	server := influxd.ChildForTest(t)
+	agents := streamers()
+	c := newCluster(t, newCentre(t, server.URL, "", "", "nabz", "nabz_ledger", agents...))
+	intakes := []*centre{c.replica("intake"), c.replica("intake")}
+	survive(t, c.centre, agents, func() *influxd.Server { return server }, func(rng *rand.Rand) {
+		switch rng.IntN(5) {
+		case 0:
+			one := intakes[rng.IntN(len(intakes))]
+			one.kill()
+			pause(rng)
+			one.start()
+		case 1: // all that could acknowledge
+			for _, one := range intakes {
+				one.kill()
+			}
+			pause(rng)
+			for _, one := range intakes {
+				one.start()
+			}
+		case 2:
+			c.server.Kill()
+			pause(rng)
+			c.server.Start()
+		case 3:
+			c.server.Kill()
+			c.server.Wipe()
+			c.server.Start()
+		case 4:
+			if err := server.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			pause(rng)
+			c.server.Kill()
+			server = server.Restart(t)
+			c.server.Start()
+		}
+	})
+}
+
+// survive lets the agents stream, hits the centre once a round, and compares in the end. db is the InfluxDB as it was started last.
+func survive(t *testing.T, c *centre, agents []telemetry.Address, db func() *influxd.Server, hit func(rng *rand.Rand)) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	run, stopUplinks := context.WithCancel(context.Background())
 	feed, stopFeed := context.WithCancel(run)
@@ -160,47 +246,14 @@ func killInMidStream(t *testing.T, server *influxd.Server) {
 	}
 	rounds := 8
 	if os.Getenv(long) != "" {
-		rounds = 50
+		rounds = 25 // on each InfluxDB, and with a broker of its own
 	}
 	t.Logf("%d rounds, NABZ_SEED=%d", rounds, seed)
 	rng := rand.New(rand.NewPCG(seed, 7))
-	killInflux := func() {
-		if err := server.Kill(); err != nil {
-			t.Fatal(err)
-		}
-	}
 	for round := range rounds { // always in mid-stream: some more batches were acknowledged, more are on their way
 		goal := total() + 20 + rng.Int64N(80)
 		waitFor(t, 60*time.Second, fmt.Sprintf("round %d: batches go on being acknowledged", round), func() bool { return total() >= goal })
-		switch rng.IntN(5) {
-		case 0, 1:
-			c.kill()
-			c.start()
-		case 2:
-			killInflux()
-			server = server.Restart(t)
-		case 3: // both, the one a moment after the other, in either order
-			if rng.IntN(2) == 0 {
-				c.kill()
-				pause(rng)
-				killInflux()
-			} else {
-				killInflux()
-				pause(rng)
-				c.kill()
-			}
-			c.start()
-			pause(rng)
-			server = server.Restart(t)
-		case 4: // again while it starts
-			c.kill()
-			for range 1 + rng.IntN(3) {
-				c.start()
-				pause(rng)
-				c.kill()
-			}
-			c.start()
-		}
+		hit(rng)
 	}
 	stopFeed()
 	if err := feeders.Wait(); err != nil {
@@ -219,6 +272,7 @@ func killInMidStream(t *testing.T, server *influxd.Server) {
 		t.Fatal(err)
 	}
 
+	server := db()
 	st, err := store.Open(store.Config{URL: server.URL, Token: server.Token, Org: server.Org}, log)
 	if err != nil {
 		t.Fatal(err)
