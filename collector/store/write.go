@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
 
@@ -27,7 +28,7 @@ func (e *RefusedError) Error() string { return "InfluxDB refuses it: " + e.Words
 // dropped is the count at the end; 2.7 says behind it which bucket that was about.
 var dropped = regexp.MustCompile(`dropped=(\d+)(?: for database: \S+ for retention policy: \S+)?$`)
 
-// Write sends lines, each ended by a newline, stamped, in milliseconds. Nil means that InfluxDB has answered that it
+// Write sends lines, each ended by a newline, stamped, in milliseconds. They must never be changed afterwards: a request that was given up may still read them. Nil means that InfluxDB has answered that it
 // has them all. Else a *RefusedError, or an error with ErrUnauthorized, or one that says nothing about the lines:
 // the same lines may be written again later.
 func (s *Store) Write(ctx context.Context, tier telemetry.Tier, lines []byte) error {
@@ -37,7 +38,8 @@ func (s *Store) Write(ctx context.Context, tier telemetry.Tier, lines []byte) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
 	defer cancel()
-	err := w.WriteRecord(ctx, string(lines))
+	// The client wants text. A copy of a megabyte for each request would be a third of what is done to a line here; nobody writes into lines afterwards.
+	err := w.WriteRecord(ctx, unsafe.String(unsafe.SliceData(lines), len(lines)))
 	if err == nil {
 		return nil
 	}
