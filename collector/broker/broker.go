@@ -106,11 +106,6 @@ func (b *Broker) setUp() error {
 	if err := b.server.AddListener(listeners.NewNet("mqtt", b.gate)); err != nil {
 		return err
 	}
-	if err := b.server.Subscribe(telemetry.Filter(telemetry.KindData), 1, func(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {
-		b.p.OnData(pk.TopicName, pk.Payload)
-	}); err != nil {
-		return err
-	}
 	return b.server.Subscribe(telemetry.Filter(telemetry.KindPresence), 2, func(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {
 		b.presence(pk.TopicName, pk.Payload)
 	})
@@ -144,7 +139,7 @@ func (b *Broker) Publish(topic string, payload []byte) error {
 	if b.closing.Load() {
 		return fmt.Errorf("publish on %s: the broker is closing", topic)
 	}
-	return b.server.Publish(topic, payload, false, 0)
+	return b.rules.tell(topic, payload)
 }
 
 // Close gives the address back when the broker never runs.

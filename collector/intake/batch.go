@@ -88,7 +88,7 @@ type text struct {
 func (b *batch) texts(oldest time.Time) (out []text, expired int) {
 	b.oldest = oldest.UnixMilli()
 	for _, tier := range []telemetry.Tier{telemetry.Ledger, telemetry.Detail} {
-		t := text{tier: tier}
+		t := text{tier: tier, lines: make([]int, 0, len(b.good))}
 		size := 0
 		for n := range b.good {
 			switch {

@@ -53,7 +53,7 @@ func loads(ctx context.Context, args []string, stdout io.Writer) error {
 	return load.Run(ctx, p, os.Stdin, stdout)
 }
 
-// profiled is the collector with its processor time written to a file as it ends. The program that users get has no such thing.
+// profiled is the collector with its processor time written to a file as it ends, and what it allocated to another. The program that users get has no such thing.
 func profiled(ctx context.Context, args []string, stderr io.Writer) error {
 	if len(args) != 2 {
 		return fmt.Errorf("want a configuration and a file, got %q", args)
@@ -70,6 +70,12 @@ func profiled(ctx context.Context, args []string, stderr io.Writer) error {
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return err
 	}
-	defer pprof.StopCPUProfile()
+	defer func() {
+		pprof.StopCPUProfile()
+		if m, err := os.Create(args[1] + ".allocs"); err == nil {
+			_ = pprof.Lookup("allocs").WriteTo(m, 0) // a profile less
+			m.Close()
+		}
+	}()
 	return collector.Run(ctx, c, slog.New(slog.NewTextHandler(stderr, nil)))
 }
