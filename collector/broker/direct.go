@@ -13,6 +13,9 @@ import (
 // Batches go past the broker's table of subscriptions, and so do acknowledgements: for each of them the table would be searched, and
 // what it finds merged in five maps, to tell what the topic's own name says. That was a third of all that is allocated for a batch.
 
+// errTaken tells the broker that nobody else is to hear of a message.
+var errTaken error = packets.CodeSuccessIgnore
+
 // OnPublish hands a batch to whom all of them are for. The broker still acknowledges it where its quality of service asks for that, and
 // looks for no other subscriber: the rules let no agent hear data.
 func (r *rules) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
@@ -23,7 +26,7 @@ func (r *rules) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, e
 		return pk, nil
 	}
 	r.b.p.OnData(pk.TopicName, pk.Payload)
-	return pk, packets.CodeSuccessIgnore
+	return pk, errTaken
 }
 
 // tell sends a message to the one agent that its topic names, when that is connected and has subscribed the topic.

@@ -190,7 +190,7 @@ func (i *Intake) reject(b *batch, why string) {
 
 func (i *Intake) publish(a telemetry.Address, ack telemetry.Ack) {
 	ack.Now = i.p.Now()
-	if err := i.p.Publisher.Publish(a.Topic(telemetry.KindAck), ack.Append(nil)); err != nil {
+	if err := i.p.Publisher.Publish(a.Topic(telemetry.KindAck), ack.Append(make([]byte, 0, 64))); err != nil {
 		i.m.unsent.Inc()
 		i.p.Log.Debug("acknowledgement was not sent; the agent sends its batch again", "agent", a.String(), "error", err)
 		return

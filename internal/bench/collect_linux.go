@@ -30,6 +30,7 @@ type Collect struct {
 	Rounds  int           // slices of each, of which the median counts
 	Only    []string      // parts that are wanted: rates, null, fleet, storm; none is all
 	Profile string        // file for a profile of the collector's processor time
+	Extra   string        // lines at the end of its configuration, to try something
 	Log     io.Writer
 }
 
@@ -42,7 +43,7 @@ func (c Collect) Run(ctx context.Context) (figures []Figure, err error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	n, err := openNOC(ctx, c, dir, manyAgents+liveAgents)
+	n, err := openNOC(ctx, c, dir)
 	if n != nil {
 		defer n.close()
 	}

@@ -15,7 +15,7 @@ import (
 // storm is two thousand agents that come back with a backlog, beside two hundred that report as ever.
 func (n *noc) storm(ctx context.Context) ([]Figure, error) {
 	const agents, week = 2000, 7 * 24 * 60 // batches of a week, one a minute
-	if err := n.open(ctx, n.influx.URL, false); err != nil {
+	if err := n.open(ctx, n.influx.URL, agents+liveAgents, false); err != nil {
 		return nil, err
 	}
 	batches := max(8, int(guess*n.c.For.Seconds())/3/agents) // four lines a batch
@@ -59,7 +59,7 @@ func (n *noc) storm(ctx context.Context) ([]Figure, error) {
 
 // fleet is ten thousand agents over TLS that report each five minutes, and a collector that is started anew under them.
 func (n *noc) fleet(ctx context.Context) (figures []Figure, err error) {
-	if err := n.open(ctx, n.influx.URL, true); err != nil {
+	if err := n.open(ctx, n.influx.URL, manyAgents, true); err != nil {
 		return nil, err
 	}
 	p := load.Plan{Kind: "fleet", Addr: n.mqtt, Agents: manyAgents, Every: 5 * time.Minute, CA: n.trust.ca, Boot: "000f1ee7", Start: time.Now().Add(-time.Hour).UnixMilli()}
@@ -93,7 +93,7 @@ func (n *noc) fleet(ctx context.Context) (figures []Figure, err error) {
 		return nil, err
 	}
 	begun = time.Now()
-	if err = n.open(ctx, n.influx.URL, true); err != nil {
+	if err = n.open(ctx, n.influx.URL, manyAgents, true); err != nil {
 		return nil, err
 	}
 	ready := time.Since(begun)

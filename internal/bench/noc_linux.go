@@ -31,24 +31,10 @@ type noc struct {
 	collector *child
 }
 
-// openNOC starts InfluxDB and makes so many agents known.
-func openNOC(ctx context.Context, c Collect, dir string, agents int) (n *noc, err error) {
+// openNOC starts InfluxDB.
+func openNOC(ctx context.Context, c Collect, dir string) (n *noc, err error) {
 	n = &noc{c: c, dir: dir}
 	if n.trust, err = newTrust(dir, "localhost"); err != nil {
-		return nil, err
-	}
-	file, err := os.Create(n.path("agents.toml"))
-	if err != nil {
-		return nil, err
-	}
-	w := bufio.NewWriter(file)
-	for a := range agents {
-		fmt.Fprintf(w, "[[agent]]\naddress = %q\nsecret_sha256 = \"%x\"\n", load.Address(a), sha256.Sum256([]byte(load.Secret(a))))
-	}
-	if err = w.Flush(); err != nil {
-		return nil, err
-	}
-	if err = file.Close(); err != nil {
 		return nil, err
 	}
 	n.influx, err = influxd.Start(ctx, influxd.Options{Path: c.Influxd, Dir: n.path("influxdb"), Log: c.Log})
@@ -67,8 +53,27 @@ func free() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// open starts a collector that stores at the URL, with or without TLS.
-func (n *noc) open(ctx context.Context, influx string, secure bool) (err error) {
+// enrol makes so many agents known, and no others.
+func (n *noc) enrol(agents int) error {
+	file, err := os.Create(n.path("agents.toml"))
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(file)
+	for a := range agents {
+		fmt.Fprintf(w, "[[agent]]\naddress = %q\nsecret_sha256 = \"%x\"\n", load.Address(a), sha256.Sum256([]byte(load.Secret(a))))
+	}
+	if err = w.Flush(); err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// open starts a collector that knows so many agents and stores at the URL, with or without TLS.
+func (n *noc) open(ctx context.Context, influx string, agents int, secure bool) (err error) {
+	if err := n.enrol(agents); err != nil {
+		return err
+	}
 	if n.mqtt == "" {
 		if n.mqtt, err = free(); err != nil {
 			return err
@@ -82,6 +87,7 @@ func (n *noc) open(ctx context.Context, influx string, secure bool) (err error) 
 	if secure {
 		text += fmt.Sprintf("tls_cert = %q\ntls_key = %q\n", n.trust.cert, n.trust.key)
 	}
+	text += n.c.Extra
 	if err := os.WriteFile(n.path("collector.toml"), []byte(text), 0o600); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func (n *noc) rates(ctx context.Context) (figures []Figure, err error) {
 		agents int
 		zstd   bool
 	}{{"1000_plain", fewAgents, false}, {"1000_zstd", fewAgents, true}, {"10000_zstd", manyAgents, true}} {
-		if err := n.open(ctx, n.influx.URL, false); err != nil {
+		if err := n.open(ctx, n.influx.URL, c.agents, false); err != nil {
 			return figures, err
 		}
 		var tight, ours, ratios []slice
@@ -94,7 +94,7 @@ func (n *noc) null(ctx context.Context) (figures []Figure, err error) {
 		name string
 		zstd bool
 	}{{"plain", false}, {"zstd", true}} {
-		if err := n.open(ctx, "http://"+at, false); err != nil {
+		if err := n.open(ctx, "http://"+at, fewAgents, false); err != nil {
 			return figures, err
 		}
 		var all []slice

@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/pprof"
+	"time"
 
 	"github.com/smartvillage/nabz/collector"
 	"github.com/smartvillage/nabz/internal/bench"
@@ -34,7 +36,7 @@ func (s settings) collect(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	figures, err := bench.Collect{Programs: bench.Programs{Collector: filepath.Join(bin, "nabz-collector"), Influxd: influx}, Self: self,
-		For: s.length, Rounds: s.rounds, Only: s.only, Profile: s.profile, Log: stderr}.Run(ctx)
+		For: s.length, Rounds: s.rounds, Only: s.only, Profile: s.profile, Extra: s.extra, Log: stderr}.Run(ctx)
 	if told := bench.Print(stdout, figures); err == nil { // what is known is told, also where a later part broke off
 		err = told
 	}
@@ -77,5 +79,29 @@ func profiled(ctx context.Context, args []string, stderr io.Writer) error {
 			m.Close()
 		}
 	}()
+	go largest(ctx, args[1]+".heap")
 	return collector.Run(ctx, c, slog.New(slog.NewTextHandler(stderr, nil)))
+}
+
+// largest keeps a profile of the heap as it was when it was largest, of each second.
+func largest(ctx context.Context, file string) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	most := uint64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var m runtime.MemStats
+		if runtime.ReadMemStats(&m); m.HeapAlloc <= most {
+			continue
+		}
+		most = m.HeapAlloc
+		if f, err := os.Create(file); err == nil {
+			_ = pprof.Lookup("heap").WriteTo(f, 0) // a profile less
+			f.Close()
+		}
+	}
 }
