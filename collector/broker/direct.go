@@ -22,11 +22,21 @@ func (r *rules) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, e
 	if cl.Net.Inline {
 		return pk, nil
 	}
-	if _, kind, err := telemetry.ParseTopic(pk.TopicName); err != nil || kind != telemetry.KindData {
+	switch _, kind, err := telemetry.ParseTopic(pk.TopicName); {
+	case err != nil:
+		return pk, nil
+	case kind != telemetry.KindData:
+		pk.FixedHeader.Retain = false // presence: nobody may subscribe it later, and the broker goes through all that is retained each second
 		return pk, nil
 	}
 	r.b.p.OnData(pk.TopicName, pk.Payload)
 	return pk, errTaken
+}
+
+// OnWill keeps the broker from retaining a last will, for the same reason.
+func (*rules) OnWill(_ *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
+	will.Retain = false
+	return will, nil
 }
 
 // tell sends a message to the one agent that its topic names, when that is connected and has subscribed the topic.

@@ -66,7 +66,14 @@ func (n *noc) enrol(agents int) error {
 	if err = w.Flush(); err != nil {
 		return err
 	}
-	return file.Close()
+	if err := file.Close(); err != nil {
+		return err
+	}
+	var sites []byte
+	for a := range agents {
+		sites = fmt.Appendf(sites, "[[site]]\nid = %q\n", load.Address(a).Site)
+	}
+	return os.WriteFile(n.path("sites.toml"), sites, 0o600)
 }
 
 // open starts a collector that knows so many agents and stores at the URL, with or without TLS.
