@@ -99,7 +99,7 @@ func New(c Config, p Parts) (*Broker, error) {
 }
 
 func (b *Broker) setUp() error {
-	b.rules = &rules{b: b, current: map[telemetry.Address]*mqtt.Client{}}
+	b.rules = &rules{b: b, current: map[telemetry.Address]*mqtt.Client{}, ready: make(chan *guest)}
 	if err := b.server.AddHook(b.rules, nil); err != nil {
 		return err
 	}

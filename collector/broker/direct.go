@@ -58,9 +58,17 @@ func (r *rules) tell(topic string, payload []byte) error {
 	if _, ok := cl.State.Subscriptions.Get(topic); !ok {
 		return nil
 	}
-	if !c.out.post(c, cl.Properties.ProtocolVersion, topic, payload) {
+	room, begin := c.out.post(cl.Properties.ProtocolVersion, topic, payload)
+	if !room {
 		r.b.m.unsent.Inc()
 		return nil
+	}
+	if begin {
+		select {
+		case r.ready <- c:
+		default:
+			go r.write(c)
+		}
 	}
 	info := r.b.server.Info
 	atomic.AddInt64(&info.BytesSent, int64(len(payload)+len(topic)+4))
@@ -70,7 +78,7 @@ func (r *rules) tell(topic string, payload []byte) error {
 }
 
 // outbox is what waits to be written to one connection besides what the broker itself writes. A slow reader costs its own goroutine and maxPending
-// messages, and keeps nobody waiting. What has come together goes in one packet.
+// messages, and keeps nobody waiting. What has come together is written at once.
 type outbox struct {
 	mu      sync.Mutex
 	waiting []byte
@@ -78,12 +86,12 @@ type outbox struct {
 	busy    bool // a goroutine is writing
 }
 
-// post puts a message in, at QoS 0. False when there are too many already.
-func (o *outbox) post(c *guest, version byte, topic string, payload []byte) bool {
+// post puts a message in, at QoS 0: room is false when there are too many already. Begin says that somebody has to write now.
+func (o *outbox) post(version byte, topic string, payload []byte) (room, begin bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.count == maxPending {
-		return false
+		return false, false
 	}
 	length := 2 + len(topic) + len(payload)
 	if version == 5 {
@@ -99,25 +107,40 @@ func (o *outbox) post(c *guest, version byte, topic string, payload []byte) bool
 		b = append(b, 0)
 	}
 	o.waiting = append(b, payload...)
-	if o.count++; !o.busy {
-		o.busy = true
-		go o.write(c)
-	}
-	return true
+	o.count++
+	begin = !o.busy
+	o.busy = true
+	return true, begin
 }
 
-// write writes until nothing waits. A connection that ends makes it end; nobody reads its error but the reader of that connection, by one of its own.
-func (o *outbox) write(c *guest) {
-	for {
-		o.mu.Lock()
-		b := o.waiting
-		if len(b) == 0 {
-			o.busy = false
-			o.mu.Unlock()
+// take returns what waits; nothing ends the writing.
+func (o *outbox) take() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := o.waiting
+	o.waiting, o.count, o.busy = nil, 0, len(b) > 0
+	return b
+}
+
+// idleWriters is how many goroutines wait for the next connection to write to: a new one for each would have to grow its stack each time.
+const idleWriters = 16
+
+// write writes to one connection until nothing waits, and then to others. A connection that ends makes a write end; nobody hears of its error but
+// the reader of that connection, by one of its own.
+func (r *rules) write(c *guest) {
+	for c != nil {
+		for b := c.out.take(); len(b) > 0; b = c.out.take() {
+			_, _ = c.Conn.Write(b)
+		}
+		if r.idle.Add(1) > idleWriters {
+			r.idle.Add(-1)
 			return
 		}
-		o.waiting, o.count = nil, 0
-		o.mu.Unlock()
-		_, _ = c.Conn.Write(b)
+		select {
+		case c = <-r.ready:
+		case <-r.b.gate.done:
+			c = nil
+		}
+		r.idle.Add(-1)
 	}
 }

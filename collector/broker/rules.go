@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -23,6 +24,9 @@ type rules struct {
 	mu      sync.Mutex
 	n       uint64
 	current map[telemetry.Address]*mqtt.Client
+
+	ready chan *guest  // to a writer that waits
+	idle  atomic.Int32 // writers that wait
 }
 
 // ID names the hook.
