@@ -87,8 +87,11 @@ func TestAVerdictIsReadAsTheCollectorWritesIt(t *testing.T) {
 			t.Errorf("%+v is read as %d to %d, bad %v (%v)", row.ack, first, last, bad, err)
 		}
 	}
-	if _, _, _, err := verdict([]byte("\x00\x01astored 00000000 1 2"), "0000beef"); err == nil {
-		t.Error("an acknowledgement of another boot is taken for ours")
+	if _, last, bad, err := verdict([]byte("\x00\x01astored 00000000 1 2"), "0000beef"); err != nil || last != 0 || bad {
+		t.Errorf("an acknowledgement of another boot speaks of our batch %d (bad %v, %v)", last, bad, err)
+	}
+	if _, _, _, err := verdict([]byte("\x00\x01astored"), "0000beef"); err == nil {
+		t.Error("half an acknowledgement is taken for one")
 	}
 }
 

@@ -65,13 +65,17 @@ func next(b []byte) (kind byte, body, rest []byte, err error) {
 	return 0, nil, b, nil
 }
 
-// verdict is what an acknowledgement says: of the batches first to last of a boot.
+// verdict is what an acknowledgement says: of the batches first to last of a boot. One of another boot was meant for a connection before this, and
+// says nothing: last is 0.
 func verdict(body []byte, boot string) (first, last int, bad bool, err error) {
 	if len(body) < 2 || len(body) < 2+int(body[0])<<8+int(body[1]) {
 		return 0, 0, false, errPacket
 	}
 	payload := body[2+int(body[0])<<8+int(body[1]):]
 	words := bytes.SplitN(payload, []byte{' '}, 4)
+	if len(words) == 4 && len(words[1]) == len(boot) && string(words[1]) != boot {
+		return 0, 0, false, nil
+	}
 	if len(words) < 4 || string(words[1]) != boot {
 		return 0, 0, false, fmt.Errorf("acknowledgement %.100q: %w", payload, errPacket)
 	}
