@@ -38,7 +38,7 @@ func (s *Store) Write(ctx context.Context, tier telemetry.Tier, lines []byte) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
 	defer cancel()
-	// The client wants text. A copy of a megabyte for each request would be a third of what is done to a line here; nobody writes into lines afterwards.
+	// The client wants text, and a copy would be a megabyte for each request. Nobody writes into lines afterwards.
 	err := w.WriteRecord(ctx, unsafe.String(unsafe.SliceData(lines), len(lines)))
 	if err == nil {
 		return nil
