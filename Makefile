@@ -15,10 +15,11 @@ TEST_TIMEOUT ?= 20m
 INSTALL ?= yes
 FUZZ_FOR ?= 10s
 BENCH_FOR ?=
+BENCH_ARGS ?=
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "demo: DEMO_FOR=60s stops by itself; WEB_PORT=$(WEB_PORT) MQTT_PORT=$(MQTT_PORT) INFLUX_PORT=$(INFLUX_PORT) DEMO_DIR=$(DEMO_DIR)"
 	@echo "      INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG name a running InfluxDB, for the tests too"
@@ -62,6 +63,10 @@ bench-wire: build ## bytes a month of both profiles by the interface's counters,
 .PHONY: bench-agent
 bench-agent: build ## the agent's memory, processor time, flash writes, sizes; root; BENCH_FOR, else an hour and a half
 	@go build -o bin/.bench ./internal/tools/bench && bin/.bench agent $(if $(BENCH_FOR),-for $(BENCH_FOR))
+
+.PHONY: bench-collector
+bench-collector: build ## points a second, processor time, memory of the collector beside a tight writer; BENCH_FOR for each slice, else 15s
+	@go build -o bin/.bench ./internal/tools/bench && bin/.bench collector $(if $(BENCH_FOR),-for $(BENCH_FOR)) $(BENCH_ARGS)
 
 .PHONY: third-party
 third-party: ## fetch the pinned browser libraries again, checked by hash

@@ -80,7 +80,8 @@ func (a Ack) Append(dst []byte) []byte {
 	if a.First > 0 && a.First < a.Seq {
 		dst = append(strconv.AppendUint(dst, a.First, 10), '-')
 	}
-	dst = fmt.Appendf(dst, "%d %d", a.Seq, a.Now.UnixMilli())
+	dst = append(strconv.AppendUint(dst, a.Seq, 10), ' ')
+	dst = strconv.AppendInt(dst, a.Now.UnixMilli(), 10)
 	if a.Last != nil {
 		o := a.Last.Open
 		dst = fmt.Appendf(dst, " last=%d,%s,%s,%d", a.Last.At.UnixMilli(), o.State, o.Cause, o.Length.Milliseconds())

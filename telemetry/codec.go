@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -33,7 +34,11 @@ var (
 type Codec struct {
 	sealer *Sealer
 	dec    *zstd.Decoder
+	rooms  sync.Pool // *[]byte: where texts are unpacked
 }
+
+// keepRoom is the largest of them that is kept.
+const keepRoom = 64 << 10
 
 // NewCodec makes a codec whose memory is bounded by MaxExpanded.
 func NewCodec() (*Codec, error) {
@@ -119,16 +124,27 @@ func (c *Codec) openZstd(dst, payload []byte) ([]byte, error) {
 	if err := h.Decode(payload); err != nil {
 		return dst, fmt.Errorf("zstd: %w: %w", ErrMalformed, err)
 	}
-	out, err := c.dec.DecodeAll(payload, dst)
+	// The frames of agents do not say how long their text is, and to guess it means to copy it again and again.
+	room, _ := c.rooms.Get().(*[]byte)
+	if room == nil {
+		room = new([]byte)
+	}
+	out, err := c.dec.DecodeAll(payload, (*room)[:0])
+	defer func() {
+		if cap(out) <= keepRoom {
+			*room = out[:0]
+		}
+		c.rooms.Put(room)
+	}()
 	switch {
 	case errors.Is(err, zstd.ErrUnknownDictionary):
 		return dst, fmt.Errorf("zstd dictionary %d is not known here, because this collector is older than the agent; update the collector: %w", h.DictionaryID, ErrNewer)
-	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), len(out)-len(dst) > MaxExpanded:
+	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), len(out) > MaxExpanded:
 		return dst, fmt.Errorf("zstd message expands past the limit: %w of %d", ErrTooLarge, MaxExpanded)
 	case err != nil:
 		return dst, fmt.Errorf("zstd: %w: %w", ErrMalformed, err)
 	}
-	return out, nil
+	return append(dst, out...), nil
 }
 
 // castagnoli is the polynomial of CRC-32C (RFC 3720), which common processors compute themselves.

@@ -36,6 +36,67 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzQuick holds the quick way to read a line against the library's.
+func FuzzQuick(f *testing.F) {
+	for line := range bytes.Lines(minute()) {
+		f.Add(bytes.TrimSuffix(line, []byte("\n")))
+	}
+	for _, line := range []string{"", "a", "host", "host ", "host,", "host cpu_pct", "host cpu_pct=", "host cpu_pct=1", "host cpu_pct=1 ", "host cpu_pct=1 1", "host cpu_pct=1, 1", "host cpu_pct=1,cpu_pct=2 1",
+		"host cpu_pct=-0 1", "host cpu_pct=-0.0 1", "host cpu_pct=1. 1", "host cpu_pct=1e1 1", "host cpu_pct=101 1", "host cpu_pct=1i 1", "host load1=123456.7890123456789,uptime_s=007i -5", "host  cpu_pct=1 1", "host cpu_pct=1 9223372036855",
+		"span,cause=power,state=off ms=1i,err_ms=2i 5", "span,state=off,cause=power ms=1i,err_ms=2i 5", "span,state=off,state=up ms=1i,err_ms=2i 5", "span,state= ms=1i,err_ms=2i 5", "span,state=on ms=1i,err_ms=2i 5",
+		"span,state=up ms=1i 5", "span,state=up ms=9000000i,err_ms=2i 5", "traffic,iface=a\\ b rx_bytes=1i,tx_bytes=2i 1", "traffic,iface=a=b rx_bytes=1i,tx_bytes=2i 1", "traffic rx_bytes=1i,tx_bytes=2i 1",
+		"power charging=true,mains=f 1", "power charging=truer 1", "event,kind=x detail=\"a \\\" b\" 1", "event,kind=x detail=\"a, b=c\" 1", "event,kind=x detail=\"\" 1", "event,kind=x detail=\"ü\" 1", "hour ms=999999999999999999i 1", "hour ms=9999999999999999999i 1"} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if bytes.IndexByte(raw, '\n') >= 0 {
+			return
+		}
+		var q quick
+		got, tier, ok := q.line(raw)
+		some := quick{keep: []string{"batch"}}
+		if few, alike, same := some.line(raw); same != ok || ok && (alike != tier || few.Time != got.Time || few.Fields != nil && few.Measurement != "batch") {
+			t.Fatalf("%q is %+v, %v (%v) with some fields only, and %+v, %v (%v) with all", raw, few, alike, same, got, tier, ok)
+		}
+		if !ok {
+			return
+		}
+		want, err := ParseLine(raw)
+		if err != nil {
+			t.Fatalf("%q was read as %+v, and is none: %v", raw, got, err)
+		}
+		if wants, err := Check(&want); err != nil || wants != tier || !sameLine(&got, &want) {
+			t.Fatalf("%q was read as %+v of %v, want %+v of %v (%v)", raw, got, tier, want, wants, err)
+		}
+	})
+}
+
+func TestWhatAgentsSendIsReadTheQuickWay(t *testing.T) {
+	lines := 0
+	for line := range bytes.Lines(minute()) {
+		var q quick
+		if _, _, ok := q.line(bytes.TrimSuffix(line, []byte("\n"))); !ok {
+			t.Errorf("%q is left to the library", line)
+		}
+		lines++
+	}
+	if lines < 4 {
+		t.Errorf("%d lines, want a minute", lines)
+	}
+}
+
+func TestFieldsOfALineAreItsOwn(t *testing.T) {
+	good, bad, err := Parse(minute())
+	if err != nil || len(bad) > 0 {
+		t.Fatal(bad, err)
+	}
+	want := good[1].Fields[0].Key
+	good[0].Fields = append(good[0].Fields, Field{Key: "more"})
+	if got := good[1].Fields[0].Key; got != want {
+		t.Errorf("a field appended to one line is in the next: %q, want %q", got, want)
+	}
+}
+
 func sameLine(a, b *Line) bool {
 	if a.Measurement != b.Measurement || a.Time != b.Time || len(a.Tags) != len(b.Tags) || len(a.Fields) != len(b.Fields) {
 		return false

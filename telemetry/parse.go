@@ -47,6 +47,15 @@ type BadLine struct {
 // Parse decodes a batch's text and checks each line against the schema. A bad line never costs its
 // neighbours. The error speaks of the batch as a whole: more text or more lines than a batch may have.
 func Parse(text []byte) (good []Parsed, bad []BadLine, err error) {
+	return parse(text, nil)
+}
+
+// ParseFor is Parse for a reader who looks into the fields of some measurements only: the Fields of others may be nil. Every line is checked as by Parse.
+func ParseFor(text []byte, measurements ...string) (good []Parsed, bad []BadLine, err error) {
+	return parse(text, measurements)
+}
+
+func parse(text []byte, keep []string) (good []Parsed, bad []BadLine, err error) {
 	if len(text) > MaxExpanded {
 		return nil, nil, fmt.Errorf("batch text of %d bytes: %w of %d", len(text), ErrTooLarge, MaxExpanded)
 	}
@@ -54,25 +63,27 @@ func Parse(text []byte) (good []Parsed, bad []BadLine, err error) {
 	if n > MaxLines {
 		return nil, nil, fmt.Errorf("batch of %d lines: %w of %d", n, ErrTooLarge, MaxLines)
 	}
-	good = make([]Parsed, 0, min(n, 64))
+	good = make([]Parsed, 0, min(n+1, 64))
+	q := quick{keep: keep}
 	for number := 1; len(text) > 0; number++ {
 		raw, rest, _ := bytes.Cut(text, []byte{'\n'})
 		text = rest
 		if len(raw) == 0 {
 			continue
 		}
-		l, err := ParseLine(raw)
-		var tier Tier
-		if err == nil {
-			tier, err = Check(&l)
-		}
-		if err != nil {
-			bad = append(bad, BadLine{Number: number, Raw: raw, Err: err})
-			continue
+		l, tier, ok := q.line(raw)
+		if !ok {
+			if l, err = ParseLine(raw); err == nil {
+				tier, err = Check(&l)
+			}
+			if err != nil {
+				bad = append(bad, BadLine{Number: number, Raw: raw, Err: err})
+				continue
+			}
 		}
 		good = append(good, Parsed{Line: l, Raw: raw, Tier: tier})
 	}
-	return good, bad, nil
+	return good, bad, nil // err is that of a line
 }
 
 // ParseLine decodes one physical line, without asking the schema. A line without a timestamp, with comments

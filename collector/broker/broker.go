@@ -102,16 +102,11 @@ func New(c Config, p Parts) (*Broker, error) {
 }
 
 func (b *Broker) setUp() error {
-	b.rules = &rules{b: b, current: map[telemetry.Address]*mqtt.Client{}}
+	b.rules = &rules{b: b, current: map[telemetry.Address]*mqtt.Client{}, ready: make(chan *guest)}
 	if err := b.server.AddHook(b.rules, nil); err != nil {
 		return err
 	}
 	if err := b.server.AddListener(listeners.NewNet("mqtt", b.gate)); err != nil {
-		return err
-	}
-	if err := b.server.Subscribe(telemetry.Filter(telemetry.KindData), 1, func(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {
-		b.p.OnData(pk.TopicName, pk.Payload)
-	}); err != nil {
 		return err
 	}
 	return b.server.Subscribe(telemetry.Filter(telemetry.KindPresence), 2, func(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {
@@ -147,7 +142,7 @@ func (b *Broker) Publish(topic string, payload []byte) error {
 	if b.closing.Load() {
 		return fmt.Errorf("publish on %s: the broker is closing", topic)
 	}
-	return b.server.Publish(topic, payload, false, 0)
+	return b.rules.tell(topic, payload)
 }
 
 // Close gives the address back when the broker never runs.

@@ -118,6 +118,7 @@ type guest struct {
 	closed sync.Once
 	secret atomic.Value  // string, with which its agent signed in
 	valid  atomic.Uint64 // revision of the credentials in which it was right
+	out    outbox
 }
 
 // Read fails when the first packet is too large.

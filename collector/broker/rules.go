@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -23,6 +24,9 @@ type rules struct {
 	mu      sync.Mutex
 	n       uint64
 	current map[telemetry.Address]*mqtt.Client
+
+	ready chan *guest  // to a writer that waits
+	idle  atomic.Int32 // writers that wait
 }
 
 // ID names the hook.
@@ -31,7 +35,7 @@ func (*rules) ID() string { return "nabz-rules" }
 // Provides names the questions that are answered here.
 func (*rules) Provides(question byte) bool {
 	switch question {
-	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnDisconnect, mqtt.OnPublishDropped:
+	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWill, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnDisconnect, mqtt.OnPublishDropped:
 		return true
 	}
 	return false
@@ -153,17 +157,16 @@ func end(cl *mqtt.Client) { _ = cl.Net.Conn.Close() }
 
 // forbidden is the rule that a publication breaks, or "".
 func forbidden(a telemetry.Address, pk packets.Packet) string {
-	switch pk.TopicName {
-	case a.Topic(telemetry.KindData), a.Topic(telemetry.KindResult):
-		if pk.FixedHeader.Retain {
-			return "retain"
-		}
-	case a.Topic(telemetry.KindPresence):
+	to, kind, err := telemetry.ParseTopic(pk.TopicName)
+	switch {
+	case err != nil || to != a || !kind.FromAgent():
+		return "publish"
+	case kind == telemetry.KindPresence:
 		if len(pk.Payload) > maxPresence {
 			return "presence"
 		}
-	default:
-		return "publish"
+	case pk.FixedHeader.Retain:
+		return "retain"
 	}
 	return ""
 }
@@ -173,8 +176,8 @@ func forbidden(a telemetry.Address, pk packets.Packet) string {
 func (r *rules) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	a := addressOf(cl)
 	if write {
-		k := telemetry.Kind(topic[strings.LastIndexByte(topic, '/')+1:])
-		return k.FromAgent() && topic == a.Topic(k)
+		to, k, err := telemetry.ParseTopic(topic)
+		return err == nil && to == a && k.FromAgent()
 	}
 	if topic == a.Topic(telemetry.KindAck) || topic == a.Topic(telemetry.KindCommand) {
 		return true

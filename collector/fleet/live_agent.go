@@ -197,6 +197,21 @@ func (ag *agentLive) openSegment() (timeline.Segment, bool) {
 	return s, s.Start < s.End
 }
 
+// offline tells whether presence said so and nothing newer came.
+func (ag *agentLive) offline() bool { return !ag.offlineAt.IsZero() && !ag.head.At.After(ag.offlineAt) }
+
+// state is the part of status that is asked of all agents each second.
+func (ag *agentLive) state(l *Live, now time.Time) (SiteState, telemetry.Cause) {
+	o := ag.head.Open
+	switch {
+	case ag.head.At.IsZero():
+		return NeverSeen, ""
+	case o.State == "" || ag.offline() || l.silence(ag.head.At, now) > ag.patience(l, now):
+		return Unreachable, ""
+	}
+	return SiteState(o.State), o.Cause
+}
+
 // status is the agent's state at now.
 func (ag *agentLive) status(l *Live, a telemetry.Address, now time.Time) AgentStatus {
 	st := AgentStatus{Agent: a.Agent, State: NeverSeen, Connected: ag.connected, Heard: ag.heard, Boot: ag.head.Boot,
@@ -207,13 +222,12 @@ func (ag *agentLive) status(l *Live, a telemetry.Address, now time.Time) AgentSt
 	o := ag.head.Open
 	since := ag.past.Run(o.State, o.Cause, ag.head.At.Add(-o.Length).UnixMilli(), spanSlack)
 	st.Told = Told{State: o.State, Cause: o.Cause, At: ag.head.At, Since: time.UnixMilli(since).UTC()}
-	offline := !ag.offlineAt.IsZero() && !ag.head.At.After(ag.offlineAt)
-	if o.State == "" || offline || l.silence(ag.head.At, now) > ag.patience(l, now) {
-		st.State, st.Since = Unreachable, ag.head.At
-		st.CatchingUp = !offline && l.silence(ag.heard, now) <= l.o.UnreachableAfter
+	if st.State, st.Cause = ag.state(l, now); st.State == Unreachable {
+		st.Since = ag.head.At
+		st.CatchingUp = !ag.offline() && l.silence(ag.heard, now) <= l.o.UnreachableAfter
 		return st
 	}
-	st.State, st.Cause, st.Since = SiteState(o.State), o.Cause, st.Told.Since
+	st.Since = st.Told.Since
 	fresh := 2 * ag.patience(l, now)
 	q := ag.quality(now, fresh)
 	st.LatencyMs, st.LossPct = q.latencyMs.pointer(), q.lossPct.pointer()

@@ -89,30 +89,60 @@ func (l *Live) Run(ctx context.Context) error {
 // look marks the sites whose state is another than subscribers were told, and those of which nothing was news for so
 // long that their last 24 hours have moved on. It forgets agents that are no longer registered.
 func (l *Live) look() {
-	sites, agents := l.overview()
+	agents := l.roster.Agents()
+	slices.SortFunc(agents, compareAddress)
+	sites := withAgentSites(l.roster.Sites(), agents)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.o.Now()
-	known := make(map[string]bool, len(sites))
-	for _, s := range sites {
-		known[s.Site.ID] = true
-		t := told{s.State, s.Cause}
-		if l.watch.told[s.Site.ID] != t || t.state != NeverSeen && now.Sub(l.watch.changed[s.Site.ID]) >= moveEvery {
-			l.watch.told[s.Site.ID] = t
-			l.watch.mark(s.Site.ID, now)
+	l.listen(now)
+	rest := agents
+	for i := range sites {
+		id := sites[i].ID
+		for len(rest) > 0 && rest[0].Site < id {
+			rest = rest[1:]
+		}
+		n := 0
+		for n < len(rest) && rest[n].Site == id {
+			n++
+		}
+		t := l.tell(rest[:n], now)
+		if l.watch.told[id] != t || t.state != NeverSeen && now.Sub(l.watch.changed[id]) >= moveEvery {
+			l.watch.told[id] = t
+			l.watch.mark(id, now)
 		}
 	}
+	known := func(id string) bool {
+		_, ok := slices.BinarySearchFunc(sites, id, func(s Site, id string) int { return strings.Compare(s.ID, id) })
+		return ok
+	}
 	for id := range l.watch.told {
-		if !known[id] { // taken out of the files
+		if !known(id) { // taken out of the files
 			delete(l.watch.told, id)
 			l.watch.mark(id, now)
 		}
 	}
-	maps.DeleteFunc(l.watch.changed, func(id string, _ time.Time) bool { return !known[id] })
+	maps.DeleteFunc(l.watch.changed, func(id string, _ time.Time) bool { return !known(id) })
 	maps.DeleteFunc(l.agents, func(a telemetry.Address, _ *agentLive) bool {
 		_, registered := slices.BinarySearchFunc(agents, a, compareAddress)
 		return !registered
 	})
+}
+
+// tell is what a status of a site with these agents would say of its state, without the rest of it: all sites are asked each second. The mutex is held.
+func (l *Live) tell(agents []telemetry.Address, now time.Time) told {
+	best := AgentStatus{State: NeverSeen}
+	for i, a := range agents {
+		one := AgentStatus{State: NeverSeen}
+		if ag := l.agents[a]; ag != nil {
+			one.State, one.Cause = ag.state(l, now)
+			one.Told.At = ag.head.At
+		}
+		if i == 0 || betterAgent(&one, &best) {
+			best = one
+		}
+	}
+	return told{best.State, best.Cause}
 }
 
 // flush tells every subscriber the news. What lies unread in a channel is taken back and sent as one with it;

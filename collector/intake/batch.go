@@ -29,6 +29,9 @@ func (b *batch) expired(l *telemetry.Parsed) bool {
 // errHeader is in the error of a batch whose first line is not its header.
 var errHeader = errors.New("no batch header")
 
+// looked lists the measurements into whose fields somebody looks: this intake and its watcher. The lines of others only pass through.
+func looked() []string { return []string{"batch", "span", "link", "traffic"} }
+
 // lineBytes is what a line takes in memory beside its text, taken apart and with its verdict. A message of short lines, or of many empty ones, takes
 // many times its text.
 const lineBytes = 768
@@ -43,7 +46,9 @@ func (r *rules) unpack(payload []byte) (text []byte, weight int64, err error) {
 
 // check parses the text of a message and holds it against the rules. The error means that nothing of it can ever be stored.
 func (r *rules) check(b *batch, text []byte, now time.Time) error {
-	parse := telemetry.Parse
+	parse := func(text []byte) ([]telemetry.Parsed, []telemetry.BadLine, error) {
+		return telemetry.ParseFor(text, looked()...)
+	}
 	if b.foreign = r.isForeign(text); b.foreign {
 		parse = r.parseForeign
 	}
@@ -117,7 +122,7 @@ type text struct {
 func (b *batch) texts(oldest time.Time) (out []text, expired int) {
 	b.oldest = oldest.UnixMilli()
 	for _, tier := range []telemetry.Tier{telemetry.Ledger, telemetry.Detail} {
-		t := text{tier: tier}
+		t := text{tier: tier, lines: make([]int, 0, len(b.good))}
 		size := 0
 		for n := range b.good {
 			switch {

@@ -119,11 +119,7 @@ func (b *batch) refuse(words map[int]string) {
 // finish tells the watcher and the agent what became of a batch. What may take long goes on in its own goroutine,
 // within the memory in flight, so that the writer need not wait.
 func (i *Intake) finish(b *batch, release func()) {
-	for n := range b.good {
-		if l := &b.good[n]; !b.expired(l) {
-			i.m.lines.WithLabelValues(l.Measurement).Inc()
-		}
-	}
+	i.count(b)
 	for _, l := range b.bad {
 		i.m.refused.WithLabelValues(reasonOf(l.Err)).Inc()
 	}
@@ -151,6 +147,21 @@ func (i *Intake) finish(b *batch, release func()) {
 		}
 		i.acknowledge(b, last)
 	}()
+}
+
+// count counts the lines that are stored, those of a row of one measurement at once.
+func (i *Intake) count(b *batch) {
+	for n := 0; n < len(b.good); {
+		name, stored := b.good[n].Measurement, 0
+		for ; n < len(b.good) && b.good[n].Measurement == name; n++ {
+			if !b.expired(&b.good[n]) {
+				stored++
+			}
+		}
+		if stored > 0 {
+			i.m.lines.WithLabelValues(name).Add(float64(stored))
+		}
+	}
 }
 
 // why is one of the reasons, with the number of its line where it is known.
@@ -191,7 +202,7 @@ func (i *Intake) reject(b *batch, why string) {
 
 func (i *Intake) publish(a telemetry.Address, ack telemetry.Ack) {
 	ack.Now = i.p.Now()
-	if err := i.p.Publisher.Publish(a.Topic(telemetry.KindAck), ack.Append(nil)); err != nil {
+	if err := i.p.Publisher.Publish(a.Topic(telemetry.KindAck), ack.Append(make([]byte, 0, 64))); err != nil {
 		i.m.unsent.Inc()
 		i.p.Log.Debug("acknowledgement was not sent; the agent sends its batch again", "agent", a.String(), "error", err)
 		return

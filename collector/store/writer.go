@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,7 +22,7 @@ type sink interface {
 type WriterOptions struct {
 	Lines    int           // a request is sent when it has this many lines; default 5000
 	Bytes    int           // or this many bytes; default 1 MiB
-	Linger   time.Duration // or when its first batch has waited so long; default 50 ms
+	Linger   time.Duration // or when its first batch has waited so long, ten times so long while another request is under way; default 50 ms
 	Requests int           // under way at once for each tier; default 4
 	Patience time.Duration // how long a request is tried again here before its batches hear of the fault; default 10 s
 	// Observe hears of each request: what it carried, how long it took, how it ended. May be nil.
@@ -46,6 +47,7 @@ type queue struct {
 	gate    gate
 	in      chan *job
 	collect chan struct{} // the right to put a request together
+	flying  atomic.Int32  // requests that InfluxDB has not answered
 }
 
 // job is one batch on its way.
@@ -117,13 +119,19 @@ func (w *Writer) Run(ctx context.Context) error {
 					if len(jobs) == 0 {
 						return nil
 					}
+					q.flying.Add(1)
 					w.settle(ctx, q, jobs)
+					q.flying.Add(-1)
 				}
 			})
 		}
 	}
 	return g.Wait()
 }
+
+// patience is how many times Linger the first batch of a request waits for others while another request is under way. InfluxDB syncs its log for each
+// request, so that many small ones keep it from the large ones.
+const patience = 10
 
 // next puts one request together: none when ctx has ended.
 func (w *Writer) next(ctx context.Context, q *queue) (jobs []*job) {
@@ -133,8 +141,9 @@ func (w *Writer) next(ctx context.Context, q *queue) (jobs []*job) {
 	case <-ctx.Done():
 		return nil
 	}
-	lines, size := 0, 0
-	var linger <-chan time.Time
+	lines, size, lingered := 0, 0, 0
+	var linger *time.Timer
+	var over <-chan time.Time
 	for lines < w.o.Lines && size < w.o.Bytes {
 		select {
 		case j := <-q.in:
@@ -142,12 +151,15 @@ func (w *Writer) next(ctx context.Context, q *queue) (jobs []*job) {
 			lines += j.lines
 			size += len(j.text)
 			if linger == nil {
-				t := time.NewTimer(w.o.Linger)
-				defer t.Stop()
-				linger = t.C
+				linger = time.NewTimer(w.o.Linger)
+				defer linger.Stop()
+				over = linger.C
 			}
-		case <-linger:
-			return jobs
+		case <-over:
+			if lingered++; lingered == patience || q.flying.Load() == 0 {
+				return jobs
+			}
+			linger.Reset(w.o.Linger)
 		case <-ctx.Done():
 			return jobs
 		}

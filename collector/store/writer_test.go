@@ -148,6 +148,33 @@ func TestBatchesShareARequestUntilItIsFullOrHasWaited(t *testing.T) {
 	})
 }
 
+func TestASmallRequestWaitsWhileAnotherIsUnderWayButNotForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{hold: make(chan struct{})}
+		w := store.NewWriter(f, store.WriterOptions{Lines: 100, Linger: time.Second, Requests: 3})
+		run(t, w)
+		put := func(text string, then time.Duration, want ...string) {
+			t.Helper()
+			if err := w.Submit(t.Context(), telemetry.Detail, []byte(text), func([]store.RefusedLine, error) {}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(then)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if !slices.Equal(f.writes, want) {
+				t.Errorf("%v after %q got %q, want %q", then, text, f.writes, want)
+			}
+		}
+		put("a\n", 1500*time.Millisecond, "a\n")
+		put("b\n", 5*time.Second, "a\n")
+		put("c\n", 4500*time.Millisecond, "a\n")
+		put("d\n", time.Second, "a\n", "b\nc\nd\n") // ten times Linger after b
+		put("e\n", 1500*time.Millisecond, "a\n", "b\nc\nd\n")
+		close(f.hold)
+		put("f\n", time.Second, "a\n", "b\nc\nd\n", "e\nf\n") // nothing is under way any more
+	})
+}
+
 func TestTroubleReachesEveryBatchAndIsNotCalledARefusal(t *testing.T) {
 	gone := errors.New("gone")
 	f := &fake{answer: func(text string) error {

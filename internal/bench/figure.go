@@ -5,16 +5,19 @@ import (
 	"io"
 )
 
-// Figure is one measured number. Limit 0 means that it has no budget.
+// Figure is one measured number. Limit 0 means that it has no budget; with Least the budget is what it has to reach.
 type Figure struct {
 	Name  string
 	Value float64
 	Unit  string
 	Limit float64
+	Least bool
 }
 
 // OK tells whether the figure keeps its budget; one without a budget does.
-func (f Figure) OK() bool { return f.Limit == 0 || f.Value <= f.Limit }
+func (f Figure) OK() bool {
+	return f.Limit == 0 || !f.Least && f.Value <= f.Limit || f.Least && f.Value >= f.Limit
+}
 
 // String is the line that people and scripts read: "figure NAME VALUE UNIT budget LIMIT ok|over".
 func (f Figure) String() string {

@@ -15,10 +15,12 @@ func TestAFigureReadsTheSameForPeopleAndScripts(t *testing.T) {
 		want   string
 		ok     bool
 	}{
-		{Figure{"wire_standard_bytes_month", 14_999_999, "B", 15e6}, "figure wire_standard_bytes_month 14999999 B budget 15000000 ok", true},
-		{Figure{"agent_rss", 12<<20 + 1, "B", 12 << 20}, "figure agent_rss 12582913 B budget 12582912 over", false},
-		{Figure{"agent_cpu_link_up", 0.03333, "%", 0.2}, "figure agent_cpu_link_up 0.0333 % budget 0.2000 ok", true},
-		{Figure{"agent_rss_anon", 4096, "B", 0}, "figure agent_rss_anon 4096 B", true},
+		{Figure{"wire_standard_bytes_month", 14_999_999, "B", 15e6, false}, "figure wire_standard_bytes_month 14999999 B budget 15000000 ok", true},
+		{Figure{"agent_rss", 12<<20 + 1, "B", 12 << 20, false}, "figure agent_rss 12582913 B budget 12582912 over", false},
+		{Figure{"agent_cpu_link_up", 0.03333, "%", 0.2, false}, "figure agent_cpu_link_up 0.0333 % budget 0.2000 ok", true},
+		{Figure{"collector_ratio", 0.912, "of-writer", 0.9, true}, "figure collector_ratio 0.9120 of-writer budget 0.9000 ok", true},
+		{Figure{"collector_ratio", 0.88, "of-writer", 0.9, true}, "figure collector_ratio 0.8800 of-writer budget 0.9000 over", false},
+		{Figure{"agent_rss_anon", 4096, "B", 0, false}, "figure agent_rss_anon 4096 B", true},
 	} {
 		if got := row.figure.String(); got != row.want || row.figure.OK() != row.ok {
 			t.Errorf("got %q (ok %v), want %q (ok %v)", got, row.figure.OK(), row.want, row.ok)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,12 +31,22 @@ type settings struct {
 	warm    time.Duration
 	build   string
 	influxd string // set when we are inside
+	rounds  int
+	only    []string
+	profile string
+	extra   string
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	s := settings{}
 	if len(args) > 0 {
 		s.what, args = args[0], args[1:]
+	}
+	switch s.what {
+	case "load":
+		return loads(ctx, args, stdout)
+	case "profiled":
+		return profiled(ctx, args, stderr)
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
@@ -44,11 +55,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.DurationVar(&s.warm, "warm", time.Minute, "how long to let things settle before")
 	fs.StringVar(&s.build, "build", "scripts/build-agent", "program that builds a release: TARGET FILE")
 	fs.StringVar(&s.influxd, "inside", "", "for the tool itself: it runs in a namespace of its own, with this influxd")
+	fs.IntVar(&s.rounds, "rounds", 3, "collector: slices of each kind, of which the median counts")
+	fs.Func("only", "collector: parts that are wanted, of rates,null,storm,fleet; default all", func(v string) error { s.only = strings.Split(v, ","); return nil })
+	fs.StringVar(&s.profile, "profile", "", "collector: file for a profile of its processor time, of the part that ran last")
+	fs.StringVar(&s.extra, "extra", "", "collector: lines at the end of its configuration, to try something")
 	if err := fs.Parse(args); err != nil {
 		return command.Usage(err)
 	}
-	if s.what != "wire" && s.what != "agent" {
-		return command.Usage(fmt.Errorf("want wire or agent, not %q", s.what))
+	switch s.what {
+	case "wire", "agent":
+	case "collector":
+		if s.length == time.Hour {
+			s.length = 15 * time.Second
+		}
+		return s.collect(ctx, stdout, stderr)
+	default:
+		return command.Usage(fmt.Errorf("want wire, agent or collector, not %q", s.what))
 	}
 	if s.influxd == "" {
 		return s.outside(ctx, stdout, stderr)

@@ -1,0 +1,146 @@
+package broker
+
+import (
+	"sync"
+	"sync/atomic"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// Batches go past the broker's table of subscriptions, and so do acknowledgements: for each of them the table would be searched, and
+// what it finds merged in five maps, to tell what the topic's own name says. That was a third of all that is allocated for a batch.
+
+// errTaken tells the broker that nobody else is to hear of a message.
+var errTaken error = packets.CodeSuccessIgnore
+
+// OnPublish hands a batch to whom all of them are for. The broker still acknowledges it where its quality of service asks for that, and
+// looks for no other subscriber: the rules let no agent hear data.
+func (r *rules) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	if cl.Net.Inline {
+		return pk, nil
+	}
+	switch _, kind, err := telemetry.ParseTopic(pk.TopicName); {
+	case err != nil:
+		return pk, nil
+	case kind != telemetry.KindData:
+		pk.FixedHeader.Retain = false // presence: nobody may subscribe it later, and the broker goes through all that is retained each second
+		return pk, nil
+	}
+	r.b.p.OnData(pk.TopicName, pk.Payload)
+	return pk, errTaken
+}
+
+// OnWill keeps the broker from retaining a last will, for the same reason.
+func (*rules) OnWill(_ *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
+	will.Retain = false
+	return will, nil
+}
+
+// tell sends a message to the one agent that its topic names, when that is connected and has subscribed the topic.
+func (r *rules) tell(topic string, payload []byte) error {
+	a, _, err := telemetry.ParseTopic(topic)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	cl := r.current[a]
+	r.mu.Unlock()
+	if cl == nil || cl.Closed() {
+		return nil
+	}
+	c, ok := cl.Net.Conn.(*guest)
+	if !ok {
+		return nil
+	}
+	if _, ok := cl.State.Subscriptions.Get(topic); !ok {
+		return nil
+	}
+	room, begin := c.out.post(cl.Properties.ProtocolVersion, topic, payload)
+	if !room {
+		r.b.m.unsent.Inc()
+		return nil
+	}
+	if begin {
+		select {
+		case r.ready <- c:
+		default:
+			go r.write(c)
+		}
+	}
+	info := r.b.server.Info
+	atomic.AddInt64(&info.BytesSent, int64(len(payload)+len(topic)+4))
+	atomic.AddInt64(&info.PacketsSent, 1)
+	atomic.AddInt64(&info.MessagesSent, 1)
+	return nil
+}
+
+// outbox is what waits to be written to one connection besides what the broker itself writes. A slow reader costs its own goroutine and maxPending
+// messages, and keeps nobody waiting. What has come together is written at once.
+type outbox struct {
+	mu      sync.Mutex
+	waiting []byte
+	count   int  // messages in waiting
+	busy    bool // a goroutine is writing
+}
+
+// post puts a message in, at QoS 0: room is false when there are too many already. Begin says that somebody has to write now.
+func (o *outbox) post(version byte, topic string, payload []byte) (room, begin bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.count == maxPending {
+		return false, false
+	}
+	length := 2 + len(topic) + len(payload)
+	if version == 5 {
+		length++ // the length of its properties, which is 0
+	}
+	b := append(o.waiting, packets.Publish<<4)
+	for ; length >= 0x80; length >>= 7 {
+		b = append(b, byte(length)|0x80)
+	}
+	b = append(b, byte(length), byte(len(topic)>>8), byte(len(topic)))
+	b = append(b, topic...)
+	if version == 5 {
+		b = append(b, 0)
+	}
+	o.waiting = append(b, payload...)
+	o.count++
+	begin = !o.busy
+	o.busy = true
+	return true, begin
+}
+
+// take returns what waits; nothing ends the writing.
+func (o *outbox) take() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := o.waiting
+	o.waiting, o.count, o.busy = nil, 0, len(b) > 0
+	return b
+}
+
+// idleWriters is how many goroutines wait for the next connection to write to: a new one for each would have to grow its stack each time.
+const idleWriters = 16
+
+// write writes to one connection until nothing waits, and then to others. A connection that ends makes a write end; nobody hears of its error but
+// the reader of that connection, by one of its own.
+func (r *rules) write(c *guest) {
+	for c != nil {
+		for b := c.out.take(); len(b) > 0; b = c.out.take() {
+			_, _ = c.Conn.Write(b)
+		}
+		if r.idle.Add(1) > idleWriters {
+			r.idle.Add(-1)
+			return
+		}
+		select {
+		case c = <-r.ready:
+		case <-r.b.gate.done:
+			c = nil
+		}
+		r.idle.Add(-1)
+	}
+}
