@@ -149,8 +149,10 @@ func (r *Registry) Enrol(a telemetry.Address, word [16]byte, secret [sha256.Size
 		}
 		return nil
 	}
-	// A look before anything is locked and written: this is asked by strangers.
+	// A look before anything is locked and written: this is asked by strangers. The file is looked at whenever that was last, since a token may be used in
+	// the very moment after another process has made it.
 	r.mu.Lock()
+	r.looked = time.Time{}
 	r.refresh()
 	var e entry
 	if i, ok := r.agents.value.find(a); ok {

@@ -78,6 +78,19 @@ func TestAnAgentEnrolsOnceWithItsToken(t *testing.T) {
 	}
 }
 
+func TestATokenIsGoodInTheMomentAfterAnotherProcessHasMadeIt(t *testing.T) {
+	r, dir := open(t)
+	r.now = func() time.Time { return noon }
+	r.looked = noon // it has just looked at its files
+	other, err := OpenRegistry(filepath.Join(dir, "sites.toml"), filepath.Join(dir, "agents.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Enrol(clinic, token(t, other, clinic, false).Word, sum("one"), "", noon); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestANewTokenVoidsTheOldOne(t *testing.T) {
 	r, _ := open(t)
 	old, e := token(t, r, clinic, false), token(t, r, clinic, false)
