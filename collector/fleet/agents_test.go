@@ -89,6 +89,13 @@ func TestATokenIsGoodInTheMomentAfterAnotherProcessHasMadeIt(t *testing.T) {
 	if err := r.Enrol(clinic, token(t, other, clinic, false).Word, sum("one"), "", noon); err != nil {
 		t.Errorf("got %v", err)
 	}
+	r.looked = noon
+	if err := other.AddSite(Site{ID: "mbarara"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.Site("mbarara"); !ok {
+		t.Error("its site is not known")
+	}
 }
 
 func TestANewTokenVoidsTheOldOne(t *testing.T) {

@@ -59,16 +59,20 @@ func (r *Registry) Sites() []Site {
 	return slices.Clone(r.sites.value)
 }
 
-// Site returns one site; false when the programme does not know it.
+// Site returns one site; false when the programme does not know it. For one that is not there the file is looked at once more, whenever that was last:
+// another process may have added it just now.
 func (r *Registry) Site(id string) (Site, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.refresh()
-	i, ok := r.sites.value.find(id)
-	if !ok {
-		return Site{}, false
+	for range 2 {
+		r.refresh()
+		i, ok := r.sites.value.find(id)
+		if ok {
+			return r.sites.value[i], true
+		}
+		r.looked = time.Time{}
 	}
-	return r.sites.value[i], true
+	return Site{}, false
 }
 
 // Fault returns why a changed file was not taken in, or nil. The entries read before stay in force.
