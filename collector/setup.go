@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -75,7 +74,7 @@ func SetUp(ctx context.Context, s Setup) error {
 	if len(made) == 0 {
 		fmt.Fprintf(s.Out, "kept  authority and certificate in %s\n", filepath.Join(dir, "tls"))
 	}
-	if err := share(files.Key, 0o640); err != nil {
+	if err := wholefile.Share(files.Key, group, 0o640); err != nil {
 		return err
 	}
 	c, err := s.configuration(files)
@@ -120,7 +119,7 @@ func (s *Setup) configuration(files authority.Files) (Config, error) {
 			return c, fmt.Errorf("write the configuration: %w", err)
 		}
 		fmt.Fprintln(s.Out, "made  "+s.File+", with every key and what it means")
-		return c, share(s.File, 0o640)
+		return c, wholefile.Share(s.File, group, 0o640)
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
@@ -221,7 +220,7 @@ func (s *Setup) influx(ctx context.Context, c Config) error {
 		return fmt.Errorf("write influx.token: %w", err)
 	}
 	fmt.Fprintf(s.Out, "made  influx.token in %s\n", s.File)
-	return share(s.File, 0o640)
+	return wholefile.Share(s.File, group, 0o640)
 }
 
 // setKey sets a key in a section of TOML text, and leaves all else as it is.
@@ -273,27 +272,11 @@ func Renew(c Config, now time.Time, out io.Writer) error {
 	if len(made) == 0 {
 		fmt.Fprintln(out, "nothing to renew: "+files.Cert+" is good for two months more at least")
 	}
-	return share(files.Key, 0o640)
+	return wholefile.Share(files.Key, group, 0o640)
 }
 
 func hostName(h string) bool {
 	return h != "" && len(h) <= 253 && !strings.ContainsFunc(h, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.')
 	})
-}
-
-// share lets the collector's group read a file, where there is such a group.
-func share(file string, mode fs.FileMode) error {
-	g, err := user.LookupGroup(group)
-	if os.Geteuid() != 0 || err != nil {
-		return nil // the collector runs as who called this
-	}
-	id, err := strconv.Atoi(g.Gid)
-	if err != nil {
-		return nil // not a system whose groups have numbers
-	}
-	if err := errors.Join(os.Chown(file, 0, id), os.Chmod(file, mode)); err != nil {
-		return fmt.Errorf("let the group %s read %s: %w", group, file, err)
-	}
-	return nil
 }

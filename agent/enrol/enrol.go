@@ -168,7 +168,7 @@ func (p *files) write(answer telemetry.EnrolAnswer, text string, out io.Writer) 
 		if err := wholefile.Replace(file, []byte(text), mode); err != nil {
 			return fmt.Errorf("write %s: %w; run this as root, with the same token", what, err)
 		}
-		return share(file, mode)
+		return wholefile.Share(file, group, mode)
 	}
 	if answer.CA != "" {
 		if err := put(p.ca, answer.CA, 0o644, "the authority's certificate"); err != nil {
@@ -194,7 +194,7 @@ func (p *files) write(answer telemetry.EnrolAnswer, text string, out io.Writer) 
 		}
 		fmt.Fprintf(out, "wrote %s\n", p.config)
 	}
-	if err := share(p.waiting(), 0o640); err != nil {
+	if err := wholefile.Share(p.waiting(), group, 0o640); err != nil {
 		return err
 	}
 	if err := os.Rename(p.waiting(), p.c.SecretFile); err != nil {

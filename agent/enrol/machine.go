@@ -2,13 +2,9 @@ package enrol
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/shirou/gopsutil/v3/disk"
@@ -18,33 +14,6 @@ import (
 
 // group is that of the agent's own user where one was made for it; it has to read what root writes here.
 const group = "nabz-agent"
-
-// share lets the agent's group read a file, where there is such a group.
-func share(file string, mode fs.FileMode) error {
-	id, ok := groupID(group)
-	if os.Geteuid() != 0 || !ok {
-		return nil // the agent runs as who called this
-	}
-	if err := errors.Join(os.Chown(file, 0, id), os.Chmod(file, mode)); err != nil {
-		return fmt.Errorf("let the group %s read %s: %w", group, file, err)
-	}
-	return nil
-}
-
-// groupID looks a group up. The standard library's way is larger than a router has room for.
-func groupID(name string) (id int, ok bool) {
-	b, err := os.ReadFile("/etc/group")
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Split(line, ":"); len(f) >= 3 && f[0] == name {
-			id, err := strconv.Atoi(f[2])
-			return id, err == nil
-		}
-	}
-	return 0, false
-}
 
 // roomFor is the folder for the spool, or another where that would lie in RAM and the other would not: everything under /var does on OpenWrt.
 func roomFor(dir, other string) string {
