@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -35,6 +36,13 @@ const (
 	maxEnrolLen = 640 // characters of a token
 	enrolTail   = 4   // checksum
 )
+
+// NewSecret is what an agent signs in with: 256 random bits as 52 letters and digits.
+func NewSecret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
+}
 
 // NewEnrolment makes one with a new word.
 func NewEnrolment(a Address, url string, ca [sha256.Size]byte) (Enrolment, error) {

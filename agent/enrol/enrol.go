@@ -2,8 +2,6 @@ package enrol
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"io"
@@ -128,9 +126,7 @@ func (p *files) secret() (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read the secret of a try before: %w", err)
 	}
-	var random [32]byte
-	_, _ = rand.Read(random[:]) // never fails, by its documentation
-	s := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))
+	s := telemetry.NewSecret()
 	if err := wholefile.Replace(p.waiting(), []byte(s+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("write the secret: %w; run this as root", err)
 	}

@@ -1,14 +1,11 @@
 package fleet
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/telemetry"
@@ -87,9 +84,7 @@ func (r *Registry) AddAgent(a telemetry.Address) (secret string, err error) {
 	if err := a.Check(); err != nil {
 		return "", err
 	}
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails, by its documentation
-	secret = strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
+	secret = telemetry.NewSecret()
 	err = r.set(a, true, func(e *entry) error {
 		if e.secret != (hash{}) && e.revoked.IsZero() {
 			return fmt.Errorf("agent %s %w, and has a secret; nabz-collector agent rotate %s gives it a new one", a, ErrExists, a)

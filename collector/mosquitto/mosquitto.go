@@ -1,8 +1,6 @@
 package mosquitto
 
 import (
-	"crypto/rand"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -111,9 +109,7 @@ func collectorsLine(file string) (string, error) {
 	secret := strings.TrimSpace(string(b))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		var random [32]byte
-		_, _ = rand.Read(random[:]) // never fails, by its documentation
-		secret = strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))
+		secret = telemetry.NewSecret()
 		if err := wholefile.Replace(file, []byte(secret+"\n"), 0o600); err != nil {
 			return "", fmt.Errorf("write %s: %w", file, err)
 		}
