@@ -149,19 +149,11 @@ func ExampleOf(profile string) string {
 	}
 	values := map[string]string{}
 	differ("", reflect.ValueOf(Defaults()), reflect.ValueOf(DefaultsOf(profile)), values)
-	var b strings.Builder
-	section := ""
-	for line := range strings.Lines(Example) {
-		name, _, key := strings.Cut(line, " = ")
-		if strings.HasPrefix(line, "[") {
-			section = strings.Trim(line, "[]\n") + "."
-		}
-		if value, ok := values[section+name]; key && ok {
-			line = name + " = " + value + "\n"
-		}
-		b.WriteString(line)
+	text := Example
+	for key, value := range values {
+		text = conf.Set(text, key, value)
 	}
-	return b.String()
+	return text
 }
 
 // differ gathers the keys whose values in b are not those in a, as they are written in a file.

@@ -168,20 +168,11 @@ func (s *Setup) values(files authority.Files, host string) map[string]string {
 
 // example is the commented example with those values.
 func (s *Setup) example(files authority.Files) string {
-	values := s.values(files, s.Hosts[0])
-	var b strings.Builder
-	section := ""
-	for line := range strings.Lines(Example) {
-		if strings.HasPrefix(line, "[") {
-			section = strings.Trim(line, "[]\n") + "."
-		}
-		name, _, isKey := strings.Cut(line, " = ")
-		if value, ok := values[section+name]; ok && isKey {
-			line = name + " = " + value + "\n"
-		}
-		b.WriteString(line)
+	text := Example
+	for key, value := range s.values(files, s.Hosts[0]) {
+		text = conf.Set(text, key, value)
 	}
-	return b.String()
+	return text
 }
 
 // excerpt is what a configuration needs for agents to enrol.
@@ -212,7 +203,7 @@ func (s *Setup) influx(ctx context.Context, c Config) error {
 		return fmt.Errorf("write influx.token: %w", err)
 	}
 	now := Defaults()
-	fresh := setKey(string(text), "influx", "token", strconv.Quote(token))
+	fresh := conf.Set(string(text), "influx.token", strconv.Quote(token))
 	if _, err := conf.Parse(s.File, []byte(fresh), &now); err != nil || now.Influx.Token != token {
 		return fmt.Errorf("influx.token could not be written into %s; set it by hand, in [influx]: token = %q", s.File, token)
 	}
@@ -221,30 +212,6 @@ func (s *Setup) influx(ctx context.Context, c Config) error {
 	}
 	fmt.Fprintf(s.Out, "made  influx.token in %s\n", s.File)
 	return wholefile.Share(s.File, group, 0o640)
-}
-
-// setKey sets a key in a section of TOML text, and leaves all else as it is.
-func setKey(text, section, key, value string) string {
-	var b strings.Builder
-	in, done := false, false
-	for line := range strings.Lines(text) {
-		trimmed := strings.TrimSpace(line)
-		if strings.HasPrefix(trimmed, "[") {
-			in = trimmed == "["+section+"]"
-		}
-		name, _, isKey := strings.Cut(trimmed, "=")
-		if in && !done && isKey && strings.TrimSpace(name) == key {
-			line, done = key+" = "+value+"\n", true
-		}
-		b.WriteString(line)
-	}
-	if done {
-		return b.String()
-	}
-	if header := "[" + section + "]\n"; strings.Contains("\n"+text, "\n"+header) {
-		return strings.Replace("\n"+text, "\n"+header, "\n"+header+key+" = "+value+"\n", 1)[1:]
-	}
-	return strings.TrimRight(text, "\n") + "\n\n[" + section + "]\n" + key + " = " + value + "\n"
 }
 
 // Renew makes a new server certificate where the one in use ends within two months. A collector that runs takes it in by itself.

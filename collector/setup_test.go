@@ -13,19 +13,6 @@ import (
 	"github.com/smartvillage/nabz/internal/influxd"
 )
 
-func TestAKeyIsSetAndNothingElseChanges(t *testing.T) {
-	rows := []struct{ what, text, want string }{
-		{"there", "a = 1\n[influx]\n# why\ntoken = \"\" # old\nurl = \"u\"\n[web]\ntoken = 3\n", "a = 1\n[influx]\n# why\ntoken = \"x\"\nurl = \"u\"\n[web]\ntoken = 3\n"},
-		{"missing in its section", "[influx]\nurl = \"u\"\n", "[influx]\ntoken = \"x\"\nurl = \"u\"\n"},
-		{"without its section", "a = 1\n", "a = 1\n\n[influx]\ntoken = \"x\"\n"},
-	}
-	for _, r := range rows {
-		if got := setKey(r.text, "influx", "token", `"x"`); got != r.want {
-			t.Errorf("%s:\n got %q\nwant %q", r.what, got, r.want)
-		}
-	}
-}
-
 // setUp runs it against an InfluxDB with the rights of an administrator.
 func setUp(t *testing.T, file string, db *influxd.Server, admin string) (said string, c Config) {
 	t.Helper()
