@@ -1,45 +1,17 @@
 package agent
 
 import (
-	"bytes"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/smartvillage/nabz/internal/testneed"
 )
 
-// inNamespace marks the child process that lives in a network namespace of its own.
-const inNamespace = "NABZ_TEST_IN_NAMESPACE"
-
 func TestABrokerInTheVillagesOwnNetworkIsNear(t *testing.T) {
-	if os.Getenv(inNamespace) != "" {
+	if testneed.Namespaces(t, "ip", "link", "add", "try0", "type", "veth", "peer", "name", "try1") {
 		nearAndFar(t)
-		return
-	}
-	if os.Getuid() != 0 {
-		testneed.Missing(t, "network namespaces", "run the test as root on linux")
-	}
-	testneed.Program(t, "ip", "apt-get install iproute2")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	isolated := func(name string, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), name, args...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-		return cmd
-	}
-	if out, err := isolated("ip", "link", "add", "try0", "type", "veth", "peer", "name", "try1").CombinedOutput(); err != nil {
-		testneed.Missing(t, "network namespaces with pairs of virtual interfaces", err.Error()+" "+string(out))
-	}
-	cmd := isolated(self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
-	cmd.Env = append(os.Environ(), inNamespace+"=yes")
-	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
-		t.Fatalf("%v\n%s", err, out)
 	}
 }
 

@@ -14,14 +14,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/smartvillage/nabz/agent/ledger"
+	"github.com/smartvillage/nabz/internal/testneed"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// inRouter marks the child process that lives in a network namespace of its own and plays the village router.
-const inRouter = "NABZ_TEST_ROUTER"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(inRouter) != "" {
+	if testneed.Inside() {
 		os.Exit(m.Run()) // the child that plays the router, see namespace_linux_test.go
 	}
 	goleak.VerifyTestMain(m)

@@ -1,19 +1,16 @@
 package probe
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,40 +18,6 @@ import (
 	"github.com/smartvillage/nabz/internal/testneed"
 	"github.com/smartvillage/nabz/telemetry"
 )
-
-// inNamespace runs the test once more as a child that lives in network namespaces of its own and plays the village router. There, it is
-// true.
-func inNamespace(t *testing.T) bool {
-	if os.Getenv(inRouter) != "" {
-		return true
-	}
-	if runtime.GOOS != "linux" || os.Getuid() != 0 {
-		testneed.Missing(t, "network namespaces", "run the test as root on linux")
-	}
-	testneed.Program(t, "ip", "apt-get install iproute2")
-	testneed.Program(t, "nsenter", "apt-get install util-linux")
-	if out, err := namespaced(t.Context(), "true").CombinedOutput(); err != nil {
-		testneed.Missing(t, "network namespaces", fmt.Sprintf("%v %s", err, out))
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := namespaced(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
-	cmd.Env = append(os.Environ(), inRouter+"=yes")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	t.Logf("%s", out)
-	return false
-}
-
-func namespaced(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.SysProcAttr = sysProcAttr()
-	return cmd
-}
 
 func command(t *testing.T, line string) {
 	t.Helper()
@@ -72,7 +35,7 @@ type router struct {
 }
 
 func newRouter(t *testing.T) *router {
-	beyond := namespaced(t.Context(), "sleep", "300") // holds the namespace of all that lies beyond the router
+	beyond := testneed.Apart(t.Context(), "sleep", "300") // holds the namespace of all that lies beyond the router
 	if err := beyond.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +89,7 @@ func (r *router) config(t *testing.T) Config {
 }
 
 func TestFaultsInARealNetworkAreToldApart(t *testing.T) {
-	if !inNamespace(t) {
+	if !testneed.Namespaces(t, "nsenter", "--version") {
 		return
 	}
 	r := newRouter(t)
@@ -234,7 +197,7 @@ func (r *router) watchedHere(t *testing.T, c Config) (p *Prober, until func(want
 }
 
 func TestACableThatIsCutIsToldByTheKernel(t *testing.T) {
-	if !inNamespace(t) {
+	if !testneed.Namespaces(t, "nsenter", "--version") {
 		return
 	}
 	r := newRouter(t)
@@ -256,7 +219,7 @@ func TestACableThatIsCutIsToldByTheKernel(t *testing.T) {
 }
 
 func TestTheWayOutIsFollowedWhenItMoves(t *testing.T) {
-	if !inNamespace(t) {
+	if !testneed.Namespaces(t, "nsenter", "--version") {
 		return
 	}
 	r := newRouter(t)
@@ -284,7 +247,7 @@ func TestTheWayOutIsFollowedWhenItMoves(t *testing.T) {
 
 // The kernel's own counters say what was spent.
 func TestEvidenceSparesEveryPacketAndWithoutItEachIsCounted(t *testing.T) {
-	if !inNamespace(t) {
+	if !testneed.Namespaces(t, "nsenter", "--version") {
 		return
 	}
 	r := newRouter(t)
@@ -362,9 +325,4 @@ func answerNames(c net.PacketConn) {
 		copy(b[6:12], make([]byte, 6)) // one question and nothing else
 		_, _ = c.WriteTo(b[:end], from)
 	}
-}
-
-// sysProcAttr asks for namespaces of its own, that end with the test.
-func sysProcAttr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 }

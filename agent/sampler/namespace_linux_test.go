@@ -1,50 +1,21 @@
 package sampler
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/smartvillage/nabz/internal/testneed"
 )
 
-// inNamespace tells the child of the test below that it is one.
-const inNamespace = "NABZ_TEST_SAMPLER_NAMESPACE"
-
 // A real kernel, in a network namespace of its own: a stick that is pulled out and put in again within ten seconds, and has carried
 // more than the one before when it is seen; one that is renamed; one that moves the default route.
 func TestAStickThatIsPluggedAgainIsFollowedByTheRealKernel(t *testing.T) {
-	if os.Getenv(inNamespace) != "" {
+	if testneed.Namespaces(t, "ip", "link", "add", "try0", "type", "veth", "peer", "name", "try1") {
 		plugAndPull(t)
-		return
 	}
-	if os.Getuid() != 0 {
-		testneed.Missing(t, "network namespaces", "run the test as root on linux")
-	}
-	testneed.Program(t, "ip", "apt-get install iproute2")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	isolated := func(name string, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), name, args...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-		return cmd
-	}
-	if out, err := isolated("ip", "link", "add", "try0", "type", "veth", "peer", "name", "try1").CombinedOutput(); err != nil {
-		testneed.Missing(t, "network namespaces with pairs of virtual interfaces", err.Error()+" "+string(out))
-	}
-	cmd := isolated(self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
-	cmd.Env = append(os.Environ(), inNamespace+"=yes")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	t.Logf("%s", out)
 }
 
 func plugAndPull(t *testing.T) {

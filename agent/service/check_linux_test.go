@@ -1,51 +1,22 @@
 package service
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/smartvillage/nabz/internal/testneed"
 )
 
-// inNamespace tells the child of the test below that it is one.
-const inNamespace = "NABZ_TEST_SERVICE_NAMESPACE"
-
 // In a network namespace whose only traffic are checks, the kernel's own counters say what a check costs.
 func TestACheckCostsWhatItSays(t *testing.T) {
-	if os.Getenv(inNamespace) != "" {
+	if testneed.Namespaces(t) {
 		countChecks(t)
-		return
 	}
-	if os.Getuid() != 0 {
-		testneed.Missing(t, "network namespaces", "run the test as root on linux")
-	}
-	testneed.Program(t, "ip", "apt-get install iproute2")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	isolated := func(name string, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), name, args...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-		return cmd
-	}
-	if out, err := isolated("ip", "link").CombinedOutput(); err != nil {
-		testneed.Missing(t, "network namespaces", err.Error()+" "+string(out))
-	}
-	cmd := isolated(self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
-	cmd.Env = append(os.Environ(), inNamespace+"=yes")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	t.Logf("%s", out)
 }
 
 func countChecks(t *testing.T) {

@@ -28,3 +28,9 @@ func Missing(t testing.TB, what, get string) {
 
 // CI tells whether every test must run, because CI=true is in the environment.
 func CI() bool { return os.Getenv("CI") == "true" }
+
+// inside is set for a child that Namespaces has started, to the name of its test.
+const inside = "NABZ_TEST_IN_NAMESPACES"
+
+// Inside tells whether this is such a child: what it leaves behind ends with it.
+func Inside() bool { return os.Getenv(inside) != "" }
