@@ -114,19 +114,24 @@ func (c *centre) startCollector(ctx context.Context) error {
 	if c.collector, err = start("nabz-collector", cmd); err != nil {
 		return err
 	}
-	err = until(ctx, time.Minute, "the collector is ready", func() bool {
-		if c.collector.ended() != nil {
+	return ready(ctx, c.collector, webAddr, said.Name())
+}
+
+// ready waits until a collector says on /readyz that it is; its log tells why when it ends instead.
+func ready(ctx context.Context, collector *child, web, log string) error {
+	err := until(ctx, 2*time.Minute, "the collector is ready", func() bool {
+		if collector.ended() != nil {
 			return true
 		}
-		r, err := http.Get("http://" + webAddr + "/readyz")
+		r, err := http.Get("http://" + web + "/readyz")
 		if err != nil {
 			return false
 		}
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
-	if gone := c.collector.ended(); gone != nil {
-		return fmt.Errorf("%w:\n%s", gone, tail(said.Name()))
+	if gone := collector.ended(); gone != nil {
+		return fmt.Errorf("%w:\n%s", gone, tail(log))
 	}
 	return err
 }

@@ -111,21 +111,7 @@ func (n *noc) open(ctx context.Context, influx string, agents int, secure bool) 
 	if n.collector, err = start("nabz-collector", cmd); err != nil {
 		return err
 	}
-	err = until(ctx, 2*time.Minute, "the collector is ready", func() bool {
-		if n.collector.ended() != nil {
-			return true
-		}
-		r, err := http.Get("http://" + n.web + "/readyz")
-		if err != nil {
-			return false
-		}
-		r.Body.Close()
-		return r.StatusCode == http.StatusOK
-	})
-	if gone := n.collector.ended(); gone != nil {
-		return fmt.Errorf("%w:\n%s", gone, tail(said.Name()))
-	}
-	return err
+	return ready(ctx, n.collector, n.web, said.Name())
 }
 
 func (n *noc) shut() error {
