@@ -21,6 +21,7 @@ import (
 	"github.com/smartvillage/nabz/agent/service"
 	"github.com/smartvillage/nabz/agent/speedtest"
 	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/internal/hours"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -258,7 +259,7 @@ func (c *Config) Validate(d *conf.Doc) error {
 	conf.Between(v, "uplink.backlog_max_kbps", c.Uplink.BacklogMaxKbps, 0, 10_000_000)
 	c.Probe.validate(v)
 	c.Speedtest.validate(v)
-	_, err := service.ParseZone(c.TimeZone)
+	_, err := hours.ParseZone(c.TimeZone)
 	v.Check("time_zone", err)
 	v.Within("service_every", c.ServiceEvery, time.Minute, 24*time.Hour)
 	service.Validate(v, c.Services)

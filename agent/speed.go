@@ -8,8 +8,8 @@ import (
 	"net"
 	"time"
 
-	"github.com/smartvillage/nabz/agent/service"
 	"github.com/smartvillage/nabz/agent/speedtest"
+	"github.com/smartvillage/nabz/internal/hours"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -38,7 +38,7 @@ func (a *agent) openSpeed(secret string) error {
 	if err != nil {
 		return err
 	}
-	zone, err := service.ParseZone(a.c.TimeZone)
+	zone, err := hours.ParseZone(a.c.TimeZone)
 	if err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func (k *Checker) round(ctx context.Context, state []asked, found func(Check)) t
 		}
 		a := &state[i]
 		soon := now.Add(k.early)
-		open, until := s.Week.state(soon, s.Zone)
+		open, until := s.Week.State(soon, s.Zone)
 		if !open {
 			a.before = false
 			wait = min(wait, until.Sub(soon))

@@ -2,12 +2,14 @@ package service
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"time"
 
 	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/internal/hours"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -36,7 +38,7 @@ type Config struct {
 type Spec struct {
 	Name     string
 	Endpoint string
-	Week     Week
+	Week     hours.Week
 	Zone     *time.Location
 	Limits   Limits
 }
@@ -66,7 +68,7 @@ func Validate(v *conf.Faults, list []Config) {
 		}
 		names[c.Name] = true
 		v.Check(key("endpoint"), checkEndpoint(c.Endpoint))
-		w, err := ParseHours(c.Hours)
+		w, err := hours.Parse(c.Hours)
 		v.Check(key("hours"), err)
 		if _, err := c.zone(w); err != nil {
 			v.Check(key("time_zone"), err)
@@ -80,11 +82,11 @@ func Validate(v *conf.Faults, list []Config) {
 }
 
 // zone may be left out where it makes no difference.
-func (c Config) zone(w Week) (*time.Location, error) {
-	if c.TimeZone == "" && len(w.open) == 1 && w.open[0] == [2]int{0, week} {
+func (c Config) zone(w hours.Week) (*time.Location, error) {
+	if c.TimeZone == "" && w.Always() {
 		return time.UTC, nil
 	}
-	return ParseZone(c.TimeZone)
+	return hours.ParseZone(c.TimeZone)
 }
 
 func checkEndpoint(text string) error {
@@ -108,7 +110,7 @@ func Specs(list []Config) ([]Spec, error) {
 	}
 	specs := make([]Spec, len(list))
 	for i, c := range list {
-		w, _ := ParseHours(c.Hours)
+		w, _ := hours.Parse(c.Hours)
 		zone, _ := c.zone(w)
 		ms := func(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
 		specs[i] = Spec{Name: c.Name, Endpoint: c.Endpoint, Week: w, Zone: zone,
@@ -116,3 +118,5 @@ func Specs(list []Config) ([]Spec, error) {
 	}
 	return specs, nil
 }
+
+var errNoName = errors.New("is not set; name the service, such as \"e-health\"")

@@ -257,7 +257,7 @@ func (m *Monitor) lines(from, to time.Time) (lines []*telemetry.Line) {
 // add goes from change to change.
 func (m *Monitor) add(s Spec, from, to time.Time) (ready, window time.Duration) {
 	for at := from; at.Before(to); {
-		open, until := s.Week.state(at, s.Zone)
+		open, until := s.Week.State(at, s.Zone)
 		ok := false
 		if open {
 			var next time.Time

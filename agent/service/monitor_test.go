@@ -2,12 +2,14 @@ package service
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/internal/hours"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -237,14 +239,22 @@ func TestWhatIsSleptThroughIsInNoWindow(t *testing.T) {
 
 // whatever is a sequence of findings, at a grain of a second, and what they say of each second, looked up naively.
 func TestAddingUpAgreesWithLookingAtEachSecond(t *testing.T) {
-	zones := testZones(t)
 	rapid.Check(t, func(t *rapid.T) {
-		hours, open := openings(t)
-		w, err := ParseHours(hours)
+		var parts []string
+		for range rapid.IntRange(1, 4).Draw(t, "parts") {
+			from := rapid.IntRange(0, 1439).Draw(t, "from")
+			to := (from + rapid.IntRange(1, 1439).Draw(t, "length")) % 1440
+			parts = append(parts, fmt.Sprintf("%s %02d:%02d-%02d:%02d", rapid.SampledFrom([]string{"Mo", "Fr", "Sa", "Su"}).Draw(t, "day"), from/60, from%60, to/60, to%60))
+		}
+		text := strings.Join(parts, ", ")
+		w, err := hours.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		zone := zones[rapid.SampledFrom([]string{"+05:45", "CET-1CEST,M3.5.0,M10.5.0/3"}).Draw(t, "zone")]
+		zone, err := hours.ParseZone(rapid.SampledFrom([]string{"+05:45", "CET-1CEST,M3.5.0,M10.5.0/3"}).Draw(t, "zone"))
+		if err != nil {
+			t.Fatal(err)
+		}
 		s := Spec{Name: "x", Endpoint: "e:1", Week: w, Zone: zone, Limits: Limits{RTT: 300 * time.Millisecond, DownBps: 1000}}
 		m := NewMonitor([]Spec{s}, Believed{Quality: 10 * time.Minute, Check: 15 * time.Minute, Speed: time.Hour})
 		const seconds = 3 * 3600
@@ -303,7 +313,7 @@ func TestAddingUpAgreesWithLookingAtEachSecond(t *testing.T) {
 		count(m.Close(start.Add(seconds * time.Second)))
 		var wantReady, wantWindow int64
 		for i := range seconds {
-			if !open(start.Add(time.Duration(i) * time.Second).In(zone)) {
+			if open, _ := w.State(start.Add(time.Duration(i)*time.Second), zone); !open {
 				continue
 			}
 			wantWindow += 1000
@@ -312,7 +322,7 @@ func TestAddingUpAgreesWithLookingAtEachSecond(t *testing.T) {
 			}
 		}
 		if ready != wantReady || window != wantWindow {
-			t.Fatalf("%s: ready %d of %d ms, want %d of %d", hours, ready, window, wantReady, wantWindow)
+			t.Fatalf("%s: ready %d of %d ms, want %d of %d", text, ready, window, wantReady, wantWindow)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/internal/hours"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -96,7 +97,7 @@ func (s Site) check(doc *conf.Doc, key string, zones zoneTable) error {
 	if s.Population < 0 {
 		fault("population", "got %d, want 0 or more", s.Population)
 	}
-	if err := CheckHours(s.ServiceHours); err != nil && len(s.ServiceHours) <= maxSiteText {
+	if _, err := hours.Parse(s.ServiceHours); err != nil && len(s.ServiceHours) <= maxSiteText {
 		fault("service_hours", "%w", err)
 	}
 	for _, t := range []struct {

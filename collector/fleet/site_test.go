@@ -11,7 +11,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/smartvillage/nabz/agent/service"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -186,18 +185,4 @@ func TestSiteFieldsAreAllOfASite(t *testing.T) {
 	if !slices.Equal(got, keys) {
 		t.Errorf("Fields has %v, the file %v", got, keys)
 	}
-}
-
-// The agent and the collector must take the same hours: a clinic's stand in both.
-func FuzzHoursAreWhatTheAgentTakes(f *testing.F) {
-	for _, s := range []string{"", "24/7", "Mo-Fr 08:00-16:00, Sa 09:00-12:00", "Mo,We 08:00-12:00,13:00-16:30", "Fr 22:00-02:00", "monday 8:00-9:00",
-		"Mo", "08:00-08:00", "24:00-08:00", "08:00-24:01", "Mo 08:00", "Xx 08:00-09:00", "Mo  08:00-09:00 x", ";Mo;08:00-09:00", "ſa 08:00-09:00", "MO-sunday 00:00-24:00"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		_, agent := service.ParseHours(text)
-		if ours := CheckHours(text); (ours == nil) != (agent == nil) {
-			t.Errorf("%q: collector says %v, agent says %v", text, ours, agent)
-		}
-	})
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/internal/hours"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -45,7 +46,7 @@ func (e *Entry) set(c Column, text string, o *Options, zones map[string]error) (
 	case "target_up_mbps":
 		s.TargetUpMbps, err = mbps(text, c.scale, o.Workbook)
 	case "service_hours":
-		s.ServiceHours, err = hours(text)
+		s.ServiceHours, err = opening(text)
 	case "time_zone":
 		s.TimeZone = text
 		known, asked := zones[text]
@@ -79,13 +80,13 @@ const maxText = 200
 
 var dash = regexp.MustCompile(` *- *`)
 
-// hours also takes what is typed with long dashes and spaces around them.
-func hours(text string) (string, error) {
+// opening also takes what is typed with long dashes and spaces around them.
+func opening(text string) (string, error) {
 	text = strings.Join(strings.Fields(dash.ReplaceAllString(strings.ReplaceAll(tidy(text), "—", "-"), "-")), " ")
 	if len(text) > maxText {
 		return "", fmt.Errorf("want at most %d bytes, these are %d", maxText, len(text))
 	}
-	if err := fleet.CheckHours(text); err != nil {
+	if _, err := hours.Parse(text); err != nil {
 		return "", errors.New(`want hours such as "Mo-Fr 08:00-16:00, Sa 09:00-12:00", or 24/7`)
 	}
 	return text, nil

@@ -1,4 +1,4 @@
-package service
+package hours
 
 import (
 	"encoding/binary"

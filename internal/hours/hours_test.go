@@ -1,4 +1,4 @@
-package service
+package hours
 
 import (
 	"fmt"
@@ -79,7 +79,7 @@ func TestHoursAreRead(t *testing.T) {
 		{"Su 22:00-02:00; Mo 01:30-03:00", [][2]int{{0, at(0, 3, 0)}, {at(6, 22, 0), week}}},
 		{"Mo 08:00-12:00, Mo 12:00-16:00", [][2]int{{at(0, 8, 0), at(0, 16, 0)}}},
 	} {
-		w, err := ParseHours(tt.text)
+		w, err := Parse(tt.text)
 		if err != nil || fmt.Sprint(w.open) != fmt.Sprint(tt.want) {
 			t.Errorf("%q: got %v, %v; want %v", tt.text, w.open, err, tt.want)
 		}
@@ -102,7 +102,7 @@ func TestWhatAreNoHoursSaysWhatToWrite(t *testing.T) {
 		"Mo 08:00 - 16:00":     `"Mo 08:00 - 16:00" is not days and times` + how,
 		",":                    `"," names days without times` + how,
 	} {
-		if w, err := ParseHours(text); err == nil || err.Error() != want {
+		if w, err := Parse(text); err == nil || err.Error() != want {
 			t.Errorf("%q:\n got %v, %v\nwant %s", text, w, err, want)
 		}
 	}
@@ -148,14 +148,14 @@ func TestOpenIsWhatTheClockOnTheWallSays(t *testing.T) {
 	zones := testZones(t)
 	rapid.Check(t, func(t *rapid.T) {
 		text, open := openings(t)
-		w, err := ParseHours(text)
+		w, err := Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		zone := zones[rapid.SampledFrom([]string{"UTC", "+05:00", "+05:45", "-03:30", "CET-1CEST,M3.5.0,M10.5.0/3", "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0"}).Draw(t, "zone")]
 		start := time.Date(2026, rapid.SampledFrom([]time.Month{3, 4, 10, 12}).Draw(t, "month"), rapid.IntRange(1, 28).Draw(t, "day"), 0, 0, 0, 0, time.UTC)
 		for at := start; at.Before(start.Add(72 * time.Hour)); {
-			is, until := w.state(at, zone)
+			is, until := w.State(at, zone)
 			if !until.After(at) {
 				t.Fatalf("%s: no way on from %v", text, at)
 			}
@@ -164,6 +164,26 @@ func TestOpenIsWhatTheClockOnTheWallSays(t *testing.T) {
 					t.Fatalf("%s: at %v open is %v", text, at.In(zone), is)
 				}
 			}
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"", "24/7", "Mo-Fr 08:00-16:00, Sa 09:00-12:00", "Mo,We 08:00-12:00,13:00-16:30", "Fr 22:00-02:00", "monday 8:00-9:00",
+		"Mo", "08:00-08:00", "24:00-08:00", "08:00-24:01", "Xx 08:00-09:00", ";Mo;08:00-09:00", "MO-sunday 00:00-24:00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		w, err := Parse(text)
+		if err != nil {
+			return
+		}
+		last := 0
+		for _, o := range w.open {
+			if o[0] < last || o[1] <= o[0] || o[1] > week {
+				t.Fatalf("%q is open %v, want stretches of a week in order", text, w.open)
+			}
+			last = o[1]
 		}
 	})
 }

@@ -1,7 +1,6 @@
-package service
+package hours
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,15 +8,15 @@ import (
 
 const week = 7 * 24 * 60 // minutes
 
-// Week is when a service is open, by the clock on the wall. The zero value is never open; ParseHours("") is always.
+// Week is when a service is open, by the clock on the wall. The zero value is never open; Parse("") is always.
 type Week struct {
 	open [][2]int // minutes from Monday 00:00, in order, apart from each other
 }
 
-// ParseHours reads opening hours such as "Mo-Fr 08:00-16:00, Sa 09:00-12:00", "Mo,We 08:00-12:00,13:00-16:30" or "Fr 22:00-02:00".
+// Parse reads opening hours such as "Mo-Fr 08:00-16:00, Sa 09:00-12:00", "Mo,We 08:00-12:00,13:00-16:30" or "Fr 22:00-02:00".
 // Days are the first two letters of their English names or more; times without days hold for the days before them, or for all
 // seven; an end not later than its start lies on the next day. "" and "24/7" are always.
-func ParseHours(text string) (Week, error) {
+func Parse(text string) (Week, error) {
 	if t := strings.TrimSpace(text); t == "" || t == "24/7" {
 		return Week{[][2]int{{0, week}}}, nil
 	}
@@ -172,9 +171,9 @@ func (w Week) at(second int) (open bool, lasts int) {
 	return false, week*60 - second
 }
 
-// state tells whether a service is open at t, and until when that stays so at least: until the next hour of opening or closing, or
+// State tells whether a service is open at t, and until when that stays so at least: until the next hour of opening or closing, or
 // until the zone's clock is changed.
-func (w Week) state(t time.Time, zone *time.Location) (open bool, until time.Time) {
+func (w Week) State(t time.Time, zone *time.Location) (open bool, until time.Time) {
 	local := t.In(zone)
 	h, m, s := local.Clock()
 	open, lasts := w.at((int(local.Weekday())+6)%7*86400 + h*3600 + m*60 + s)
@@ -185,4 +184,5 @@ func (w Week) state(t time.Time, zone *time.Location) (open bool, until time.Tim
 	return open, until
 }
 
-var errNoName = errors.New("is not set; name the service, such as \"e-health\"")
+// Always tells whether it never closes.
+func (w Week) Always() bool { return len(w.open) == 1 && w.open[0] == [2]int{0, week} }
