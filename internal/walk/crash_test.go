@@ -98,6 +98,34 @@ func (s *stream) seal(n int64) error {
 // backlog is what may wait at one agent: enough to be in mid-stream at any time, and no more on a machine that is slow to carry it off.
 const backlog = 500
 
+// feed seals a batch each time, unless too many wait, until ctx ends.
+func (s *stream) feed(ctx context.Context, each time.Duration) error {
+	tick := time.NewTicker(each)
+	defer tick.Stop()
+	for n := int64(1); ; {
+		if s.spool.Stats().Batches < backlog {
+			if err := s.seal(n); err != nil {
+				return err
+			}
+			n++
+			s.uplink.Wake()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// acknowledged counts the batches of all.
+func acknowledged(streams []*stream) (n int64) {
+	for _, s := range streams {
+		n += s.acked.Load()
+	}
+	return n
+}
+
 // pause lets a moment pass that is not always the same.
 func pause(rng *rand.Rand) {
 	timer := time.NewTimer(time.Duration(rng.IntN(400)) * time.Millisecond)
@@ -211,31 +239,9 @@ func survive(t *testing.T, c *centre, agents []telemetry.Address, db func() *inf
 		s := newStream(t, c, a, log)
 		streams = append(streams, s)
 		g.Go(func() error { return s.uplink.Run(run) })
-		feeders.Go(func() error {
-			tick := time.NewTicker(5 * time.Millisecond)
-			defer tick.Stop()
-			for n := int64(1); ; {
-				if s.spool.Stats().Batches < backlog {
-					if err := s.seal(n); err != nil {
-						return err
-					}
-					n++
-					s.uplink.Wake()
-				}
-				select {
-				case <-tick.C:
-				case <-feed.Done():
-					return nil
-				}
-			}
-		})
+		feeders.Go(func() error { return s.feed(feed, 5*time.Millisecond) })
 	}
-	total := func() (n int64) {
-		for _, s := range streams {
-			n += s.acked.Load()
-		}
-		return n
-	}
+	total := func() int64 { return acknowledged(streams) }
 
 	seed := uint64(7)
 	if text := os.Getenv("NABZ_SEED"); text != "" {

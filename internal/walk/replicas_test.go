@@ -140,28 +140,9 @@ func TestIntakesThatShareABrokerLoseNothingAndTheBoardLivesOnWhatTheyStored(t *t
 		defer cancel()
 		leave[a.Site] = cancel
 		g.Go(func() error { return s.uplink.Run(alone) })
-		feeders.Go(func() error {
-			tick := time.NewTicker(10 * time.Millisecond) // as its stamps go
-			defer tick.Stop()
-			for n := int64(1); ; n++ {
-				if err := s.seal(n); err != nil {
-					return err
-				}
-				s.uplink.Wake()
-				select {
-				case <-tick.C:
-				case <-feed.Done():
-					return nil
-				}
-			}
-		})
+		feeders.Go(func() error { return s.feed(feed, 10*time.Millisecond) }) // as its stamps go
 	}
-	total := func() (n int64) {
-		for _, s := range streams {
-			n += s.acked.Load()
-		}
-		return n
-	}
+	total := func() int64 { return acknowledged(streams) }
 	on := func(what string) {
 		t.Helper()
 		goal := total() + 150
