@@ -213,8 +213,7 @@ func (c *AgentsConfig) validate(v *conf.Faults, m MQTTConfig) {
 		}
 	}
 	for i, b := range c.Brokers {
-		u, err := url.Parse(b)
-		if err != nil || u.Scheme != "mqtts" && u.Scheme != "mqtt" || u.Hostname() == "" || u.Port() == "" || u.User != nil || u.Path != "" {
+		if _, ok := brokerURL(b); !ok {
 			v.Add(fmt.Sprintf("agents.brokers[%d]", i), "%q is not a broker; write it as \"mqtts://noc.example.org:8883\"", b)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -81,55 +80,6 @@ func (p *parts) openSubscriber(registry *fleet.Registry, metrics prometheus.Regi
 	return nil
 }
 
-// pollEvery is how often a board asks InfluxDB what others have stored. An agent that reports each minute and is silent is unreachable after 90 s: this is
-// a part of the 30 s between.
-const pollEvery = 10 * time.Second
-
-// polling is a board's look at InfluxDB.
-type polling struct {
-	mu           sync.Mutex
-	err, stalled error
-}
-
-// faults are why InfluxDB cannot be asked, and why it may be that nobody stores anything there; nil when all is well.
-func (w *polling) faults() (err, stalled error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.err, w.stalled
-}
-
-func (w *polling) set(err, stalled error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.err, w.stalled = err, stalled
-}
-
-// poll asks until ctx ends. A lasting fault is told once when it begins.
-func (p *parts) poll(ctx context.Context) {
-	poller := fleet.NewPoller(p.live, p.store)
-	for sleep(ctx, pollEvery) {
-		if p.influx.fault() != nil { // told there; and before it was ready there is nothing to go on from
-			continue
-		}
-		err := poller.Poll(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		before, stalledBefore := p.polling.faults()
-		stalled := stalledBefore
-		if err == nil {
-			stalled = poller.Stalled()
-		}
-		p.polling.set(err, stalled)
-		if err != nil && before == nil {
-			p.log.Error("the board cannot ask InfluxDB what was stored", "error", err)
-		}
-		if stalled != nil && stalledBefore == nil {
-			p.log.Error("nothing is being stored", "error", stalled)
-		}
-	}
-}
-
 // mqttFault is why nothing comes in over MQTT at present, or nil. The embedded broker has no such reason.
 func (p *parts) mqttFault() error {
 	if p.brokerFault == nil {
@@ -163,9 +113,9 @@ func (c *MQTTConfig) external(v *conf.Faults) {
 	if c.Listen != "" {
 		v.Add("mqtt.listen", "%s is for the embedded broker, which is off where mqtt.broker is set; set mqtt.listen = \"\"", c.Listen)
 	}
-	u, err := url.Parse(c.Broker)
+	u, ok := brokerURL(c.Broker)
 	switch {
-	case err != nil || u.Scheme != "mqtts" && u.Scheme != "mqtt" || u.Hostname() == "" || u.Port() == "" || u.User != nil || u.Path != "":
+	case !ok:
 		v.Add("mqtt.broker", "%q is not a broker; write it as \"mqtts://broker.example.org:8884\"", c.Broker)
 	case u.Scheme == "mqtt" && !c.Insecure && !broker.Loopback(u.Host):
 		v.Add("mqtt.broker", "%s is on another machine, and without TLS every secret and every line could be read on the way; use mqtts://, or mqtt.insecure = true", c.Broker)
@@ -182,4 +132,10 @@ func (c *MQTTConfig) onlyExternal(v *conf.Faults) {
 			v.Check(x[0], errors.New("is for an external broker, and mqtt.broker is empty"))
 		}
 	}
+}
+
+// brokerURL reads the address of a broker, with its port and without anything behind it.
+func brokerURL(text string) (*url.URL, bool) {
+	u, err := url.Parse(text)
+	return u, err == nil && (u.Scheme == "mqtts" || u.Scheme == "mqtt") && u.Hostname() != "" && u.Port() != "" && u.User == nil && u.Path == ""
 }
