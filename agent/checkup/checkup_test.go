@@ -87,18 +87,22 @@ func centre(t *testing.T, cert *tls.Certificate) (address string) {
 // site is a configuration where all is well: an anchor and a gateway on this machine.
 func site(t *testing.T, broker string) agent.Config {
 	t.Helper()
-	anchor, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var anchors []string
+	for range 3 {
+		anchor, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = anchor.Close() })
+		anchors = append(anchors, anchor.Addr().String())
 	}
-	t.Cleanup(func() { _ = anchor.Close() })
 	c := agent.Defaults()
 	c.Site, c.Agent, c.Brokers, c.Version = "gokina", "router", []string{broker}, "test"
 	c.DataDir, c.SecretFile = filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(c.SecretFile, []byte("hunter2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.Probe.Method, c.Probe.Anchors, c.Probe.Gateway, c.Probe.Interface, c.Probe.DNSName = "tcp", []string{anchor.Addr().String()}, "127.0.0.1", "lo", ""
+	c.Probe.Method, c.Probe.Anchors, c.Probe.Gateway, c.Probe.Interface, c.Probe.DNSName = "tcp", anchors, "127.0.0.1", "lo", ""
 	return c
 }
 
@@ -229,6 +233,7 @@ func TestEachFaultIsFoundAndSaysWhatToDoNext(t *testing.T) {
 		"no TLS there":        {func(c *agent.Config) { c.Brokers = []string{"mqtts://" + centre(t, nil)} }, "broker", Fail, "not trusted", "speak TLS"},
 		"nobody listens":      {func(c *agent.Config) { c.Brokers = []string{"mqtts://127.0.0.1:9"} }, "broker", Fail, "cannot be reached", "no broker listens"},
 		"anchors are silent":  {func(c *agent.Config) { c.Probe.Anchors = []string{"224.0.0.1:9"} }, "internet", Fail, "is silent", "call them"},
+		"two anchors alone":   {func(c *agent.Config) { c.Probe.Anchors = c.Probe.Anchors[:2] }, "internet", Warn, "answers in", "name at least three in probe.anchors"},
 		"one anchor is dead":  {func(c *agent.Config) { c.Probe.Anchors = append(c.Probe.Anchors, "224.0.0.1:9") }, "internet", Warn, "is silent", "no outage"},
 		"interface is away":   {func(c *agent.Config) { c.Probe.Interface = "wwan7"; c.Probe.Gateway = "" }, "interface", Fail, "wwan7 is down", "antenna"},
 		"no gateway is known": {func(c *agent.Config) { c.Probe.Interface = "wwan7"; c.Probe.Gateway = "" }, "gateway", Warn, "not known while there is no way out", "interface"},

@@ -119,6 +119,9 @@ func (k *checkup) hosts() (names []string) {
 	return names
 }
 
+// fewAnchors is how many an agent should have: when one is dead the others still outvote a chance.
+const fewAnchors = 3
+
 func (k *checkup) internet(ctx context.Context) {
 	f := Finding{Matter: "internet"}
 	if k.net == nil {
@@ -151,6 +154,8 @@ func (k *checkup) internet(ctx context.Context) {
 		}
 	case silent > 0:
 		f.Grade, f.Next = Warn, "one dead anchor is no outage, but name another in probe.anchors"
+	case len(parts) < fewAnchors:
+		f.Grade, f.Next = Warn, "name at least three in probe.anchors, of different operators: with fewer, one that is dead or far looks like the village's own outage"
 	}
 	k.up = silent < len(parts)
 	k.tell(f)

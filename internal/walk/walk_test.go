@@ -52,7 +52,7 @@ max_backoff = "1s"
 every = "10s"
 sample_every = "10s"
 gateway = "127.0.0.1"
-anchors = ["127.0.0.1"]
+anchors = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 dns_name = ""
 `
 
