@@ -49,7 +49,7 @@ func (n *noc) openMosquitto(ctx context.Context) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.external = at
+	n.other = at
 	err = until(ctx, time.Minute, "Mosquitto listens", func() bool {
 		c, err := net.Dial("tcp", at)
 		if err == nil {
@@ -60,16 +60,8 @@ func (n *noc) openMosquitto(ctx context.Context) (*child, error) {
 	return m, errors.Join(err, m.ended())
 }
 
-// drain measures the collector at an external broker: what it gets through of a backlog that Mosquitto holds, and end to end with a thousand agents who wait
-// for their answers, into a null sink and into InfluxDB.
-func (n *noc) drain(ctx context.Context) (figures []Figure, err error) {
-	m, err := n.openMosquitto(ctx)
-	if m != nil {
-		defer func() { n.external = ""; _ = m.stop() }() // what it kept is thrown away
-	}
-	if err != nil {
-		return nil, err
-	}
+// drain measures the collector at an external broker, into a null sink.
+func (n *noc) drain(ctx context.Context) ([]Figure, error) {
 	at, err := free()
 	if err != nil {
 		return nil, err
@@ -79,23 +71,40 @@ func (n *noc) drain(ctx context.Context) (figures []Figure, err error) {
 		return nil, err
 	}
 	defer sink.end()
+	return n.external(ctx, "null", "http://"+at)
+}
+
+// mosquitto measures it into InfluxDB, beside a tight writer.
+func (n *noc) mosquitto(ctx context.Context) ([]Figure, error) {
+	return n.external(ctx, "influx", n.influx.URL)
+}
+
+// external measures end to end with a thousand agents who wait for their answers, and then what the collector gets through of a backlog that Mosquitto holds.
+func (n *noc) external(ctx context.Context, name, influx string) (figures []Figure, err error) {
+	m, err := n.openMosquitto(ctx)
+	if m != nil {
+		defer func() { n.other = ""; _ = m.stop() }() // what it kept is thrown away
+	}
+	if err != nil {
+		return nil, err
+	}
 	for _, c := range []struct {
-		name, influx string
-		zstd         bool
-	}{{"null_plain", "http://" + at, false}, {"null_zstd", "http://" + at, true}, {"influx_plain", n.influx.URL, false}, {"influx_zstd", n.influx.URL, true}} {
+		name string
+		zstd bool
+	}{{name + "_plain", false}, {name + "_zstd", true}} {
 		var drained, poured, tight, ratios []slice
-		if err := n.open(ctx, c.influx, fewAgents, false); err != nil {
+		if err := n.open(ctx, influx, fewAgents, false); err != nil {
 			return figures, err
 		}
 		for round := range n.c.Rounds {
-			p := load.Plan{Kind: "pour", Addr: n.external, Agents: fewAgents, Batches: max(24, int(guess*n.c.For.Seconds())/load.Lines/fewAgents), Window: 8, Zstd: c.zstd, Boot: fmt.Sprintf("%08x", 1000+n.plan())}
+			p := load.Plan{Kind: "pour", Addr: n.other, Agents: fewAgents, Batches: max(24, int(guess*n.c.For.Seconds())/load.Lines/fewAgents), Window: 8, Zstd: c.zstd, Boot: fmt.Sprintf("%08x", 1000+n.plan())}
 			p.Start = n.day()
 			s, err := n.measure(ctx, p, n.collector.pid())
 			if err != nil {
 				return figures, err
 			}
 			poured = append(poured, s)
-			if c.influx == n.influx.URL {
+			if influx == n.influx.URL {
 				p.Kind, p.Addr, p.Start, p.Database = "write", n.influx.URL, n.day(), [2]string{"nabz_ledger", "nabz"}
 				w, err := n.measure(ctx, p, 0)
 				if err != nil {
@@ -113,7 +122,7 @@ func (n *noc) drain(ctx context.Context) (figures []Figure, err error) {
 			return figures, err
 		}
 		for round := range n.c.Rounds {
-			s, err := n.backlog(ctx, c.influx, c.zstd)
+			s, err := n.backlog(ctx, influx, c.zstd)
 			if err != nil {
 				return figures, err
 			}
@@ -122,7 +131,7 @@ func (n *noc) drain(ctx context.Context) (figures []Figure, err error) {
 		}
 		points, cpu, allocs := func(s slice) float64 { return s.points }, func(s slice) float64 { return s.cpu }, func(s slice) float64 { return s.allocs }
 		rate := Figure{Name: "drain_points_" + c.name, Value: round(median(drained, points), 1), Unit: "points/s"}
-		if c.influx != n.influx.URL {
+		if influx != n.influx.URL {
 			rate.Limit, rate.Least = limitPoints, true
 		}
 		figures = append(figures, rate,
@@ -156,7 +165,7 @@ func (n *noc) backlog(ctx context.Context, influx string, zstd bool) (s slice, e
 	if err != nil {
 		return s, err
 	}
-	p := load.Plan{Kind: "fill", Addr: n.external, Agents: fewAgents, Batches: drainFirst + drainEach, First: drainFirst, Zstd: zstd, Boot: fmt.Sprintf("%08x", 1000+n.plan()), Start: n.day()}
+	p := load.Plan{Kind: "fill", Addr: n.other, Agents: fewAgents, Batches: drainFirst + drainEach, First: drainFirst, Zstd: zstd, Boot: fmt.Sprintf("%08x", 1000+n.plan()), Start: n.day()}
 	l, err := startLoader(n.c.Self, p, n.c.Log)
 	if err != nil {
 		return s, err

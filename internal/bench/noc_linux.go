@@ -28,7 +28,7 @@ type noc struct {
 	trust     trust
 	influx    *influxd.Server
 	mqtt, web string // addresses
-	external  string // address of another broker; "": the embedded one
+	other     string // address of another broker; "": the embedded one
 	plans     int
 	collector *child
 }
@@ -93,8 +93,8 @@ func (n *noc) open(ctx context.Context, influx string, agents int, secure bool) 
 	}
 	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\n[web]\nlisten = %q\n[mqtt]\n",
 		n.path("sites.toml"), n.path("agents.toml"), n.path("collector"), influx, n.web)
-	if n.external != "" {
-		text += fmt.Sprintf("listen = \"\"\nbroker = %q\n", "mqtt://"+n.external)
+	if n.other != "" {
+		text += fmt.Sprintf("listen = \"\"\nbroker = %q\n", "mqtt://"+n.other)
 	} else {
 		text += fmt.Sprintf("listen = %q\n", n.mqtt)
 	}
