@@ -66,11 +66,14 @@ func (a *agent) command(payload []byte) {
 		return
 	}
 	if why := a.objection(c, err); why != "" {
-		a.settle(c, telemetry.Result{State: telemetry.ResultRefused, Text: why})
+		r := telemetry.Result{ID: c.ID, State: telemetry.ResultRefused, Text: why}
+		o.remember(r)
+		a.log.Info("command of the NOC", "id", c.ID, "kind", string(c.Kind), "state", string(r.State), "text", r.Text)
+		a.say(r)
 		return
 	}
 	o.busy[c.Kind] = true
-	a.settle(c, telemetry.Result{State: telemetry.ResultAccepted})
+	o.remember(telemetry.Result{ID: c.ID, State: telemetry.ResultAccepted})
 	ctx := o.ctx
 	o.work.Go(func() { a.obey(ctx, c) })
 }
@@ -99,27 +102,30 @@ func (a *agent) objection(c telemetry.Command, unread error) string {
 
 // obey does what a command wants, and tells.
 func (a *agent) obey(ctx context.Context, c telemetry.Command) {
+	o := &a.orders
+	o.mu.Lock()
+	err := a.settle(c, telemetry.Result{State: telemetry.ResultAccepted})
+	o.mu.Unlock()
 	var r telemetry.Result
-	if c.Kind == telemetry.CommandSpeedtest {
+	switch {
+	case err != nil:
+		r = telemetry.Result{State: telemetry.ResultRefused, Text: fmt.Sprintf("the disk takes no note of it, so that it could run twice: %v; free the disk", err)}
+	case c.Kind == telemetry.CommandSpeedtest:
 		r = a.obeySpeedtest(ctx)
-	} else {
+	default:
 		r = a.diagnose(ctx)
 	}
-	o := &a.orders
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.busy, c.Kind)
-	a.settle(c, r)
+	if err := a.settle(c, r); err != nil {
+		a.log.Warn("what became of a command of the NOC is not on disk", "id", c.ID, "err", err)
+		a.say(o.known[o.find(c.ID)])
+	}
 }
 
-// obeySpeedtest measures now. That it has begun is on disk before, so that it is not begun again after a power cut, which the villagers would pay for.
+// obeySpeedtest measures now.
 func (a *agent) obeySpeedtest(ctx context.Context) telemetry.Result {
-	a.orders.mu.Lock()
-	err := a.saveOrders()
-	a.orders.mu.Unlock()
-	if err != nil {
-		return telemetry.Result{State: telemetry.ResultRefused, Text: fmt.Sprintf("the disk takes no note of it, so it could run twice: %v; free the disk", err)}
-	}
 	limited, cancel := context.WithTimeout(ctx, speedWait)
 	defer cancel()
 	s, err := a.testNow(limited, false)
@@ -175,26 +181,23 @@ func (a *agent) pack(text string) []byte {
 	}
 }
 
-// settle notes what has become of a command, on disk too where doing it twice would cost something, and tells the collector. The mutex is held.
-func (a *agent) settle(c telemetry.Command, r telemetry.Result) {
+// settle notes how far a command that was begun has come and tells the collector. Of a speed test the note is on disk first, so that it is not begun
+// again after a power cut, which the villagers would pay for; an error says that it is not, and nothing was told. The mutex is held.
+func (a *agent) settle(c telemetry.Command, r telemetry.Result) error {
 	r.ID = c.ID
 	if now, known := a.now(); known {
 		r.At = now
 	}
 	o := &a.orders
-	i := o.find(c.ID)
-	if i >= 0 {
-		o.known[i] = r
-	} else {
-		o.remember(r)
-	}
-	if i >= 0 && c.Kind == telemetry.CommandSpeedtest {
+	o.remember(r)
+	if c.Kind == telemetry.CommandSpeedtest {
 		if err := a.saveOrders(); err != nil {
-			a.log.Warn("what became of a command of the NOC is not on disk", "id", c.ID, "err", err)
+			return err
 		}
 	}
 	a.log.Info("command of the NOC", "id", c.ID, "kind", string(c.Kind), "state", string(r.State), "text", r.Text)
 	a.say(r)
+	return nil
 }
 
 // say sends an answer.
@@ -204,10 +207,14 @@ func (o *orders) find(id string) int {
 	return slices.IndexFunc(o.known, func(r telemetry.Result) bool { return r.ID == id })
 }
 
-// remember keeps an answer, the data of the newest alone, and forgets the oldest that has ended.
+// remember keeps the newest answer to each command, the data of the newest of all alone, and forgets the oldest that has ended.
 func (o *orders) remember(r telemetry.Result) {
 	for i := range o.known {
 		o.known[i].Data = nil
+	}
+	if i := o.find(r.ID); i >= 0 {
+		o.known[i] = r
+		return
 	}
 	if len(o.known) >= maxOrders {
 		if i := slices.IndexFunc(o.known, func(r telemetry.Result) bool { return r.State != telemetry.ResultAccepted }); i >= 0 {
