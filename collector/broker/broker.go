@@ -42,8 +42,8 @@ type Parts struct {
 	OnPresence func(a telemetry.Address, p telemetry.Presence)
 	// OnResult gets what an agent says of a command, on the goroutine of its connection; the payload may be anything within its size. nil: nobody.
 	OnResult func(a telemetry.Address, payload []byte)
-	Metrics    prometheus.Registerer
-	Log        *slog.Logger
+	Metrics  prometheus.Registerer
+	Log      *slog.Logger
 }
 
 // Bounds on what one client may cost. An agent has a few batches under way and gets one small message for each.
