@@ -122,6 +122,9 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) (command.Command, e
 		if err := d.Decode(&want); err != nil {
 			return command.Command{}, fmt.Errorf("%w: %w", errAsk, err)
 		}
+		if d.More() {
+			return command.Command{}, fmt.Errorf("%w: something stands behind the JSON object", errAsk)
+		}
 	} else {
 		if err := r.ParseForm(); err != nil {
 			return command.Command{}, fmt.Errorf("%w: %w", errAsk, err)
