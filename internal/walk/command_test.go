@@ -397,3 +397,33 @@ func TestACommandThatIsUnderWayOutlivesKillsAndRunsOnce(t *testing.T) {
 		t.Errorf("%v results were refused", bad)
 	}
 }
+
+// TestABoardAsksVillagesThroughAnExternalBroker has the board, which takes no data in, hear results by a connection of its own.
+func TestABoardAsksVillagesThroughAnExternalBroker(t *testing.T) {
+	influx := influxd.ForTest(t)
+	a := telemetry.Address{Site: "gokina", Agent: "main"}
+	base := newCentre(t, influx.URL, influx.Token, influx.Org, influx.Database(t, "asked_detail"), influx.Database(t, "asked_ledger"), a)
+	base.staff()
+	c := newCluster(t, base)
+	c.replica("intake")
+	shown := c.replica("board")
+	e := newEdge(t, c.centre, a)
+	e.configure(c.ca, "")
+	e.start()
+	shown.connected("gokina")
+	code, one := shown.command("gokina", "diagnostics")
+	if code != http.StatusAccepted {
+		t.Fatalf("the board answers %d %+v", code, one)
+	}
+	if seen := shown.becomes("gokina", one.ID, "done", "failed", "refused", "expired"); seen.State != "done" || !strings.Contains(seen.Data, "agent     gokina/main") {
+		t.Errorf("the diagnostics became %+v", seen)
+	}
+	if got := fmt.Sprint(shown.audited("done")); !strings.Contains(got, "command diagnostics gokina/main done") || !strings.Contains(got, "command diagnostics result gokina/main done") {
+		t.Errorf("the audit log says %s", got)
+	}
+	e.stop()
+	waitFor(t, 30*time.Second, "the board knows that the agent has gone", func() bool {
+		code, one := shown.command("gokina", "speedtest")
+		return code == http.StatusConflict && strings.Contains(one.Error, "gokina/main is not connected now")
+	})
+}
