@@ -135,5 +135,5 @@ func residentBytes() int64 {
 
 // wireBytes is what was on the wire since the start, speed tests aside.
 func (a *agent) wireBytes() int64 {
-	return a.uplink.Stats().WireBytes + a.network.Bytes() + a.checker.Bytes() + a.clock.Bytes()
+	return a.uplink.Stats().WireBytes + a.network.Bytes() + a.checker.Bytes() + a.clock.Bytes() + a.orders.cost.Load()
 }

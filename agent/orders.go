@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/smartvillage/nabz/agent/speedtest"
@@ -18,6 +19,7 @@ const (
 	maxOrders = 32              // commands whose ids are remembered; more than the collector sends while one of them may begin
 	ahead     = 2 * time.Minute // how far a command may be ahead of this agent's clock
 	lookWait  = 90 * time.Second
+	lookCost  = 15_000 // bytes on the wire, about
 )
 
 // orders are what the NOC asks of this agent, and what became of it. A goroutine works only while one is obeyed.
@@ -27,7 +29,8 @@ type orders struct {
 	work  sync.WaitGroup
 	known []telemetry.Result // the newest last
 	busy  map[telemetry.CommandKind]bool
-	bad   fault // commands that cannot be read
+	cost  atomic.Int64 // bytes on the wire for looking around
+	bad   fault        // commands that cannot be read
 }
 
 // begin lets commands be obeyed until ctx ends. What the run before had begun and not ended is told.
@@ -157,6 +160,7 @@ func (a *agent) diagnose(ctx context.Context) telemetry.Result {
 	_, _ = s.WriteTo(&b) // a Builder takes all
 	text := fmt.Sprintf("link %s, clock %s, %s", cmp.Or(s.Link.State, "not known yet"), s.Clock, count(s.Spool.Batches, "batch waits", "batches wait"))
 	if a.c.Checkup != nil {
+		a.orders.cost.Add(lookCost)
 		limited, cancel := context.WithTimeout(ctx, lookWait)
 		found := a.c.Checkup(limited)
 		cancel()
