@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -230,6 +231,28 @@ func TestAnOperatorAsksAVillageAndTheVillageAnswersOnce(t *testing.T) {
 		t.Error("the diagnostics hold a secret or a hardware address")
 	}
 
+	// The same from the command line: what is refused there is said there.
+	for _, tt := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"gokina/main", "diagnostics", "--as", "aisha"}, 0, "\nlink      up"},
+		{[]string{"passu/main", "diagnostics", "--as", "aisha"}, 1, "nabz-collector: refused: who owns this agent does not allow"},
+		{[]string{"gokina/second", "diagnostics", "--as", "aisha"}, 1, "gokina/second: no such agent is enrolled"},
+		{[]string{"gokina/main", "diagnostics", "--as", "wall"}, 1, "you are wall, with the role viewer; next: this needs the role operator"},
+		{[]string{"gokina/main", "reboot", "--as", "aisha"}, 1, "no such command \"reboot\""},
+		{[]string{"gokina/main", "diagnostics", "--as", "aisha", "--board", "http://noc.example.org"}, 2, "use https://"},
+		{[]string{"gokina/main", "diagnostics", "--as", "aisha", "--board", "http://127.0.0.1:1"}, 1, "does the collector run"},
+	} {
+		cmd := exec.Command(program(t, "nabz-collector"), append(append([]string{"agent", "ask"}, tt.args...), "--config", c.config())...)
+		cmd.Stdin, cmd.Env = strings.NewReader(operatorSecret+"\n"), clean(os.Environ(), "INFLUX_", "NABZ_")
+		out, _ := cmd.CombinedOutput()
+		if status := cmd.ProcessState.ExitCode(); status != tt.status || !strings.Contains(string(out), tt.want) {
+			t.Errorf("agent ask %v ended with %d and says\n%s", tt.args, status, out)
+		}
+	}
+
 	for who, want := range map[string]int{"wall": 403, "nobody": 401} {
 		if code, body := c.request(http.MethodPost, "/api/v1/sites/gokina/commands", who, url.Values{"kind": {"speedtest"}}); code != want {
 			t.Errorf("%s asks a village and is answered %d %s", who, code, body)
@@ -246,7 +269,8 @@ func TestAnOperatorAsksAVillageAndTheVillageAnswersOnce(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s %s %s %s", e.Who, e.What, e.On, e.Outcome))
 	}
 	want := "aisha command speedtest gokina/main done\naisha command speedtest result gokina/main done\naisha command speedtest passu/main done\naisha command speedtest result passu/main failed\n" +
-		"aisha command diagnostics passu/main done\naisha command diagnostics result passu/main failed\naisha command diagnostics gokina/main done\naisha command diagnostics result gokina/main done"
+		"aisha command diagnostics passu/main done\naisha command diagnostics result passu/main failed\naisha command diagnostics gokina/main done\naisha command diagnostics result gokina/main done\naisha command diagnostics gokina/main done\naisha command diagnostics result gokina/main done\n" +
+		"aisha command diagnostics passu/main done\naisha command diagnostics result passu/main failed"
 	if got := strings.Join(lines, "\n"); got != want {
 		t.Errorf("the audit log says\n%s\nwant\n%s", got, want)
 	}
