@@ -92,7 +92,7 @@ func (a *agent) objection(c telemetry.Command, unread error) string {
 	case !slices.Contains(telemetry.CommandKinds(), c.Kind):
 		return fmt.Sprintf("this agent knows %s and not %s; upgrade it", kinds(telemetry.CommandKinds()), c.Kind)
 	case !slices.Contains(allow, string(c.Kind)):
-		return fmt.Sprintf("who owns this agent does not allow the NOC a %s ([commands] allow in agent.toml); ask them", c.Kind)
+		return fmt.Sprintf("the owner of this agent does not allow %s from the NOC ([commands] allow in agent.toml); ask them", c.Kind)
 	case known && now.After(c.Expires()):
 		return fmt.Sprintf("it came %v too late: the link is slow or was cut; ask again", now.Sub(c.Expires()).Round(time.Second))
 	case known && c.Asked.Sub(now) > ahead:

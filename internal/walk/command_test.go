@@ -238,7 +238,7 @@ func TestAnOperatorAsksAVillageAndTheVillageAnswersOnce(t *testing.T) {
 		want   string
 	}{
 		{[]string{"gokina/main", "diagnostics", "--as", "aisha"}, 0, "\nlink      up"},
-		{[]string{"passu/main", "diagnostics", "--as", "aisha"}, 1, "nabz-collector: refused: who owns this agent does not allow"},
+		{[]string{"passu/main", "diagnostics", "--as", "aisha"}, 1, "nabz-collector: refused: the owner of this agent does not allow diagnostics"},
 		{[]string{"gokina/second", "diagnostics", "--as", "aisha"}, 1, "gokina/second: no such agent is enrolled"},
 		{[]string{"gokina/main", "diagnostics", "--as", "wall"}, 1, "you are wall, with the role viewer; next: this needs the role operator"},
 		{[]string{"gokina/main", "reboot", "--as", "aisha"}, 1, "no such command \"reboot\""},
