@@ -222,7 +222,7 @@ func TestAnOperatorAsksAVillageAndTheVillageAnswersOnce(t *testing.T) {
 	_, one = c.command("gokina", "diagnostics")
 	seen := c.becomes("gokina", one.ID, "done", "failed", "refused")
 	t.Logf("diagnostics: %s\n%s", seen.Text, seen.Data)
-	for _, part := range []string{"agent     gokina/main", "\nlink      up", "\npass  test line ", "\npass  credentials "} {
+	for _, part := range []string{"agent     gokina/main", "\nlink      up", "\npass  test line ", "\npass  credentials ", "\nnoc       may ask for speedtest and diagnostics\n"} {
 		if !strings.Contains(seen.Data, part) {
 			t.Errorf("the diagnostics do not say %q", part)
 		}
