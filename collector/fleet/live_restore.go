@@ -45,9 +45,14 @@ func (l *Live) Restore(ctx context.Context, q Querier) error {
 		}
 		heads = append(heads, older...)
 	}
+	machines, err := machinesSince(ctx, q, now.Add(-headsRecent))
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.back = l.o.Now()
+	l.takeSeries(machines)
 	l.takeSpans(spans, now)
 	newest := time.Time{}
 	for _, s := range heads {
