@@ -209,7 +209,7 @@ func TestASiteThatGoesDownTurnsRedWithoutReload(t *testing.T) {
 	if !shown[bool](b, `window.notReloaded === true`) {
 		t.Error("the page was loaded anew")
 	}
-	w.trouble(Check{"InfluxDB", fmt.Errorf("connection refused; start influxd")})
+	w.trouble(Check{Name: "InfluxDB", Err: fmt.Errorf("connection refused; start influxd")})
 	b.until("the collector's own trouble", `document.getElementById('troubles').innerText.includes('start influxd')`)
 	b.picture("board-trouble", false)
 	w.trouble()

@@ -25,6 +25,8 @@ var (
 var rules = map[string]rule{
 	"/":                             looks,
 	"GET /{$}":                      looks,
+	"GET /map":                      looks,
+	"GET /alerts":                   looks,
 	"GET /events":                   asks,
 	"GET /sites/{id}":               looks,
 	"GET /static/":                  everybody, // scripts and styles, the same for all
@@ -32,6 +34,7 @@ var rules = map[string]rule{
 	"GET /api/v1/sites":             asks,
 	"GET /api/v1/sites/{id}":        asks,
 	"GET /api/v1/sites/{id}/series": asks,
+	"GET /api/v1/alerts":            asks,
 	"/api/":                         asks,
 	"GET /healthz":                  everybody,
 	"GET /readyz":                   everybody,

@@ -7,13 +7,16 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/audit"
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
@@ -29,6 +32,15 @@ type Querier interface {
 type Check struct {
 	Name string
 	Err  error
+	Next string // the very command to type next on the collector's machine; "" where there is none
+}
+
+// AlertBook is what the pages need of the alerts.
+type AlertBook interface {
+	Active() []alert.Alert
+	Recent(most int) []alert.Alert
+	Deliveries(most int) []alert.Delivery
+	Subscribe() (ch <-chan struct{}, cancel func())
 }
 
 // Config is what the pages show. Live, Store and Now are required.
@@ -40,6 +52,9 @@ type Config struct {
 	Ready    func() []Check      // called for each page and every few seconds for each board, so it must not wait; nil: always well
 	Now      func() time.Time    // its location is the time zone of the board
 	Log      *slog.Logger
+
+	Journal *journal.Journal // what operators wrote down; nil: nothing, and nobody can
+	Alerts  AlertBook        // nil: there are no alerts
 
 	Open        bool             // nobody has to sign in, and all are viewers: for a listener on loopback only
 	Proxy       bool             // a proxy on this machine says in X-Forwarded-For for whom it asks
@@ -54,6 +69,10 @@ type server struct {
 	assets *assets
 	pages  *template.Template
 	boards chan struct{} // one place for each open event stream
+	hub    *hub
+
+	textMu sync.Mutex
+	texts  map[string]searched // by site
 }
 
 // maxBoards bounds the event streams that are open at once.
@@ -102,12 +121,15 @@ func newServer(c Config) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded templates: %w", err)
 	}
-	return &server{Config: c, assets: assets, pages: pages, boards: make(chan struct{}, maxBoards)}, nil
+	return &server{Config: c, assets: assets, pages: pages, boards: make(chan struct{}, maxBoards), texts: map[string]searched{},
+		hub: &hub{start: time.Now(), rows: map[string]*drawn{}}}, nil
 }
 
 func (s *server) routes() *doors {
 	mux := &doors{ServeMux: http.NewServeMux(), s: s}
 	mux.HandleFunc("GET /{$}", s.board)
+	mux.HandleFunc("GET /map", s.mapPage)
+	mux.HandleFunc("GET /alerts", s.alertsPage)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /sites/{id}", s.site)
 	mux.HandleFunc("GET /static/", s.assets.serve)
@@ -118,6 +140,7 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("GET /api/v1/sites", s.apiSites)
 	mux.HandleFunc("GET /api/v1/sites/{id}", s.apiSite)
 	mux.HandleFunc("GET /api/v1/sites/{id}/series", s.apiSeries)
+	mux.HandleFunc("GET /api/v1/alerts", s.apiAlerts)
 	mux.HandleFunc("/api/", s.apiUnknown)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -171,12 +194,12 @@ func (s *server) troubles() []Check {
 	}
 	if s.Registry != nil {
 		if err := s.Registry.Fault(); err != nil {
-			bad = append(bad, Check{"sites and agents files", err})
+			bad = append(bad, Check{Name: "sites and agents files", Err: err, Next: "nabz-collector site list"})
 		}
 	}
 	if s.People != nil {
 		if err := s.People.Fault(); err != nil {
-			bad = append(bad, Check{"users file", err})
+			bad = append(bad, Check{Name: "users file", Err: err, Next: "nabz-collector user list"})
 		}
 	}
 	return bad
