@@ -249,6 +249,7 @@ func TestPagesFitAndAskNobodyElse(t *testing.T) {
 	host := strings.TrimPrefix(server.URL, "http://")
 	pages := []struct{ name, path, ready string }{
 		{"board", "/", `document.querySelectorAll('#rows tr').length === 12`},
+		{"map", "/map", `document.getElementById('map').dataset.outlined === 'yes' && document.getElementById('map').dataset.drawn > 3`},
 		{"nothing-found", "/?q=nowhere", `document.querySelector('.empty') !== null`},
 		{"site", "/sites/passu?range=24h", `document.getElementById('charts').dataset.drawn === '4'`},
 		{"site-30d", "/sites/passu?range=30d", `document.getElementById('charts').dataset.drawn === '4'`},

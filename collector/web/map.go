@@ -85,7 +85,7 @@ func (s *server) mapPage(w http.ResponseWriter, r *http.Request) {
 	top := mapTop{head: s.head("", "map", s.Now()), View: v, Filters: newFilters(v, c, "/map"), Summary: newSummary(c, v, "/map"), Total: c.total, Found: len(c.all)}
 	top.Title = top.Summary.title()
 	top.Who, top.Alerts, top.Old = visitorOf(r), n.alerts, n.old
-	top.Map, top.Events = v.Map(), v.url("/events")
+	top.Map, top.Events = v.Map(), v.url("/events?show=map")
 	for _, st := range c.all {
 		if st.Site.Located() {
 			continue

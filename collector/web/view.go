@@ -76,6 +76,9 @@ func (v view) url(path string) string {
 	if len(q) == 0 {
 		return path
 	}
+	if strings.Contains(path, "?") {
+		return path + "&" + q.Encode()
+	}
 	return path + "?" + q.Encode()
 }
 

@@ -29,11 +29,25 @@ if (z) {
 } else {
   map.setView([20, 30], 3);
 }
+L.control.scale({ imperial: false }).addTo(map);
 const layer = L.layerGroup().addTo(map);
+
+// A ring across the 180th meridian (Fiji) goes on beyond it, and not once around the world. Antarctica may: it does.
+function unbroken(land) {
+  const polygons = (land.features ?? [land]).flatMap((f) => (f.geometry.type === 'Polygon' ? [f.geometry.coordinates] : f.geometry.coordinates));
+  for (const ring of polygons.flat()) {
+    if (ring.some(([, y]) => y < -60)) continue;
+    for (let i = 1; i < ring.length; i++) {
+      const jump = ring[i][0] - ring[i - 1][0];
+      if (Math.abs(jump) > 180) ring[i] = [ring[i][0] - 360 * Math.sign(jump), ring[i][1]];
+    }
+  }
+  return land;
+}
 
 async function outline() {
   const world = await (await fetch(byId('map').dataset.outline)).json();
-  const land = L.geoJSON(topojson.feature(world, world.objects.land), { interactive: false });
+  const land = L.geoJSON(unbroken(topojson.feature(world, world.objects.land)), { interactive: false });
   const borders = L.geoJSON(topojson.mesh(world, world.objects.countries, (a, b) => a !== b), { interactive: false });
   const paint = () => {
     land.setStyle({ fillColor: colour('--land'), fillOpacity: 1, color: colour('--coast'), weight: 1 });
@@ -105,7 +119,7 @@ function popup(ids, more) {
 function iconOf(c) {
   const state = worst[c.properties.cluster ? c.properties.worst : worst.indexOf(c.properties.state)];
   const shape = `<svg class="shape" aria-hidden="true"><use href="#shape-${state}"/></svg>`;
-  if (!c.properties.cluster) return { html: shape, className: `mark s-${state}`, size: 24 };
+  if (!c.properties.cluster) return { html: shape, className: `pin s-${state}`, size: 24 };
   const n = c.properties.point_count;
   const size = n < 10 ? 38 : n < 100 ? 46 : n < 1000 ? 54 : 62;
   const bad = c.properties.bad ? `<span class="bad">${c.properties.bad}</span>` : '';
@@ -126,7 +140,7 @@ function openCluster(c) {
   const zoom = index.getClusterExpansionZoom(id);
   const [x, y] = c.geometry.coordinates;
   if (zoom <= mostZoom) {
-    const to = () => document.querySelector('#map .mark, #map .cluster')?.focus({ preventScroll: true });
+    const to = () => document.querySelector('#map .pin, #map .cluster')?.focus({ preventScroll: true });
     const byKey = document.activeElement?.classList.contains('cluster');
     map.setView([y, x], zoom);
     if (byKey) map.once('moveend', () => setTimeout(to));
