@@ -203,8 +203,8 @@ func (j *Journal) compact() {
 		j.dirty = false
 		err = j.read(text.Bytes())
 	}
-	if err != nil {
-		j.log.Error("the operators' journal cannot be made smaller", "file", j.path, "error", err)
+	if err != nil { // the old file or the new one is there, whole
+		j.log.Error("the operators' journal cannot be made smaller", "file", j.path, "error", errors.Join(err, j.readFile()))
 		return
 	}
 	j.log.Info("old entries of the operators' journal were let go", "file", j.path, "entries", dropped, "bytes", j.size)
