@@ -93,6 +93,7 @@ func TestArrowsPointOneWay(t *testing.T) {
 		"collector/people": {"collector/web", "collector/intake", "collector/broker", "collector/enrol"},
 		"collector/enrol":  {"collector/web", "collector/intake", "collector/broker", "collector/people"},
 		"collector/survey": {"collector/web", "collector/intake", "collector/broker", "collector/people"},
+		"collector/journal": {"collector/web", "collector/intake", "collector/broker", "collector/alert", "collector/command", "collector/store", "collector/people", "collector/report"},
 		// What others build on knows none of them.
 		"collector/audit": {"collector"}, "collector/authority": {"collector"}, "collector/limit": {"collector"}, "collector/sheet": {"collector"},
 	}

@@ -13,7 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/smartvillage/nabz/collector/audit"
+	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
@@ -47,6 +49,16 @@ type Config struct {
 	Sessions    *people.Sessions //
 	Audit       *audit.Log       //
 	SessionLife time.Duration    // how long a browser keeps its cookie
+
+	Journal  *journal.Journal // what operators write down; nil: nothing can be written, and no site is in maintenance
+	Commands Commander        // what operators ask of agents; nil: the pages say that it is not available
+}
+
+// Commander is what the pages need to ask something of agents. It records who asked in the audit log itself.
+type Commander interface {
+	Ask(who, from string, to telemetry.Address, kind command.Kind) (command.Command, error)
+	Of(site string) []command.Command // the newest first
+	Subscribe() (ch <-chan struct{}, cancel func())
 }
 
 type server struct {
