@@ -110,7 +110,7 @@ func newServer(c Config) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the embedded files of the board: %w", err)
 	}
-	pages, err := template.New("").Funcs(template.FuncMap{"asset": assets.url}).ParseFS(templates, "templates/*.html")
+	pages, err := template.New("").Funcs(template.FuncMap{"asset": assets.url, "dict": dict}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded templates: %w", err)
 	}
@@ -122,6 +122,14 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("GET /{$}", s.board)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /sites/{id}", s.site)
+	mux.HandleFunc("GET /sites/{id}/events", s.siteEvents)
+	mux.HandleFunc("POST /sites/{id}/comment", s.comment)
+	mux.HandleFunc("POST /sites/{id}/acknowledge", s.acknowledge)
+	mux.HandleFunc("POST /sites/{id}/maintenance", s.plan)
+	mux.HandleFunc("POST /sites/{id}/speedtest", s.speedtest)
+	mux.HandleFunc("GET /maintenance", s.maintenance)
+	mux.HandleFunc("POST /maintenance", s.plan)
+	mux.HandleFunc("POST /maintenance/{window}/cancel", s.cancel)
 	mux.HandleFunc("GET /static/", s.assets.serve)
 	mux.HandleFunc("GET /sign-in", s.signInForm)
 	mux.HandleFunc("POST /sign-in", s.signIn)
