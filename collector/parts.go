@@ -18,6 +18,7 @@ import (
 	"github.com/smartvillage/nabz/collector/enrol"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/intake"
+	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/ndt7"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
@@ -38,6 +39,7 @@ type parts struct {
 	web     net.Listener
 	people  *people.People
 	session *people.Sessions
+	journal *journal.Journal // what operators wrote down
 	handler http.Handler
 	shown   *authority.Shown // nil: no TLS
 	agents  net.Listener     // where agents enrol and measure; nil: nowhere

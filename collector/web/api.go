@@ -1,6 +1,8 @@
 package web
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -164,25 +166,49 @@ func (s *server) apiSeries(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	doc, err := s.chart(r.Context(), st.Site.ID, siteZone(st.Site).String(), chosen)
+	agent := r.URL.Query().Get("agent")
+	if agent != "" && telemetry.CheckID("agent", agent) != nil {
+		s.json(w, http.StatusBadRequest, apiError{"agent is no id", "name one of those that /api/v1/sites/{id} lists, or leave it out for the one with most to tell"})
+		return
+	}
+	doc, err := s.chart(r.Context(), chartAsk{st.Site, chosen, agent})
 	if err != nil {
 		s.Log.Warn("a site's series cannot be read", "site", st.Site.ID, "error", err)
 		s.json(w, http.StatusServiceUnavailable, apiError{err.Error(), "see /readyz for what is wrong, and ask again"})
 		return
 	}
-	s.json(w, http.StatusOK, doc)
+	s.unlessKnown(w, r, doc)
+}
+
+// unlessKnown answers 304 where the asker has the very same already: a page asks for its charts whenever something of its site has changed.
+func (s *server) unlessKnown(w http.ResponseWriter, r *http.Request, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		s.json(w, http.StatusOK, v) // says what is wrong
+		return
+	}
+	sum := sha256.Sum256(data)
+	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	w.Header().Set("ETag", tag)
+	if r.Header.Get("If-None-Match") == tag {
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	s.json(w, http.StatusOK, json.RawMessage(data))
 }
 
 // apiTarget reads site and range of a request, and answers itself when one of them is wrong.
-func (s *server) apiTarget(w http.ResponseWriter, r *http.Request) (st fleet.Status, chosen chartRange, ok bool) {
+func (s *server) apiTarget(w http.ResponseWriter, r *http.Request) (st fleet.Status, chosen period, ok bool) {
 	if st, ok = s.Live.Site(r.PathValue("id")); !ok {
 		s.json(w, http.StatusNotFound, apiError{"no site of that id", "list the sites with /api/v1/sites"})
 		return st, chosen, false
 	}
-	if chosen, ok = rangeOf(r.URL.Query().Get("range")); !ok {
-		s.json(w, http.StatusBadRequest, apiError{"range is none of 1h, 24h, 7d, 30d", "ask for one of these, or leave it out for 24h"})
+	chosen, err := periodOf(r.URL.Query(), st.Now, siteZone(st.Site))
+	if err != nil {
+		s.json(w, http.StatusBadRequest, apiError{err.Error(), "ask for one of these, for from and to, or leave all out for 24h"})
 	}
-	return st, chosen, ok
+	return st, chosen, err == nil
 }
 
 func (s *server) apiUnknown(w http.ResponseWriter, r *http.Request) {
@@ -191,7 +217,7 @@ func (s *server) apiUnknown(w http.ResponseWriter, r *http.Request) {
 		s.json(w, http.StatusMethodNotAllowed, apiError{"this address only answers questions", "use GET"})
 		return
 	}
-	s.json(w, http.StatusNotFound, apiError{"no such address", "there are /api/v1/sites, /api/v1/alerts, /api/v1/sites/{id} and /api/v1/sites/{id}/series?range=1h|24h|7d|30d"})
+	s.json(w, http.StatusNotFound, apiError{"no such address", "there are /api/v1/sites, /api/v1/alerts, /api/v1/sites/{id} and /api/v1/sites/{id}/series?range=1h|24h|7d|30d|90d|1y or ?from=…&to=…"})
 }
 
 func (s *server) json(w http.ResponseWriter, status int, v any) {

@@ -153,7 +153,7 @@ func TestEveryAddressHasARuleAndKeepsIt(t *testing.T) {
 			t.Errorf("%q has no rule in rules.go that says who may use it", pattern)
 			continue
 		}
-		if pattern == "GET /events" || pattern == "POST /sign-out" { // never ends; ends the session: both have tests of their own
+		if strings.HasSuffix(pattern, "/events") || pattern == "POST /sign-out" { // never ends; ends the session: both have tests of their own
 			continue
 		}
 		method, path := address(pattern)

@@ -18,30 +18,40 @@ var (
 	everybody = rule{all: true}
 	looks     = rule{need: people.Viewer}
 	asks      = rule{need: people.Viewer, script: true}
+	operates  = rule{need: people.Operator}
 )
 
 // rules has one for each pattern that is registered, and is the only place that says who may do what. An address without a rule answers nobody.
 // What changes something in a village, or in who may do so, needs people.Operator, and is recorded by server.record.
 var rules = map[string]rule{
-	"/":                             looks,
-	"GET /{$}":                      looks,
-	"GET /map":                      looks,
-	"GET /alerts":                   looks,
-	"GET /events":                   asks,
-	"GET /sites/{id}":               looks,
-	"GET /static/":                  everybody, // scripts and styles, the same for all
-	"GET /api/v1/me":                asks,
-	"GET /api/v1/sites":             asks,
-	"GET /api/v1/sites/{id}":        asks,
-	"GET /api/v1/sites/{id}/series": asks,
-	"GET /api/v1/alerts":            asks,
-	"/api/":                         asks,
-	"GET /healthz":                  everybody,
-	"GET /readyz":                   everybody,
-	"GET /metrics":                  {need: people.Viewer, script: true, local: true},
-	"GET /sign-in":                  everybody,
-	"POST /sign-in":                 everybody,
-	"POST /sign-out":                everybody,
+	"/":                                 looks,
+	"GET /{$}":                          looks,
+	"GET /map":                          looks,
+	"GET /alerts":                       looks,
+	"POST /alerts/{id}/acknowledge":     operates,
+	"GET /events":                       asks,
+	"GET /sites/{id}":                   looks,
+	"GET /sites/{id}/events":            asks,
+	"POST /sites/{id}/comment":          operates,
+	"POST /sites/{id}/acknowledge":      operates,
+	"POST /sites/{id}/maintenance":      operates,
+	"POST /sites/{id}/speedtest":        operates,
+	"GET /maintenance":                  looks,
+	"POST /maintenance":                 operates,
+	"POST /maintenance/{window}/cancel": operates,
+	"GET /static/":                      everybody, // scripts and styles, the same for all
+	"GET /api/v1/me":                    asks,
+	"GET /api/v1/sites":                 asks,
+	"GET /api/v1/sites/{id}":            asks,
+	"GET /api/v1/sites/{id}/series":     asks,
+	"GET /api/v1/alerts":                asks,
+	"/api/":                             asks,
+	"GET /healthz":                      everybody,
+	"GET /readyz":                       everybody,
+	"GET /metrics":                      {need: people.Viewer, script: true, local: true},
+	"GET /sign-in":                      everybody,
+	"POST /sign-in":                     everybody,
+	"POST /sign-out":                    everybody,
 }
 
 // doors is a mux that lets nobody past the rule of a pattern, and knows its patterns.

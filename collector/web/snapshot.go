@@ -86,8 +86,8 @@ func (s *server) written(st *seen) {
 	if w, ok := s.Journal.Maintenance(st.Site, st.Now); ok {
 		st.Window, st.Shown = &w, Maintenance
 	}
-	if inTrouble(st.State) || st.State == fleet.Degraded {
-		if e, ok := s.Journal.Acknowledged(st.Site.ID, st.Since); ok {
+	if troubled(st.State) {
+		if e, ok := s.Journal.Acknowledged(st.Site.ID, troubleSince(&st.Status)); ok {
 			st.Ack = &e
 		}
 	}

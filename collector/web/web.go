@@ -15,6 +15,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/audit"
+	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/people"
@@ -53,8 +54,7 @@ type Config struct {
 	Now      func() time.Time    // its location is the time zone of the board
 	Log      *slog.Logger
 
-	Journal *journal.Journal // what operators wrote down; nil: nothing, and nobody can
-	Alerts  AlertBook        // nil: there are no alerts
+	Alerts AlertBook // nil: there are no alerts
 
 	Open        bool             // nobody has to sign in, and all are viewers: for a listener on loopback only
 	Proxy       bool             // a proxy on this machine says in X-Forwarded-For for whom it asks
@@ -62,6 +62,16 @@ type Config struct {
 	Sessions    *people.Sessions //
 	Audit       *audit.Log       //
 	SessionLife time.Duration    // how long a browser keeps its cookie
+
+	Journal  *journal.Journal // what operators write down; nil: nothing can be written, and no site is in maintenance
+	Commands Commander        // what operators ask of agents; nil: the pages say that it is not available
+}
+
+// Commander is what the pages need to ask something of agents. It records who asked in the audit log itself.
+type Commander interface {
+	Ask(who, from string, to telemetry.Address, kind command.Kind) (command.Command, error)
+	Of(site string) []command.Command // the newest first
+	Subscribe() (ch <-chan struct{}, cancel func())
 }
 
 type server struct {
@@ -117,7 +127,7 @@ func newServer(c Config) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the embedded files of the board: %w", err)
 	}
-	pages, err := template.New("").Funcs(template.FuncMap{"asset": assets.url}).ParseFS(templates, "templates/*.html")
+	pages, err := template.New("").Funcs(template.FuncMap{"asset": assets.url, "dict": dict}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded templates: %w", err)
 	}
@@ -130,8 +140,17 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("GET /{$}", s.board)
 	mux.HandleFunc("GET /map", s.mapPage)
 	mux.HandleFunc("GET /alerts", s.alertsPage)
+	mux.HandleFunc("POST /alerts/{id}/acknowledge", s.acknowledgeAlert)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /sites/{id}", s.site)
+	mux.HandleFunc("GET /sites/{id}/events", s.siteEvents)
+	mux.HandleFunc("POST /sites/{id}/comment", s.comment)
+	mux.HandleFunc("POST /sites/{id}/acknowledge", s.acknowledge)
+	mux.HandleFunc("POST /sites/{id}/maintenance", s.plan)
+	mux.HandleFunc("POST /sites/{id}/speedtest", s.speedtest)
+	mux.HandleFunc("GET /maintenance", s.maintenance)
+	mux.HandleFunc("POST /maintenance", s.plan)
+	mux.HandleFunc("POST /maintenance/{window}/cancel", s.cancel)
 	mux.HandleFunc("GET /static/", s.assets.serve)
 	mux.HandleFunc("GET /sign-in", s.signInForm)
 	mux.HandleFunc("POST /sign-in", s.signIn)
