@@ -39,6 +39,7 @@ func (p *parts) openWeb(registry *fleet.Registry, metrics *prometheus.Registry, 
 		if shown, err = authority.ShowPeople(c.TLSCert, c.TLSKey, p.log); err != nil {
 			return err
 		}
+		p.shownPeople = shown
 	}
 	secure := shown.Config()
 	secure.NextProtos = []string{"h2", "http/1.1"}

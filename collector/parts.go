@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/authority"
 	"github.com/smartvillage/nabz/collector/broker"
 	"github.com/smartvillage/nabz/collector/enrol"
@@ -42,12 +43,16 @@ type parts struct {
 	journal *journal.Journal // what operators wrote down
 	handler http.Handler
 	shown   *authority.Shown // nil: no TLS
+	alerts  *alert.Engine    // nil: an intake, beside a board that has one
 	agents  net.Listener     // where agents enrol and measure; nil: nowhere
 	tests   *ndt7.Server     // nil: no speed tests
 	visits  http.Handler     // of agents
 
 	brokerFault func() error // of an external broker; nil: the embedded one
 	polling     polling      // of a board
+
+	shownPeople *authority.Shown // where the board has a certificate of its own
+	caEnd       time.Time        // of the authority's certificate; zero: none is known
 }
 
 // build opens files, folders and addresses. Nothing works yet.
@@ -105,6 +110,9 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 		err = p.openBroker(registry, secure, metrics)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err = p.openAlerts(metrics, now); err != nil {
 		return nil, err
 	}
 	if err = p.openWeb(registry, metrics, now); err != nil {

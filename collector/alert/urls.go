@@ -29,10 +29,10 @@ func ReadWays(file string) (Ways, error) {
 	var w Ways
 	info, err := os.Stat(file)
 	if err != nil {
-		return w, fmt.Errorf("%w; it names who is told of alerts, a line each: NAME URL", err)
+		return w, fmt.Errorf("alert.urls_file: %w; it names who is told of alerts, a line each: NAME URL", err)
 	}
 	if info.Mode().Perm()&0o007 != 0 {
-		return w, fmt.Errorf("%s may be read or written by everybody, and its addresses hold secrets; chmod 640 %s", file, file)
+		return w, fmt.Errorf("alert.urls_file: %s may be read or written by everybody, and its addresses hold secrets; chmod 640 %s", file, file)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
