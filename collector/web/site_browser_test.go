@@ -1,0 +1,143 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+
+	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/journal"
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// month stores a plausible month of a site, up to now: spans, hours, services, speed tests, and detail but for two gaps.
+func month(t *testing.T, s *store.Store, a telemetry.Address, now time.Time) {
+	t.Helper()
+	spans, _ := past(1, 30*24, now)
+	put(t, s, telemetry.Ledger, a, spans...)
+	rnd := rand.New(rand.NewPCG(5, 1))
+	var ledger, detail []*telemetry.Line
+	hour := now.Truncate(time.Hour)
+	for h := 1; h <= 30*24; h++ {
+		at := hour.Add(-time.Duration(h) * time.Hour)
+		busy := 0.3 + 0.7*float64((at.Hour()+20)%24)/24
+		n := int64(200 + rnd.IntN(100))
+		l := telemetry.NewLine("hour", at).Int("ms", 3600000)
+		for _, edge := range []int64{25, 50, 100, 150, 300, 600, 1200} {
+			l.Int(fmt.Sprintf("rtt_le_%d", edge), max(0, min(n, int64(float64(n)*(1.15-busy*50/float64(edge+10))))))
+		}
+		ledger = append(ledger, l.Int("rtt_le_inf", n).Int("sent", n+4).Int("lost", 4).Int("rx_bytes", int64(4e7*busy)).Int("tx_bytes", int64(7e6*busy)).Int("rx_peak_bps", int64(4e6*busy)).Int("tx_peak_bps", 900000).Int("clients_max", int64(20*busy)))
+		if local := (at.Hour() + 5) % 24; local >= 8 && local < 16 {
+			for _, name := range []string{"video-consultation", "e-learning"} {
+				ready := int64(3600000)
+				if rnd.IntN(6) == 0 {
+					ready = rnd.Int64N(3600000)
+				}
+				ledger = append(ledger, telemetry.NewLine("hour_service", at).Tag("service", name).Int("ready_ms", ready).Int("window_ms", 3600000))
+			}
+		}
+		if h%7 == 0 {
+			ledger = append(ledger, telemetry.NewLine("speedtest", at.Add(13*time.Minute)).Tag("server", "noc").Int("down_bps", int64(4e6+6e6*rnd.Float64())).Int("up_bps", int64(1e6+2e6*rnd.Float64())).Float("min_rtt_ms", 48).Int("used_bytes", 9000000))
+		}
+	}
+	ledger = append(ledger, telemetry.NewLine("event", now.Add(-3*time.Hour)).Tag("kind", "boot").Str("detail", "machine started after a power cut"),
+		telemetry.NewLine("event", now.Add(-26*time.Hour)).Tag("kind", "clock").Str("detail", "clock stepped by 2.1 s"))
+	for m := range 30 * 24 * 12 {
+		at := now.Add(-time.Duration(m) * 5 * time.Minute)
+		if m > 60 && m < 90 || m > 2000 && m < 2300 {
+			continue
+		}
+		detail = append(detail, minute(rnd, at, 5*time.Minute)...)
+		detail = append(detail, telemetry.NewLine("power", at).Float("battery_pct", 40+50*float64((at.Hour()+8)%24)/24).Float("volts", 12.1+rnd.Float64()).Bool("charging", at.Hour() < 12))
+		detail[len(detail)-2].Float("disk_pct", 23).Float("temp_c", 41+6*rnd.Float64())
+	}
+	for some := range slices.Chunk(ledger, 5000) {
+		put(t, s, telemetry.Ledger, a, some...)
+	}
+	for some := range slices.Chunk(detail, 5000) {
+		put(t, s, telemetry.Detail, a, some...)
+	}
+}
+
+// drag marks a stretch of a chart, as parts of its width.
+func (b *browser) drag(chart string, from, to float64) {
+	b.t.Helper()
+	shown[bool](b, fmt.Sprintf(`document.querySelector('#chart-%s').scrollIntoView({block: 'center'}); true`, chart))
+	left := shown[float64](b, fmt.Sprintf(`document.querySelector('#chart-%s .u-over').getBoundingClientRect().left`, chart))
+	wide := shown[float64](b, fmt.Sprintf(`document.querySelector('#chart-%s .u-over').getBoundingClientRect().width`, chart))
+	y := shown[float64](b, fmt.Sprintf(`document.querySelector('#chart-%s .u-over').getBoundingClientRect().top + 60`, chart))
+	b.mouse("mouseMoved", left+from*wide, y)
+	b.mouse("mousePressed", left+from*wide, y)
+	for i := range 6 {
+		b.mouse("mouseMoved", left+(from+(to-from)*float64(i)/5)*wide, y)
+	}
+	b.mouse("mouseReleased", left+to*wide, y)
+}
+
+func (b *browser) mouse(kind input.DispatchMouseEventType, x, y float64) {
+	b.t.Helper()
+	p := input.DispatchMouseEventParams{Type: kind, X: x, Y: y}
+	if kind != "mouseMoved" {
+		p.Button, p.ClickCount = input.MouseButtonLeft, 1
+	}
+	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, input.DispatchMouseEvent, p)
+		return err
+	}))
+}
+
+func TestASitesPageFits(t *testing.T) {
+	b := newBrowser(t)
+	s := realStore(t)
+	c := closedOver(t, s, time.Time{})
+	c.settle()
+	site, _ := c.reg.Site("passu")
+	site.TargetDownMbps, site.TargetUpMbps = 8, 2
+	if err := c.reg.ChangeSites(func([]fleet.Site) (_, update []fleet.Site, _ error) { return nil, []fleet.Site{site}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	a := telemetry.Address{Site: "passu", Agent: "router"}
+	now := c.now()
+	month(t, s, a, now)
+	write := func(_ journal.Entry, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(c.notes.Comment("omar", "passu", "The mast on the ridge has a new battery.\nکیبل تبدیل ہو گئی ہے"))
+	write(c.notes.Acknowledge("aisha", "passu", "", "operator called, crew on the way"))
+	write(c.notes.Plan("aisha", journal.Window{Scope: journal.Scope{Operator: site.Operator, District: site.District}, Weekly: "Su 02:00-04:00", Zone: "Asia/Karachi", Reason: "the operator's weekly upgrades"}))
+	write(c.notes.Plan("omar", journal.Window{Scope: journal.Scope{Site: "passu"}, From: now.Add(30 * time.Hour), To: now.Add(33 * time.Hour), Zone: "Asia/Karachi", Reason: "new solar panel"}))
+	server := c.serve(t)
+	host := strings.TrimPrefix(server.URL, "http://")
+	b.do(chromedp.Navigate(server.URL + "/sign-in"))
+	b.fill("aisha", secret)
+	b.until("the board", `location.pathname === '/'`)
+	drawn := `document.getElementById('charts').dataset.drawn >= 8`
+	for _, p := range []struct{ name, path, ready string }{
+		{"operated", "/sites/passu", drawn}, {"operated-30d", "/sites/passu?range=30d", drawn}, {"maintenance", "/maintenance", `document.querySelector('#planned li') !== null`},
+	} {
+		for _, size := range []struct{ width, height int64 }{{1280, 720}, {390, 844}, {360, 740}} {
+			for _, scheme := range []string{"light", "dark"} {
+				b.look(size.width, size.height, scheme)
+				b.do(chromedp.Navigate(server.URL + p.path))
+				b.until(p.name, p.ready)
+				if wide := shown[int64](b, `document.documentElement.scrollWidth`); wide > size.width {
+					t.Errorf("%s is %v px wide in a window of %d", p.name, wide, size.width)
+				}
+				b.picture(fmt.Sprintf("%s-%dx%d-%s", p.name, size.width, size.height, scheme), true)
+			}
+		}
+	}
+	b.quiet(host)
+}
