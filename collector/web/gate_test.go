@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/smartvillage/nabz/collector/audit"
+	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/people"
 )
@@ -33,7 +34,7 @@ type closed struct {
 	server *server
 	store  Querier
 	notes  *journal.Journal
-	asks   Commander
+	asks   *command.Commander
 }
 
 func newClosed(t testing.TB, at time.Time) *closed {

@@ -159,7 +159,9 @@ func (p *sitePage) fillPeriod(h history, st *fleet.Status) {
 	if p.Period.Name != "" {
 		name = "Last " + p.Period.Words
 	}
-	p.PeriodRibbon, p.PeriodTicks = ribbonOf(name, form, h.segs, from, to), ticks(from, to)
+	if p.Period.Name != "24h" { // that one stands above
+		p.PeriodRibbon, p.PeriodTicks = ribbonOf(name, form, h.segs, from, to), ticks(from, to)
+	}
 	f := h.Period.Figures
 	down, count := time.Duration(f.Times.DownMs()+f.Times.OffPowerMs)*time.Millisecond, 0
 	for _, o := range h.Outages {

@@ -206,7 +206,7 @@ addEventListener('popstate', () => ready.then(() => go(location.pathname + locat
 addEventListener('beforeprint', () => tellAges());
 
 // The rest of the page is the server's: when something has changed it is asked for again, and each part that is another is put in its place.
-const parts = ['.headline', '#troubles', '#clock', '#lost-at', '#day', '#fault', '#cards', '#period nav', '#period form', '#span', '#outages', '#facts', '#services', '#deed-acknowledge', '#deed-speedtest', '#written', '#happened'];
+const parts = ['.headline', '#troubles', '#clock', '#lost-at', '#day', '#fault', '#cards', '#period nav', '#period form', '#span', '#outages', '#facts', '#services', '#deed-acknowledge', '#deed-ask', '#written', '#happened'];
 let skew = Number(body.dataset.at) - Date.now();
 let renewing = false;
 let again = false;
