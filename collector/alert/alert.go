@@ -46,6 +46,9 @@ type Alert struct {
 	Severity Severity
 	Sites    []string // by id, all that were part of it; empty for the NOC's own
 	Over     []string // those of Sites that are well again, while others are not
+	Site     string   // the one for which it was raised; "" where these were several
+	District string   // of the first of them
+	Operator string   // of the first of them
 	Group    string   // what they share, in words: "Karakoram Link in Hunza"; "" for one site
 	Cause    string   // the probable cause, in words; "" where none is known
 	Title    string   // one line for people
@@ -65,7 +68,8 @@ func (a *Alert) Active() bool { return a.Ended.IsZero() }
 // What a delivery tells.
 const (
 	Raised    = "raised"
-	Changed   = "changed" // more sites, another cause: to channels that replace what they showed, never a second page
+	Changed   = "changed"  // more sites, another cause: to channels that replace what they showed, never a second page
+	Repeated  = "repeated" // critical, goes on, and nobody has acknowledged it
 	Recovered = "recovered"
 	Tested    = "test"
 )

@@ -85,6 +85,33 @@ func (l *Live) Overview() []Status {
 	return all
 }
 
+// Some is Overview of these sites only; ids are sorted. Those that neither sites nor agents name are left out.
+func (l *Live) Some(ids []string) []Status {
+	sites := l.roster.Sites()
+	agents := l.roster.Agents()
+	slices.SortFunc(agents, compareAddress)
+	out := make([]Status, 0, len(ids))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.o.Now()
+	l.listen(now)
+	for _, id := range ids {
+		from, _ := slices.BinarySearchFunc(agents, id, func(a telemetry.Address, id string) int { return strings.Compare(a.Site, id) })
+		to := from
+		for to < len(agents) && agents[to].Site == id {
+			to++
+		}
+		site := Site{ID: id}
+		if i, ok := slices.BinarySearchFunc(sites, id, func(s Site, id string) int { return strings.Compare(s.ID, id) }); ok {
+			site = sites[i]
+		} else if from == to {
+			continue
+		}
+		out = append(out, l.status(site, agents[from:to], now))
+	}
+	return out
+}
+
 // Ribbons fills in the ribbons of statuses that Overview returned.
 func (l *Live) Ribbons(all []Status) {
 	l.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/collector/timeline"
 	"github.com/smartvillage/nabz/telemetry"
@@ -48,7 +49,17 @@ type (
 		Longitude  float64 `json:"longitude"`
 		TimeZone   string  `json:"time_zone"`
 		apiAgent
-		Day report.Figures `json:"last_24h"`
+		Day         report.Figures  `json:"last_24h"`
+		Known       string          `json:"known,omitempty"` // why, in the words of the board; of the list only
+		Maintenance *apiMaintenance `json:"maintenance"`     // the window that it is in, of the list only; state is what it would be otherwise
+	}
+	apiMaintenance struct {
+		From   time.Time  `json:"from"`
+		To     *time.Time `json:"to"`
+		Weekly string     `json:"weekly"`
+		Zone   string     `json:"zone"`
+		Who    string     `json:"who"`
+		Reason string     `json:"reason"`
 	}
 	apiSegment struct {
 		Start time.Time       `json:"start"`
@@ -91,27 +102,35 @@ func newAPIAgent(a *fleet.AgentStatus) apiAgent {
 func newAPIStatus(st *fleet.Status) apiStatus {
 	site := st.Site
 	return apiStatus{site.ID, site.Title(), site.District, site.Operator, site.Technology, site.Latitude, site.Longitude,
-		siteZone(site).String(), newAPIAgent(&st.AgentStatus), day(st)}
+		siteZone(site).String(), newAPIAgent(&st.AgentStatus), day(st), "", nil}
 }
 
-// apiSites lists all sites, or those of a state or a search, as the board does.
+// apiSites lists all sites, or those of a view, as the board does.
 func (s *server) apiSites(w http.ResponseWriter, r *http.Request) {
-	v := parseView(r)
-	c := s.choose(&v)
-	full := make([]fleet.Status, len(c.all))
-	for i, st := range c.all {
-		full[i] = *st
-	}
-	s.Live.Ribbons(full)
+	v, n := parseView(r), s.look()
+	c := n.choose(&v)
 	out := struct {
 		At     time.Time               `json:"at"`
 		Counts map[fleet.SiteState]int `json:"counts"` // of all sites
 		Sites  []apiStatus             `json:"sites"`
-	}{s.Now().UTC(), c.counts, make([]apiStatus, len(full))}
-	for i := range full {
-		out.Sites[i] = newAPIStatus(&full[i])
+	}{s.Now().UTC(), n.counts, make([]apiStatus, len(c.all))}
+	n.mu.Lock()
+	for _, st := range c.all {
+		n.ribbon(st)
+	}
+	n.mu.Unlock()
+	for i, st := range c.all {
+		out.Sites[i] = newAPIStatus(&st.Status)
+		out.Sites[i].Maintenance, out.Sites[i].Known = newAPIMaintenance(st.Window), st.known()
 	}
 	s.json(w, http.StatusOK, out)
+}
+
+func newAPIMaintenance(w *journal.Window) *apiMaintenance {
+	if w == nil {
+		return nil
+	}
+	return &apiMaintenance{w.From.UTC(), instantOrNull(w.To), w.Weekly, w.Zone, w.Who, w.Reason}
 }
 
 // apiSite is one site with its agents, its last day, and what the ledger says. The live part stands even when
@@ -198,7 +217,7 @@ func (s *server) apiUnknown(w http.ResponseWriter, r *http.Request) {
 		s.json(w, http.StatusMethodNotAllowed, apiError{"this address only answers questions", "use GET"})
 		return
 	}
-	s.json(w, http.StatusNotFound, apiError{"no such address", "there are /api/v1/sites, /api/v1/sites/{id}, /api/v1/sites/{id}/series?range=1h|24h|7d|30d|90d|1y or ?from=…&to=… and, for operators, /api/v1/sites/{id}/commands"})
+	s.json(w, http.StatusNotFound, apiError{"no such address", "there are /api/v1/sites, /api/v1/alerts, /api/v1/sites/{id}, /api/v1/sites/{id}/series?range=1h|24h|7d|30d|90d|1y or ?from=…&to=… and, for operators, /api/v1/sites/{id}/commands"})
 }
 
 func (s *server) json(w http.ResponseWriter, status int, v any) {

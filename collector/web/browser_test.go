@@ -209,7 +209,7 @@ func TestASiteThatGoesDownTurnsRedWithoutReload(t *testing.T) {
 	if !shown[bool](b, `window.notReloaded === true`) {
 		t.Error("the page was loaded anew")
 	}
-	w.trouble(Check{"InfluxDB", fmt.Errorf("connection refused; start influxd")})
+	w.trouble(Check{Name: "InfluxDB", Err: fmt.Errorf("connection refused; start influxd")})
 	b.until("the collector's own trouble", `document.getElementById('troubles').innerText.includes('start influxd')`)
 	b.picture("board-trouble", false)
 	w.trouble()
@@ -249,6 +249,7 @@ func TestPagesFitAndAskNobodyElse(t *testing.T) {
 	host := strings.TrimPrefix(server.URL, "http://")
 	pages := []struct{ name, path, ready string }{
 		{"board", "/", `document.querySelectorAll('#rows tr').length === 12`},
+		{"map", "/map", `document.getElementById('map').dataset.outlined === 'yes' && document.getElementById('map').dataset.drawn > 3`},
 		{"nothing-found", "/?q=nowhere", `document.querySelector('.empty') !== null`},
 		{"site", "/sites/passu?range=24h", `document.getElementById('charts').dataset.drawn >= 5`},
 		{"site-30d", "/sites/passu?range=30d", `document.getElementById('charts').dataset.drawn >= 5`},

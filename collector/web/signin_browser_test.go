@@ -125,7 +125,7 @@ func TestABrowserTakesTheCookieOverTLS(t *testing.T) {
 	if got := shown[string](b, `performance.getEntriesByType('navigation')[0].nextHopProtocol`); got != "h2" {
 		t.Errorf("the browser speaks %s, want h2", got)
 	}
-	c.trouble(Check{"InfluxDB", errors.New("connection refused; start influxd")})
+	c.trouble(Check{Name: "InfluxDB", Err: errors.New("connection refused; start influxd")})
 	b.until("an event", `document.getElementById('troubles').innerText.includes('start influxd')`)
 	b.quiet(strings.TrimPrefix(server.URL, "https://"))
 }

@@ -7,11 +7,13 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/audit"
 	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/fleet"
@@ -31,6 +33,15 @@ type Querier interface {
 type Check struct {
 	Name string
 	Err  error
+	Next string // the very command to type next on the collector's machine; "" where there is none
+}
+
+// AlertBook is what the pages need of the alerts.
+type AlertBook interface {
+	Active() []alert.Alert
+	Recent(most int) []alert.Alert
+	Deliveries(most int) []alert.Delivery
+	Subscribe() (ch <-chan struct{}, cancel func())
 }
 
 // Config is what the pages show. Live, Store and Now are required.
@@ -43,6 +54,9 @@ type Config struct {
 	Now      func() time.Time    // its location is the time zone of the board
 	Log      *slog.Logger
 
+	Journal *journal.Journal // what operators wrote down; nil: nothing, and nobody can
+	Alerts  AlertBook        // nil: there are no alerts
+
 	Open        bool             // nobody has to sign in, and all are viewers: for a listener on loopback only
 	Proxy       bool             // a proxy on this machine says in X-Forwarded-For for whom it asks
 	People      *people.People   // who may sign in; these three may be nil only with Open
@@ -50,7 +64,6 @@ type Config struct {
 	Audit       *audit.Log       //
 	SessionLife time.Duration    // how long a browser keeps its cookie
 
-	Journal  *journal.Journal   // what operators write down; nil: nothing can be written, and no site is in maintenance
 	Commands *command.Commander // carries commands to agents; nil: none can be sent
 }
 
@@ -59,6 +72,10 @@ type server struct {
 	assets *assets
 	pages  *template.Template
 	boards chan struct{} // one place for each open event stream
+	hub    *hub
+
+	textMu sync.Mutex
+	texts  map[string]searched // by site
 }
 
 // maxBoards bounds the event streams that are open at once.
@@ -107,12 +124,15 @@ func newServer(c Config) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded templates: %w", err)
 	}
-	return &server{Config: c, assets: assets, pages: pages, boards: make(chan struct{}, maxBoards)}, nil
+	return &server{Config: c, assets: assets, pages: pages, boards: make(chan struct{}, maxBoards), texts: map[string]searched{},
+		hub: &hub{start: time.Now(), rows: map[string]*drawn{}}}, nil
 }
 
 func (s *server) routes() *doors {
 	mux := &doors{ServeMux: http.NewServeMux(), s: s}
 	mux.HandleFunc("GET /{$}", s.board)
+	mux.HandleFunc("GET /map", s.mapPage)
+	mux.HandleFunc("GET /alerts", s.alertsPage)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /sites/{id}", s.site)
 	mux.HandleFunc("GET /sites/{id}/events", s.siteEvents)
@@ -133,6 +153,7 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("POST /sites/{id}/commands", s.askForm)
 	mux.HandleFunc("POST /api/v1/sites/{id}/commands", s.apiAsk)
 	mux.HandleFunc("GET /api/v1/sites/{id}/commands", s.apiCommands)
+	mux.HandleFunc("GET /api/v1/alerts", s.apiAlerts)
 	mux.HandleFunc("/api/", s.apiUnknown)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -186,12 +207,12 @@ func (s *server) troubles() []Check {
 	}
 	if s.Registry != nil {
 		if err := s.Registry.Fault(); err != nil {
-			bad = append(bad, Check{"sites and agents files", err})
+			bad = append(bad, Check{Name: "sites and agents files", Err: err, Next: "nabz-collector site list"})
 		}
 	}
 	if s.People != nil {
 		if err := s.People.Fault(); err != nil {
-			bad = append(bad, Check{"users file", err})
+			bad = append(bad, Check{Name: "users file", Err: err, Next: "nabz-collector user list"})
 		}
 	}
 	return bad
