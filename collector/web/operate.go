@@ -106,8 +106,8 @@ func mayOperate(r *http.Request) bool { return visitorOf(r).Role.Allows(people.O
 func (s *server) operatingOf(r *http.Request, st *fleet.Status, t typed) operating {
 	o := operating{May: mayOperate(r), Journal: s.Journal != nil, Typed: t, Said: deeds[r.URL.Query().Get("said")], Troubled: troubled(st.State), Query: queryOf(r)}
 	if o.Journal {
-		if e, ok := s.Journal.Acknowledged(st.Site.ID, troubleSince(st)); ok && o.Troubled {
-			n := newNote(e, st.Now)
+		if e := s.acknowledged(st); e != nil {
+			n := newNote(*e, st.Now)
 			o.Ack = &n
 		}
 		all := s.Journal.Of(st.Site.ID)
@@ -199,7 +199,7 @@ func troubled(state fleet.SiteState) bool {
 	return state == fleet.Down || state == fleet.Unreachable || state == fleet.Off || state == fleet.Degraded
 }
 
-// troubleSince is when a site was up last, as far as is known: a trouble that turns from down into unreachable is the same one.
+// troubleSince is when a site was up last, as far as is known: a trouble that turns from one cause into another, or into silence, is the same one.
 func troubleSince(st *fleet.Status) time.Time {
 	since := st.Since
 	if t := st.Told.Since; troubled(fleet.SiteState(st.Told.State)) && t.Before(since) {
@@ -214,6 +214,25 @@ func troubleSince(st *fleet.Status) time.Time {
 		}
 	}
 	return since
+}
+
+// acknowledged is who takes care of a site's trouble; nil where nobody does. Few sites have an acknowledgement, and only of these the last day is looked at.
+func (s *server) acknowledged(st *fleet.Status) *journal.Entry {
+	if s.Journal == nil || !troubled(st.State) {
+		return nil
+	}
+	e, ok := s.Journal.Acknowledged(st.Site.ID, time.Time{}) // the newest, whatever it was of
+	if !ok {
+		return nil
+	}
+	if e.At.Before(st.Since) {
+		one := []fleet.Status{*st}
+		s.Live.Ribbons(one)
+		if e.At.Before(troubleSince(&one[0]).Truncate(time.Millisecond)) {
+			return nil
+		}
+	}
+	return &e
 }
 
 // faultsOf finds what is wrong with each field in an error of the journal; ok is false where it holds anything else.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,8 +94,9 @@ func (s *server) showSite(w http.ResponseWriter, r *http.Request, status int, t 
 	}
 	zone := siteZone(st.Site)
 	st.From, st.Now = st.From.In(zone), st.Now.In(zone)
-	p := sitePage{head: s.head(st.Site.Title()+" – nabz", "site", st.Now), ID: id, Name: st.Site.Title(), Where: where(st.Site), State: st.State,
-		Word: stateWord(string(st.State)), Cause: causeLine(&st), Since: newInstant(st.Since, st.Now), Facts: facts(&st), Live: readings(&st),
+	as := s.seenAs(&st)
+	p := sitePage{head: s.head(st.Site.Title()+" – nabz", "site", st.Now), ID: id, Name: st.Site.Title(), Where: where(st.Site), State: as.Shown,
+		Word: stateWord(string(as.Shown)), Cause: as.known(), Since: newInstant(st.Since, st.Now), Facts: facts(&st), Live: readings(&st),
 		Ribbon: ribbon(st.Ribbon, st.From, st.Now), Ticks: ticks(st.From, st.Now), SiteZone: zoneName(st.Now), ZoneName: zone.String(), Operate: s.operatingOf(r, &st, t)}
 	p.Who, p.Events = visitorOf(r), "/sites/"+id+"/events"
 	var err error
@@ -120,6 +122,18 @@ func (s *server) showSite(w http.ResponseWriter, r *http.Request, status int, t 
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text))
+}
+
+// seenAs is the site as a board shows it, with how its neighbours fare.
+func (s *server) seenAs(st *fleet.Status) seen {
+	all := s.look().sites
+	i, ok := slices.BinarySearchFunc(all, st.Site.ID, func(one seen, id string) int { return strings.Compare(one.Site.ID, id) })
+	if !ok { // it was taken out meanwhile
+		return seen{Status: *st, Shown: st.State}
+	}
+	one := all[i]
+	one.Status = *st
+	return one
 }
 
 // choices are the periods and agents that the page can show.

@@ -83,6 +83,27 @@ func (b *browser) drag(chart string, from, to float64) {
 	b.mouse("mouseReleased", left+to*wide, y)
 }
 
+// hover puts the mouse over a chart, at a part of its width.
+func (b *browser) hover(chart string, part float64) {
+	b.t.Helper()
+	shown[bool](b, fmt.Sprintf(`document.querySelector('#chart-%s').scrollIntoView({block: 'center'}); true`, chart))
+	box := fmt.Sprintf(`document.querySelector('#chart-%s .u-over').getBoundingClientRect()`, chart)
+	x, wide, y := shown[float64](b, box+`.left`), shown[float64](b, box+`.width`), shown[float64](b, box+`.top + 60`)
+	b.mouse("mouseMoved", x+part*wide-2, y)
+	b.mouse("mouseMoved", x+part*wide, y)
+}
+
+// press strikes a key.
+func (b *browser) press(key string) {
+	b.t.Helper()
+	for _, kind := range []input.DispatchKeyEventType{"keyDown", "keyUp"} {
+		b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := cdp.Call(ctx, t, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: key})
+			return err
+		}))
+	}
+}
+
 func (b *browser) mouse(kind input.DispatchMouseEventType, x, y float64) {
 	b.t.Helper()
 	p := input.DispatchMouseEventParams{Type: kind, X: x, Y: y}
@@ -139,5 +160,130 @@ func TestASitesPageFits(t *testing.T) {
 			}
 		}
 	}
+	b.quiet(host)
+}
+
+// drawnChart is the page with its charts.
+const drawnChart = `document.getElementById('charts').dataset.drawn >= 5`
+
+func TestAChartIsZoomedWithTheOthersAndTheAddressTellsIt(t *testing.T) {
+	b := newBrowser(t)
+	s := realStore(t)
+	w := newWorld(t, s, time.Time{})
+	w.settle()
+	a := telemetry.Address{Site: "passu", Agent: "router"}
+	month(t, s, a, w.now())
+	server := w.serve(t)
+	host := strings.TrimPrefix(server.URL, "http://")
+	b.look(1280, 900, "light")
+	b.do(chromedp.Navigate(server.URL + "/sites/passu?range=7d"))
+	b.until("the charts", drawnChart)
+	shown[bool](b, `window.notReloaded = true`)
+
+	b.hover("latency", 0.4)
+	at := func(chart string) string {
+		return fmt.Sprintf(`document.querySelector('#chart-%s .u-legend .u-series .u-value').innerText`, chart)
+	}
+	b.until("the cursor in all charts", at("latency")+` !== '--' && [...document.querySelectorAll('#chart-loss, #chart-traffic, #chart-machine, #chart-battery')].every((c) => c.querySelector('.u-legend .u-value').innerText === `+at("latency")+`)`)
+	if bands := shown[string](b, at("bands")); !strings.HasPrefix(bands, shown[string](b, at("latency"))[:6]) {
+		t.Errorf("the cursor stands at %s in the chart of hours, want the day of %s", bands, shown[string](b, at("latency")))
+	}
+
+	span := `(Date.parse(document.getElementById('charts').dataset.to) - Date.parse(document.getElementById('charts').dataset.from)) / 3600000`
+	before := shown[int64](b, `document.querySelectorAll('#outages tbody tr').length`)
+	b.drag("traffic", 0.25, 0.5)
+	b.until("a quarter of the week", span+` > 38 && `+span+` < 46`)
+	b.until("it in the address", `/from=.*&to=/.test(location.search) && document.querySelector('.ranges [aria-current]') === null`)
+	b.until("finer steps", `document.getElementById('steps').innerText.startsWith('Steps of 10 min')`)
+	b.until("the outages of it alone", fmt.Sprintf(`document.querySelectorAll('#outages tbody tr').length < %d && !document.querySelector('#span h2').innerText.startsWith('Last')`, before))
+	address := shown[string](b, `location.href`)
+	b.picture("site-zoomed", true)
+
+	b.drag("machine", 0.1, 0.3)
+	b.until("a part of that", span+` < 10`)
+	shown[bool](b, `history.back(); true`)
+	b.until("the former view", span+` > 38 && location.href === `+fmt.Sprintf("%q", address))
+	shown[bool](b, `document.querySelector('#chart-loss .canvas').focus(); true`)
+	b.press("ArrowRight")
+	b.press("ArrowRight")
+	b.until("the cursor moved by keys, in another chart too", at("latency")+` !== '--' && `+at("latency")+` === `+at("loss"))
+	b.press("-")
+	b.until("a wider view", span+` > 100`)
+	b.press("Escape")
+	b.until("the view of before", `Math.round(`+span+`) === 168 && location.search === '?range=7d'`)
+	if !shown[bool](b, `window.notReloaded === true`) {
+		t.Error("the page was loaded anew")
+	}
+
+	b.do(chromedp.Navigate(address)) // what a colleague gets
+	b.until("the very same view", drawnChart+` && `+span+` > 38 && `+span+` < 46`)
+	b.until("its outages", `!document.querySelector('#span h2').innerText.startsWith('Last')`)
+	shown[bool](b, `document.querySelector('#period input[name=from]').value = '2026-01-01T00:00'; document.querySelector('#period input[name=to]').value = '2020-01-01T00:00'; document.querySelector('#period form button').click(); true`)
+	b.until("what is wrong with it", `document.querySelector('#period .fault')?.innerText.includes('choose a longer period')`)
+	b.quiet(host)
+}
+
+func TestABacklogThatComesLateAppearsWithoutReload(t *testing.T) {
+	b := newBrowser(t)
+	s := realStore(t)
+	w := newWorld(t, s, time.Time{})
+	w.settle()
+	a := telemetry.Address{Site: "astore", Agent: "router"} // of which nobody has heard
+	now := w.now()
+	server := w.serve(t)
+	host := strings.TrimPrefix(server.URL, "http://")
+	b.do(chromedp.Navigate(server.URL + "/sites/astore?range=24h"))
+	b.until("the charts, empty", drawnChart+` && document.querySelector('#chart-latency').classList.contains('none')`)
+	shown[bool](b, `window.notReloaded = true`)
+	b.until("nothing known", `document.querySelector('#outages').innerText.includes('None was told')`)
+	rnd := rand.New(rand.NewPCG(5, 1))
+	var detail []*telemetry.Line
+	for m := range 60 { // an hour of five hours ago
+		detail = append(detail, minute(rnd, now.Add(-5*time.Hour-time.Duration(m)*time.Minute), time.Minute)...)
+	}
+	hour := now.Add(-6 * time.Hour).Truncate(time.Hour)
+	spans := []*telemetry.Line{telemetry.Span{Start: hour, Length: 20 * time.Minute, State: telemetry.StateUp}.Line(),
+		telemetry.Span{Start: hour.Add(20 * time.Minute), Length: 40 * time.Minute, State: telemetry.StateDown, Cause: telemetry.CauseBackhaul, Err: time.Second}.Line()}
+	put(t, s, telemetry.Detail, a, detail...)
+	put(t, s, telemetry.Ledger, a, spans...)
+	w.heard(a, w.now(), now.Add(-5*time.Hour), open(telemetry.StateUp, "", 0), append(spans, detail...)...) // as intake tells once it is stored
+	b.until("its outage", `document.querySelector('#outages tbody')?.innerText.includes('backhaul')`)
+	b.until("its measurements", `!document.querySelector('#chart-latency').classList.contains('none') && !document.querySelector('#chart-traffic').classList.contains('none')`)
+	b.until("its day", `document.querySelector('#day .r-down') !== null`)
+	b.until("that it is back", `document.querySelector('.headline').innerText.includes('back, sending what it kept')`)
+	if !shown[bool](b, `window.notReloaded === true`) {
+		t.Error("the page was loaded anew")
+	}
+	b.quiet(host)
+}
+
+func TestAnOperatorWorksOnASitesPageInABrowser(t *testing.T) {
+	b := newBrowser(t)
+	c := newClosed(t, time.Time{})
+	c.settle()
+	server := c.serve(t)
+	host := strings.TrimPrefix(server.URL, "http://")
+	b.look(390, 844, "light")
+	b.do(chromedp.Navigate(server.URL + "/sign-in"))
+	b.fill("aisha", secret)
+	b.until("the board", `location.pathname === '/'`)
+	b.do(chromedp.Navigate(server.URL + "/sites/passu"))
+	b.until("the form", `document.querySelector('#deed-acknowledge textarea') !== null`)
+	shown[bool](b, `document.querySelector('#deed-acknowledge textarea').value = 'calling <i>them</i>'; document.querySelector('#deed-acknowledge button').click(); true`)
+	b.until("what was done", `document.querySelector('#said')?.innerText.includes('It is acknowledged') && document.querySelector('.headline').innerText.includes('aisha takes care of it')`)
+	b.until("a link without it", `location.search === ''`)
+	if !strings.Contains(shown[string](b, `document.querySelector('.headline').innerText`), "calling <i>them</i>") {
+		t.Error("the text is not shown as it was typed")
+	}
+	shown[bool](b, `document.querySelector('details.deed').open = true; const f = document.querySelector('details.deed form'); f.to.value = '2001-01-01T10:00'; f.reason.value = 'panel'; f.querySelector('button').click(); true`)
+	b.until("what is wrong", `document.querySelector('#fault-to')?.innerText.includes('is in the past') && document.querySelector('details.deed').open && document.querySelector('details.deed form').reason.value === 'panel'`)
+	b.expected("422")
+	b.picture("operate-wrong", true)
+	typing := `document.querySelector('form[action$="/comment"] textarea')`
+	shown[bool](b, typing+`.value = 'half a word'; `+typing+`.focus(); true`)
+	if _, err := c.notes.Comment("omar", "passu", "written by somebody else meanwhile"); err != nil {
+		t.Fatal(err)
+	}
+	b.until("what another writes, with what is being typed", `document.querySelector('#written').innerText.includes('written by somebody else meanwhile') && `+typing+`.value === 'half a word'`)
 	b.quiet(host)
 }

@@ -87,9 +87,7 @@ func (s *server) written(st *seen) {
 		st.Window, st.Shown = &w, Maintenance
 	}
 	if inTrouble(st.State) || st.State == fleet.Degraded {
-		if e, ok := s.Journal.Acknowledged(st.Site.ID, st.Since); ok {
-			st.Ack = &e
-		}
+		st.Ack = s.acknowledged(&st.Status)
 	}
 }
 

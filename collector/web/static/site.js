@@ -1,9 +1,9 @@
 // The page of a site: draws its charts, zooms all of them at once with the period in the address, and takes in what the collector says has changed.
 // Without it the page still says where the numbers are.
 import { charts, dataOf, draw, empty, height, widthOf } from './charts.js';
+import { byId, connect } from './live.js';
 import { setNow, tellAges } from './words.js';
 
-const byId = (id) => document.getElementById(id);
 const body = document.body;
 const box = byId('charts');
 const zone = box.dataset.zone;
@@ -206,7 +206,7 @@ addEventListener('popstate', () => ready.then(() => go(location.pathname + locat
 addEventListener('beforeprint', () => tellAges());
 
 // The rest of the page is the server's: when something has changed it is asked for again, and each part that is another is put in its place.
-const parts = ['.headline', '#troubles', '#clock', '#lost-at', '#day', '#fault', '#cards', '#period nav', '#period form', '#span', '#outages', '#facts', '#services', '#deed-acknowledge', '#deed-ask', '#written', '#happened'];
+const parts = ['.headline', '#day', '#fault', '#cards', '#period nav', '#period form', '#span', '#outages', '#facts', '#services', '#deed-acknowledge', '#deed-ask', '#written', '#happened'];
 let skew = Number(body.dataset.at) - Date.now();
 let renewing = false;
 let again = false;
@@ -236,7 +236,7 @@ async function renew() {
     setNow(Number(fresh.body.dataset.at));
     tellAges();
   } catch {
-    lost(true);
+    // The stream says so when the collector is not there; the next change asks again.
   } finally {
     renewing = false;
     if (again) {
@@ -244,11 +244,6 @@ async function renew() {
       renew();
     }
   }
-}
-
-function lost(is) {
-  byId('lost').hidden = !is;
-  body.classList.toggle('stale', is);
 }
 
 // What changes within a few seconds is asked for once.
@@ -269,51 +264,12 @@ function changed() {
   }, Math.max(0, rested + restFor - Date.now()));
 }
 
-const silentAfter = 20000;
-let last = Date.now();
-let at = body.dataset.at;
-let source;
-let trouble;
-function connect() {
-  const url = new URL(body.dataset.events, location);
-  url.searchParams.set('at', at);
-  source = new EventSource(url);
-  source.addEventListener('update', (e) => {
-    const u = JSON.parse(e.data);
-    last = Date.now();
-    lost(false);
-    if (u.build !== body.dataset.build) return location.reload();
-    at = u.at;
-    setNow(u.at);
-    byId('clock').textContent = byId('lost-at').textContent = u.clock;
-    if (trouble !== u.trouble) byId('troubles').innerHTML = trouble = u.trouble;
-    if (u.changed) changed();
-  });
-  source.onerror = () => {
-    lost(true);
-    if (source.readyState === EventSource.CLOSED) askWho();
-  };
-}
-
-// Refused for good: when that is because nobody is signed in any more, the page itself leads to where one signs in.
-async function askWho() {
-  const answer = await fetch('/api/v1/me').catch(() => null);
-  if (answer?.status === 401) location.reload();
-}
-
-setInterval(() => {
-  tellAges();
-  const silent = Date.now() - last > silentAfter;
-  if (silent) lost(true);
-  if (silent || source.readyState === EventSource.CLOSED) { // half open, or refused for good: ask anew
-    source.close();
-    last = Date.now();
-    connect();
-  }
-}, 5000);
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) return;
   if (due === 'shown') due = undefined;
   changed();
 });
-connect();
+connect((update) => {
+  skew = update.at - Date.now();
+  if (update.changed) changed();
+});
