@@ -7,7 +7,8 @@ import { setNow, tellAges } from './words.js';
 const body = document.body;
 const box = byId('charts');
 const zone = box.dataset.zone;
-const first = location.pathname + location.search.replace(/[?&]said=[a-z]+/, (m) => (m[0] === '?' ? '?' : '')).replace(/\?&/, '?').replace(/\?$/, '');
+const page = `/sites/${box.dataset.site}`; // also where a form was sent to an address of its own, and came back
+const first = page + location.search.replace(/[?&]said=[a-z]+/, (m) => (m[0] === '?' ? '?' : '')).replace(/\?&/, '?').replace(/\?$/, '');
 const view = { from: 0, to: 1 }; // s
 const least = 600; // s: the shortest period
 const dark = matchMedia('(prefers-color-scheme: dark)');
@@ -122,7 +123,7 @@ function goTo(from, to, push = true) {
   const q = new URLSearchParams({ from: text(from), to: text(to) });
   const agent = new URLSearchParams(location.search).get('agent');
   if (agent) q.set('agent', agent);
-  go(`${location.pathname}?${q}`, push);
+  go(`${page}?${q}`, push);
 }
 
 function go(address, push) {
