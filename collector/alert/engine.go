@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/journal"
+	"github.com/smartvillage/nabz/internal/wholefile"
 )
 
 // Fleet is what the engine needs of the live state.
@@ -48,6 +50,7 @@ type Config struct {
 	Checks       func() []Check  // of the NOC, InfluxDB by that name; must not wait. While one fails no site is blamed
 	Certificates func() []Expiry // must not wait
 	Channels     []Channel
+	Heartbeat    Heartbeat
 	Link         string // address of the board, for messages; "" names none
 	Now          func() time.Time
 	Log          *slog.Logger
@@ -73,6 +76,9 @@ type Engine struct {
 	lost    nocCut
 	calm    time.Time // no site is out before: it has to come back first
 	faulty  time.Time // since when the NOC is at fault; zero: it is not
+	started time.Time
+	stepped time.Time // the last look
+	well    time.Time // when the collector was last known to be well
 	known   bool      // the state of all sites was asked for since the last fault
 	asked   time.Time // when the journal was, for acknowledgements
 
@@ -84,6 +90,9 @@ type Engine struct {
 	subs         map[chan struct{}]struct{}
 	wake         map[string]chan struct{} // of each channel
 	counts       counts
+
+	lazyEvery time.Duration
+	replace   func(file string, data []byte, mode os.FileMode) error
 }
 
 // record is an alert with what only the engine needs of it.
@@ -108,7 +117,7 @@ type start struct {
 // Open makes an engine that goes on where the one before it ended, as its file tells.
 func Open(c Config) (*Engine, error) {
 	e := &Engine{c: c, sites: map[string]*fleet.Status{}, members: map[groupKey][]string{}, tracks: map[string]*track{}, active: map[string]*record{},
-		byKey: map[groupKey][]*record{}, own: map[string]*ownTrouble{}, month: monthly{}, subs: map[chan struct{}]struct{}{}, wake: map[string]chan struct{}{}}
+		byKey: map[groupKey][]*record{}, own: map[string]*ownTrouble{}, month: monthly{}, subs: map[chan struct{}]struct{}{}, wake: map[string]chan struct{}{}, lazyEvery: lazyWrite, replace: wholefile.Replace}
 	if e.c.Log == nil {
 		e.c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -116,6 +125,7 @@ func Open(c Config) (*Engine, error) {
 		e.wake[ch.Name()] = make(chan struct{}, 1)
 	}
 	e.counts.begin()
+	e.started = c.Now()
 	e.calm = c.Now().Add(c.Grace)
 	return e, e.load()
 }
@@ -126,6 +136,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, ch := range e.c.Channels {
 		g.Go(func() error { e.send(ctx, ch); return nil })
 	}
+	g.Go(func() error { e.beat(ctx); return nil })
 	g.Go(func() error {
 		news, cancel := e.c.Fleet.Subscribe()
 		defer cancel()
@@ -197,6 +208,7 @@ func (e *Engine) step(now time.Time, changed map[string]bool) {
 		e.lookLost(now)
 		e.raise(now)
 	}
+	e.stepped = now
 	e.lookAcknowledged(now)
 	e.settle(now)
 	e.keep(now, false)

@@ -31,6 +31,9 @@ type Message struct {
 	All  []Alert // that go on or ended lately, for a channel that shows what goes on
 	Now  time.Time
 	Link string // address of the board; "" where none is known
+
+	Started time.Time // when this engine began
+	Beat    time.Time // so long the collector is known to be well; zero: it is not, or there is no heartbeat
 }
 
 // News is one thing to tell.
@@ -155,7 +158,10 @@ func (e *Engine) waiting(ch Channel, now time.Time) (m Message, items []*item, n
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	next = time.Hour
-	m = Message{Now: now, Link: e.c.Link}
+	m = Message{Now: now, Link: e.c.Link, Started: e.started}
+	if every := e.c.Heartbeat.Every; !e.well.IsZero() && now.Sub(e.well) < 2*every {
+		m.Beat = e.well.Add(3 * every)
+	}
 	most := atOnce
 	if keepsState(ch) {
 		most = len(e.outbox)

@@ -144,10 +144,10 @@ func (e *Engine) lookLost(now time.Time) {
 		return
 	}
 	there, out, groups := 0, 0, map[groupKey]bool{}
-	newest := time.Time{}
+	var newest, silent time.Time // when the last one was seen to be gone, and when its last word came
 	for _, tr := range e.tracks {
 		if t := tr.of(outage); t != nil && t.Good.IsZero() && t.State == fleet.Unreachable {
-			newest = latest(newest, t.Seen)
+			newest, silent = latest(newest, t.Seen), latest(silent, t.Told)
 		}
 	}
 	if !newest.IsZero() {
@@ -167,7 +167,7 @@ func (e *Engine) lookLost(now time.Time) {
 					there, out = there+1, out+1
 					groups[keyOf(st.Site)] = true
 				}
-			case st.State == fleet.Up || st.State == fleet.Degraded || st.State == fleet.Down:
+			case st.Heard.After(silent): // those that have said nothing since, because they report rarely, prove nothing
 				there++
 			}
 		}
@@ -178,7 +178,9 @@ func (e *Engine) lookLost(now time.Time) {
 		e.lost.on = true
 	case e.lost.on && (there == 0 || share < 50*float64(there)):
 		e.lost.on = false
-		e.calm = latest(e.calm, now.Add(e.c.Grace))
+		if o := e.own[lostKey]; o != nil && o.Alert != "" { // not for a moment in which the others had not spoken yet
+			e.calm = latest(e.calm, now.Add(e.c.Grace))
+		}
 	}
 	text := fmt.Sprintf("%d of %d sites are unreachable, of %d groups; no alert is raised for each of them", out, there, len(groups))
 	e.observeOwn(lostKey, Collector, e.lost.on, text, now, max(e.c.OwnAfter, time.Second))

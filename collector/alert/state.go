@@ -9,12 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/smartvillage/nabz/internal/wholefile"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
 const (
-	lazyWrite  = 10 * time.Second // what only a restart would miss is written so rarely
+	lazyWrite  = time.Minute // what only a restart would miss is written so rarely
 	monthWrite = 10 * time.Minute
 )
 
@@ -97,7 +96,7 @@ func (e *Engine) read(file string, into any) error {
 // it cannot be written people are told all the same.
 func (e *Engine) keep(now time.Time, end bool) {
 	urgent := e.now
-	if e.now || e.lazy && (end || now.Sub(e.written) >= lazyWrite || now.Before(e.written)) {
+	if e.now || e.lazy && (end || now.Sub(e.written) >= e.lazyEvery || now.Before(e.written)) {
 		e.now, e.lazy, e.written = false, false, now
 		e.write(e.c.File, e.state())
 	}
@@ -132,7 +131,7 @@ func (e *Engine) write(file string, what any) {
 	}
 	b, err := json.Marshal(what)
 	if err == nil {
-		err = wholefile.Replace(file, b, 0o640)
+		err = e.replace(file, b, 0o640)
 	}
 	switch {
 	case err != nil && !e.broken:

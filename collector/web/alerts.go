@@ -3,11 +3,14 @@ package web
 import (
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/alert"
+	"github.com/smartvillage/nabz/collector/journal"
 )
 
 const (
@@ -35,7 +38,7 @@ type alertRow struct {
 	More                                int
 	Over                                int
 	Acknowledged                        string
-	AckSite                             string // whose page takes an acknowledgement of it; "" where none can
+	Open                                bool // nobody has, and somebody can
 }
 
 type deliveryRow struct{ At, Machine, Alert, Channel, What, Attempt, Err, Next string }
@@ -115,8 +118,8 @@ func newAlertRow(a *alert.Alert, names map[string]string, now time.Time) alertRo
 	}
 	if !a.Acknowledged.IsZero() {
 		r.Acknowledged = "by " + a.AcknowledgedBy + " at " + moment(a.Acknowledged, now)
-	} else if len(a.Sites) > 0 && a.Active() {
-		r.AckSite = a.Sites[0]
+	} else {
+		r.Open = a.Active()
 	}
 	return r
 }
@@ -130,6 +133,24 @@ func newDeliveryRow(d alert.Delivery, now time.Time) deliveryRow {
 		r.Next = "again at " + d.Next.In(now.Location()).Format(time.TimeOnly)
 	}
 	return r
+}
+
+// acknowledgeAlert writes down that somebody takes care of an alert that goes on.
+func (s *server) acknowledgeAlert(w http.ResponseWriter, r *http.Request) {
+	if !s.posted(w, r) {
+		return
+	}
+	id := r.PathValue("id")
+	if s.Alerts == nil || !slices.ContainsFunc(s.Alerts.Active(), func(a alert.Alert) bool { return a.ID == id }) {
+		s.failed(w, http.StatusConflict, "This alert does not go on any more", "There is nothing to acknowledge. The list of alerts has what became of it.")
+		return
+	}
+	again := func(status int, faults map[string]string) {
+		s.failed(w, status, "It is not acknowledged", strings.Join(slices.Collect(maps.Values(faults)), " "))
+	}
+	s.write(w, r, "acknowledge", "alert "+id, "/alerts", func(who string) (journal.Entry, error) {
+		return s.Journal.Acknowledge(who, "", id, r.PostForm.Get("text"))
+	}, again)
 }
 
 type apiAlert struct {

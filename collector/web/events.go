@@ -76,6 +76,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 			m = s.message(s.glance(tick), f, back)
 		case <-beat.C:
 			m = s.encode(s.beat(), f.had)
+			waits, tick = s.wake(waits, tick, next) // a maintenance window begins by the clock alone
 		}
 		if m != nil && s.sendAll(w, m) != nil {
 			return

@@ -103,11 +103,11 @@ var deeds = map[string]string{
 func mayOperate(r *http.Request) bool { return visitorOf(r).Role.Allows(people.Operator) }
 
 // operatingOf gathers it.
-func (s *server) operatingOf(r *http.Request, st *fleet.Status, t typed) operating {
+func (s *server) operatingOf(r *http.Request, st *fleet.Status, ack *journal.Entry, t typed) operating {
 	o := operating{May: mayOperate(r), Journal: s.Journal != nil, Typed: t, Said: deeds[r.URL.Query().Get("said")], Troubled: troubled(st.State), Query: queryOf(r)}
 	if o.Journal {
-		if e := s.acknowledged(st); e != nil {
-			n := newNote(*e, st.Now)
+		if ack != nil {
+			n := newNote(*ack, st.Now)
 			o.Ack = &n
 		}
 		all := s.Journal.Of(st.Site.ID)
@@ -233,6 +233,23 @@ func (s *server) acknowledged(st *fleet.Status) *journal.Entry {
 		}
 	}
 	return &e
+}
+
+// careOfAlerts is who takes care of the alerts that go on, by each of their sites.
+func (s *server) careOfAlerts() map[string]*journal.Entry {
+	if s.Alerts == nil {
+		return nil
+	}
+	care := map[string]*journal.Entry{}
+	for _, a := range s.Alerts.Active() {
+		if a.Acknowledged.IsZero() {
+			continue
+		}
+		for _, id := range a.Sites {
+			care[id] = &journal.Entry{At: a.Acknowledged, Who: a.AcknowledgedBy, Kind: journal.Acknowledge, Site: id, Alert: a.ID}
+		}
+	}
+	return care
 }
 
 // faultsOf finds what is wrong with each field in an error of the journal; ok is false where it holds anything else.

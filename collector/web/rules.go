@@ -28,6 +28,9 @@ var (
 var rules = map[string]rule{
 	"/":                                 looks,
 	"GET /{$}":                          looks,
+	"GET /map":                          looks,
+	"GET /alerts":                       looks,
+	"POST /alerts/{id}/acknowledge":     acts,
 	"GET /events":                       asks,
 	"GET /sites/{id}":                   looks,
 	"GET /sites/{id}/events":            asks,
@@ -45,8 +48,6 @@ var rules = map[string]rule{
 	"GET /api/v1/sites/{id}/series":     asks,
 	"GET /api/v1/sites/{id}/commands":   commands,
 	"POST /api/v1/sites/{id}/commands":  commands,
-	"GET /map":                          looks,
-	"GET /alerts":                       looks,
 	"GET /api/v1/alerts":                asks,
 	"/api/":                             asks,
 	"GET /healthz":                      everybody,

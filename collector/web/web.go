@@ -54,8 +54,7 @@ type Config struct {
 	Now      func() time.Time    // its location is the time zone of the board
 	Log      *slog.Logger
 
-	Journal *journal.Journal // what operators wrote down; nil: nothing, and nobody can
-	Alerts  AlertBook        // nil: there are no alerts
+	Alerts AlertBook // nil: there are no alerts
 
 	Open        bool             // nobody has to sign in, and all are viewers: for a listener on loopback only
 	Proxy       bool             // a proxy on this machine says in X-Forwarded-For for whom it asks
@@ -64,6 +63,7 @@ type Config struct {
 	Audit       *audit.Log       //
 	SessionLife time.Duration    // how long a browser keeps its cookie
 
+	Journal  *journal.Journal   // what operators write down; nil: nothing can be written, and no site is in maintenance
 	Commands *command.Commander // carries commands to agents; nil: none can be sent
 }
 
@@ -133,6 +133,7 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("GET /{$}", s.board)
 	mux.HandleFunc("GET /map", s.mapPage)
 	mux.HandleFunc("GET /alerts", s.alertsPage)
+	mux.HandleFunc("POST /alerts/{id}/acknowledge", s.acknowledgeAlert)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /sites/{id}", s.site)
 	mux.HandleFunc("GET /sites/{id}/events", s.siteEvents)
