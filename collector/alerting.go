@@ -148,7 +148,7 @@ func (p *parts) openAlerts(metrics prometheus.Registerer, now func() time.Time) 
 		}
 		return out
 	}
-	p.alerts, err = alert.Open(alert.Config{Settings: p.c.Alert.settings(), File: p.c.AlertFile(), Fleet: p.live, Checks: checks, Certificates: p.certificates,
+	p.alerts, err = alert.Open(alert.Config{Settings: p.c.Alert.settings(), File: p.c.AlertFile(), Fleet: p.live, Journal: p.journal, Checks: checks, Certificates: p.certificates,
 		Channels: ways.Channels, Heartbeat: alert.Heartbeat{URL: ways.Heartbeat, Every: p.c.Alert.HeartbeatEvery.Std(), Well: p.well}, Link: p.c.Alert.BoardURL, Now: now, Log: p.log})
 	if err != nil {
 		return err

@@ -24,8 +24,8 @@ const (
 	// A command is sent again until it is answered: what goes to an agent is not confirmed on the way.
 	againFirst, againMost = 5 * time.Second, 30 * time.Second
 
-	perSite = 20   // commands kept of a site
-	inAll   = 1000 // and of all
+	perSite   = 20   // commands kept of a site
+	inAllMost = 1000 // and of all
 )
 
 // Parts are what a Commander works with. Note may be nil.
@@ -51,6 +51,7 @@ type Commander struct {
 	words  *limit.Limiter // results
 	codec  *telemetry.Codec
 	wakeup chan struct{}
+	inAll  int
 
 	mu   sync.Mutex
 	all  []*order // the oldest first
@@ -70,7 +71,7 @@ func Open(p Parts) (*Commander, error) {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Commander{p: p, wakeup: make(chan struct{}, 1), asks: limit.New(askRates()), words: limit.New(resultRates()), file: file{path: p.File}}
+	c := &Commander{p: p, wakeup: make(chan struct{}, 1), asks: limit.New(askRates()), words: limit.New(resultRates()), file: file{path: p.File}, inAll: inAllMost}
 	var err error
 	if c.codec, err = telemetry.NewCodec(); err != nil {
 		return nil, err
@@ -215,7 +216,7 @@ func (c *Commander) trim() {
 	for _, o := range c.all {
 		of[o.Site]++
 	}
-	over := len(c.all) - inAll
+	over := len(c.all) - c.inAll
 	c.all = slices.DeleteFunc(c.all, func(o *order) bool {
 		drop := o.State.Ended() && (over > 0 || of[o.Site] > perSite)
 		if drop {
@@ -224,7 +225,7 @@ func (c *Commander) trim() {
 		}
 		return drop
 	})
-	if c.file.lines > 2*inAll+len(c.all) {
+	if c.file.lines > 2*c.inAll+len(c.all) {
 		all := make([]Command, len(c.all))
 		for i, o := range c.all {
 			all[i] = o.Command

@@ -254,7 +254,7 @@ func (s *server) windowOf(f url.Values) (win journal.Window, faults map[string]s
 		}
 	}
 	if (win.Scope != journal.Scope{}) && !slices.ContainsFunc(s.Live.Overview(), func(st fleet.Status) bool { return win.Scope.Has(st.Site) }) {
-		faults["scope"] = "No site is of " + scopeWords(win.Scope) + "; choose from the lists."
+		faults["scope"] = "matches no site; choose from the lists"
 	}
 	return win, faults
 }

@@ -73,15 +73,15 @@ type operating struct {
 	Running      *windowRow
 	Windows      []windowRow // planned for this site
 	Asked        []asked
-	Testers      []string // agents that can be asked for a speed test
-	NoTest       string   // why none can
+	Askable      []string // agents that can be asked for something now
+	NotNow       string   // why none can
 }
 
 // note is one entry of the journal, in words.
 type note struct{ At, Machine, Who, What, Text, Kind string }
 
 // asked is one command, in words.
-type asked struct{ At, Machine, Who, Agent, What, State, Word, Text string }
+type asked struct{ At, Machine, Who, Agent, What, State, Text, Data string }
 
 // maxNotes and maxAsked bound what a page shows.
 const (
@@ -96,17 +96,18 @@ const maxWritten = 64 << 10
 var deeds = map[string]string{
 	"comment": "Your comment is kept.", "acknowledge": "It is acknowledged: others see that you take care of it.", "plan": "The maintenance window is planned.",
 	"cancel": "The maintenance window is cancelled.", "speedtest": "A speed test is asked for. What becomes of it is shown below.",
+	"diagnostics": "Diagnostics are asked for. What the agent says is shown below.",
 }
 
 // mayOperate tells whether who asks may change something.
 func mayOperate(r *http.Request) bool { return visitorOf(r).Role.Allows(people.Operator) }
 
 // operatingOf gathers it.
-func (s *server) operatingOf(r *http.Request, st *fleet.Status, t typed) operating {
+func (s *server) operatingOf(r *http.Request, st *fleet.Status, ack *journal.Entry, t typed) operating {
 	o := operating{May: mayOperate(r), Journal: s.Journal != nil, Typed: t, Said: deeds[r.URL.Query().Get("said")], Troubled: troubled(st.State), Query: queryOf(r)}
 	if o.Journal {
-		if e, ok := s.Journal.Acknowledged(st.Site.ID, troubleSince(st)); ok && o.Troubled {
-			n := newNote(e, st.Now)
+		if ack != nil {
+			n := newNote(*ack, st.Now)
 			o.Ack = &n
 		}
 		all := s.Journal.Of(st.Site.ID)
@@ -133,21 +134,24 @@ func (s *server) operatingOf(r *http.Request, st *fleet.Status, t typed) operati
 // askable tells what was asked of the site's agents and what can be.
 func (s *server) askable(o *operating, st *fleet.Status) {
 	if s.Commands == nil {
-		o.NoTest = "Not available: this collector sends no commands to agents."
+		o.NotNow = "Not available: this collector sends no commands to agents."
+		return
+	}
+	if !o.May { // what agents answer is for operators
 		return
 	}
 	all := s.Commands.Of(st.Site.ID)
 	for _, c := range all[:min(len(all), maxAsked)] {
 		o.Asked = append(o.Asked, asked{At: moment(c.Asked, st.Now), Machine: c.Asked.Format(time.RFC3339), Who: c.Who, Agent: c.Agent, What: commandWord(c.Kind),
-			State: string(c.State), Word: string(c.State), Text: c.Text})
+			State: string(c.State), Text: c.Text, Data: c.Data})
 	}
 	for _, a := range st.Agents {
 		if a.Connected {
-			o.Testers = append(o.Testers, a.Agent)
+			o.Askable = append(o.Askable, a.Agent)
 		}
 	}
-	if len(o.Testers) == 0 {
-		o.NoTest = "Not now: no agent of this site is connected."
+	if len(o.Askable) == 0 {
+		o.NotNow = "Not now: no agent of this site is connected."
 	}
 }
 
@@ -195,7 +199,7 @@ func troubled(state fleet.SiteState) bool {
 	return state == fleet.Down || state == fleet.Unreachable || state == fleet.Off || state == fleet.Degraded
 }
 
-// troubleSince is when a site was up last, as far as is known: a trouble that turns from down into unreachable is the same one.
+// troubleSince is when a site was up last, as far as is known: a trouble that turns from one cause into another, or into silence, is the same one.
 func troubleSince(st *fleet.Status) time.Time {
 	since := st.Since
 	if t := st.Told.Since; troubled(fleet.SiteState(st.Told.State)) && t.Before(since) {
@@ -210,6 +214,42 @@ func troubleSince(st *fleet.Status) time.Time {
 		}
 	}
 	return since
+}
+
+// acknowledged is who takes care of a site's trouble; nil where nobody does. Few sites have an acknowledgement, and only of these the last day is looked at.
+func (s *server) acknowledged(st *fleet.Status) *journal.Entry {
+	if s.Journal == nil || !troubled(st.State) {
+		return nil
+	}
+	e, ok := s.Journal.Acknowledged(st.Site.ID, time.Time{}) // the newest, whatever it was of
+	if !ok {
+		return nil
+	}
+	if e.At.Before(st.Since) {
+		one := []fleet.Status{*st}
+		s.Live.Ribbons(one)
+		if e.At.Before(troubleSince(&one[0]).Truncate(time.Millisecond)) {
+			return nil
+		}
+	}
+	return &e
+}
+
+// careOfAlerts is who takes care of the alerts that go on, by each of their sites.
+func (s *server) careOfAlerts() map[string]*journal.Entry {
+	if s.Alerts == nil {
+		return nil
+	}
+	care := map[string]*journal.Entry{}
+	for _, a := range s.Alerts.Active() {
+		if a.Acknowledged.IsZero() {
+			continue
+		}
+		for _, id := range a.Sites {
+			care[id] = &journal.Entry{At: a.Acknowledged, Who: a.AcknowledgedBy, Kind: journal.Acknowledge, Site: id, Alert: a.ID}
+		}
+	}
+	return care
 }
 
 // faultsOf finds what is wrong with each field in an error of the journal; ok is false where it holds anything else.
@@ -312,28 +352,4 @@ func (s *server) writeOnSite(w http.ResponseWriter, r *http.Request, form string
 		return
 	}
 	s.write(w, r, form, st.Site.ID, backTo(r, st.Site.ID, form), func(who string) (journal.Entry, error) { return do(who, st.Site.ID, r.PostForm.Get("text")) }, again)
-}
-
-// speedtest asks an agent for one.
-func (s *server) speedtest(w http.ResponseWriter, r *http.Request) {
-	st, ok := s.onSite(w, r)
-	if !ok {
-		return
-	}
-	again := func(status int, fault string) {
-		s.showSite(w, r, status, typed{"speedtest", r.PostForm, map[string]string{"": fault}})
-	}
-	if s.Commands == nil {
-		again(http.StatusServiceUnavailable, "This collector sends no commands to agents.")
-		return
-	}
-	to, v := telemetry.Address{Site: st.Site.ID, Agent: r.PostForm.Get("agent")}, visitorOf(r)
-	if _, err := s.Commands.Ask(v.Name, client(r), to, telemetry.CommandSpeedtest); err != nil {
-		again(http.StatusConflict, "No speed test was asked for: "+err.Error())
-		return
-	}
-	if _, err := s.Journal.Note(v.Name, st.Site.ID, "a speed test of "+to.Agent, journal.Command); err != nil {
-		s.Log.Warn("the journal does not know of a speed test that was asked for", "site", st.Site.ID, "error", err) // the audit log does
-	}
-	seeOther(w, r, backTo(r, st.Site.ID, "speedtest"))
 }

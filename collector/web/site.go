@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,9 +94,10 @@ func (s *server) showSite(w http.ResponseWriter, r *http.Request, status int, t 
 	}
 	zone := siteZone(st.Site)
 	st.From, st.Now = st.From.In(zone), st.Now.In(zone)
-	p := sitePage{head: s.head(st.Site.Title()+" – nabz", "site", st.Now), ID: id, Name: st.Site.Title(), Where: where(st.Site), State: st.State,
-		Word: stateWord(string(st.State)), Cause: causeLine(&st), Since: newInstant(st.Since, st.Now), Facts: facts(&st), Live: readings(&st),
-		Ribbon: ribbon(st.Ribbon, st.From, st.Now), Ticks: ticks(st.From, st.Now), SiteZone: zoneName(st.Now), ZoneName: zone.String(), Operate: s.operatingOf(r, &st, t)}
+	as := s.seenAs(&st)
+	p := sitePage{head: s.head(st.Site.Title()+" – nabz", "site", st.Now), ID: id, Name: st.Site.Title(), Where: where(st.Site), State: as.Shown,
+		Word: stateWord(string(as.Shown)), Cause: as.known(), Since: newInstant(st.Since, st.Now), Facts: facts(&st), Live: readings(&st),
+		Ribbon: ribbon(st.Ribbon, st.From, st.Now), Ticks: ticks(st.From, st.Now), SiteZone: zoneName(st.Now), ZoneName: zone.String(), Operate: s.operatingOf(r, &st, as.Ack, t)}
 	p.Who, p.Events = visitorOf(r), "/sites/"+id+"/events"
 	var err error
 	if p.Period, err = periodOf(r.URL.Query(), st.Now, zone); err != nil {
@@ -120,6 +122,18 @@ func (s *server) showSite(w http.ResponseWriter, r *http.Request, status int, t 
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text))
+}
+
+// seenAs is the site as a board shows it, with how its neighbours fare.
+func (s *server) seenAs(st *fleet.Status) seen {
+	all := s.look().sites
+	i, ok := slices.BinarySearchFunc(all, st.Site.ID, func(one seen, id string) int { return strings.Compare(one.Site.ID, id) })
+	if !ok { // it was taken out meanwhile
+		return seen{Status: *st, Shown: st.State}
+	}
+	one := all[i]
+	one.Status = *st
+	return one
 }
 
 // choices are the periods and agents that the page can show.
@@ -159,7 +173,9 @@ func (p *sitePage) fillPeriod(h history, st *fleet.Status) {
 	if p.Period.Name != "" {
 		name = "Last " + p.Period.Words
 	}
-	p.PeriodRibbon, p.PeriodTicks = ribbonOf(name, form, h.segs, from, to), ticks(from, to)
+	if p.Period.Name != "24h" { // that one stands above
+		p.PeriodRibbon, p.PeriodTicks = ribbonOf(name, form, h.segs, from, to), ticks(from, to)
+	}
 	f := h.Period.Figures
 	down, count := time.Duration(f.Times.DownMs()+f.Times.OffPowerMs)*time.Millisecond, 0
 	for _, o := range h.Outages {

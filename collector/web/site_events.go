@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/smartvillage/nabz/collector/fleet"
 )
 
 // siteUpdate is one message to the page of a site: that something of it has changed, of whatever time. The page asks for what it shows of it.
@@ -15,6 +17,8 @@ type siteUpdate struct {
 	Clock   string `json:"clock"`
 	Build   string `json:"build"`
 	Trouble string `json:"trouble"`
+	Old     bool   `json:"old,omitempty"`
+	Alerts  int    `json:"alerts"` // -1 where there are none to be had
 	Changed bool   `json:"changed"`
 }
 
@@ -66,7 +70,7 @@ func (s *server) siteEvents(w http.ResponseWriter, r *http.Request) {
 	defer look.Stop()
 	defer beat.Stop()
 	defer pause.Stop()
-	changed = false
+	changed, planned := false, s.inMaintenance(st.Site)
 	resting := true // what comes during the pause waits as one message
 	for {
 		send := false
@@ -89,6 +93,9 @@ func (s *server) siteEvents(w http.ResponseWriter, r *http.Request) {
 			changed = true
 		case <-beat.C:
 			send = true
+			if now := s.inMaintenance(st.Site); now != planned { // a window begins and ends by the clock
+				planned, changed = now, true
+			}
 		}
 		if send || changed && !resting {
 			if !s.sendSite(w, zone, changed && !resting) {
@@ -102,9 +109,17 @@ func (s *server) siteEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (s *server) inMaintenance(site fleet.Site) bool {
+	if s.Journal == nil {
+		return false
+	}
+	_, ok := s.Journal.Maintenance(site, s.Now())
+	return ok
+}
+
 func (s *server) sendSite(w http.ResponseWriter, zone *time.Location, changed bool) bool {
 	b := s.beat()
-	u := siteUpdate{b.At, s.Now().In(zone).Format(time.TimeOnly), b.Build, b.Trouble, changed}
+	u := siteUpdate{b.At, s.Now().In(zone).Format(time.TimeOnly), b.Build, b.Trouble, s.old(), s.alertCount(), changed}
 	data, err := json.Marshal(u)
 	if err != nil {
 		s.Log.Error("an update of a site's page cannot be written as JSON", "error", err)

@@ -45,13 +45,16 @@ func (s *server) look() *snapshot {
 	zone := s.Now().Location()
 	type group struct{ operator, district string }
 	type tally struct{ bad, heard int }
-	groups := map[group]*tally{}
+	groups, care := map[group]*tally{}, s.careOfAlerts()
 	for i := range all {
 		st := &n.sites[i]
 		st.Status = all[i]
 		st.From, st.Now = st.From.In(zone), st.Now.In(zone)
 		st.Shown, st.Unread = st.State, unread && st.State == fleet.NeverSeen
 		s.written(st)
+		if st.Ack == nil && troubled(st.State) {
+			st.Ack = care[st.Site.ID]
+		}
 		n.counts[st.Shown]++
 		site := &st.Site
 		st.text = s.searchText(site)
@@ -87,9 +90,7 @@ func (s *server) written(st *seen) {
 		st.Window, st.Shown = &w, Maintenance
 	}
 	if troubled(st.State) {
-		if e, ok := s.Journal.Acknowledged(st.Site.ID, troubleSince(&st.Status)); ok {
-			st.Ack = &e
-		}
+		st.Ack = s.acknowledged(&st.Status)
 	}
 }
 

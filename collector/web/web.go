@@ -63,15 +63,8 @@ type Config struct {
 	Audit       *audit.Log       //
 	SessionLife time.Duration    // how long a browser keeps its cookie
 
-	Journal  *journal.Journal // what operators write down; nil: nothing can be written, and no site is in maintenance
-	Commands Commander        // what operators ask of agents; nil: the pages say that it is not available
-}
-
-// Commander is what the pages need to ask something of agents. It records who asked in the audit log itself.
-type Commander interface {
-	Ask(who, from string, to telemetry.Address, kind command.Kind) (command.Command, error)
-	Of(site string) []command.Command // the newest first
-	Subscribe() (ch <-chan struct{}, cancel func())
+	Journal  *journal.Journal   // what operators write down; nil: nothing can be written, and no site is in maintenance
+	Commands *command.Commander // carries commands to agents; nil: none can be sent
 }
 
 type server struct {
@@ -147,7 +140,6 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("POST /sites/{id}/comment", s.comment)
 	mux.HandleFunc("POST /sites/{id}/acknowledge", s.acknowledge)
 	mux.HandleFunc("POST /sites/{id}/maintenance", s.plan)
-	mux.HandleFunc("POST /sites/{id}/speedtest", s.speedtest)
 	mux.HandleFunc("GET /maintenance", s.maintenance)
 	mux.HandleFunc("POST /maintenance", s.plan)
 	mux.HandleFunc("POST /maintenance/{window}/cancel", s.cancel)
@@ -159,6 +151,9 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("GET /api/v1/sites", s.apiSites)
 	mux.HandleFunc("GET /api/v1/sites/{id}", s.apiSite)
 	mux.HandleFunc("GET /api/v1/sites/{id}/series", s.apiSeries)
+	mux.HandleFunc("POST /sites/{id}/commands", s.askForm)
+	mux.HandleFunc("POST /api/v1/sites/{id}/commands", s.apiAsk)
+	mux.HandleFunc("GET /api/v1/sites/{id}/commands", s.apiCommands)
 	mux.HandleFunc("GET /api/v1/alerts", s.apiAlerts)
 	mux.HandleFunc("/api/", s.apiUnknown)
 	mux.HandleFunc("GET /healthz", s.healthz)
