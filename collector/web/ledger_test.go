@@ -221,3 +221,41 @@ func TestTheStreamOfASiteTellsWhatIsNews(t *testing.T) {
 	}
 	b.until("a comment", func(u siteUpdate) bool { return u.Changed })
 }
+
+func TestStepsAreNotFinerThanAnAgentMeasures(t *testing.T) {
+	s := realStore(t)
+	now := time.Now().UTC().Truncate(time.Minute)
+	w := newWorld(t, s, now)
+	w.site(fleet.Site{ID: "gokina"}, "main")
+	w.site(fleet.Site{ID: "passu"}, "main")
+	for site, every := range map[string]time.Duration{"gokina": 5 * time.Minute, "passu": time.Minute} { // metered and standard
+		var lines []*telemetry.Line
+		for at := now.Add(-25 * time.Hour); !at.After(now); at = at.Add(every) {
+			if since := now.Sub(at); since > 40*time.Minute && since < 3*time.Hour {
+				continue // a hole is a hole
+			}
+			jitter := time.Duration(at.Unix()%7) * time.Second
+			lines = append(lines, telemetry.NewLine("traffic", at.Add(-jitter)).Tag("iface", "wan").Int("rx_bytes", 1).Int("tx_bytes", 1))
+		}
+		put(t, s, telemetry.Detail, telemetry.Address{Site: site, Agent: "main"}, lines...)
+	}
+	for _, tt := range []struct {
+		path  string
+		step  time.Duration
+		empty int
+	}{
+		{"gokina/series?range=1h", 10 * time.Minute, 1}, {"gokina/series?range=24h", 10 * time.Minute, 13}, {"gokina/series?range=7d", 30 * time.Minute, 288},
+		{"passu/series?range=1h", 2 * time.Minute, 9}, {"passu/series?range=24h", 5 * time.Minute, 27},
+	} {
+		doc := w.series("/api/v1/sites/" + tt.path)
+		empty := 0
+		for _, v := range columns(doc.Series)["down"] {
+			if v == nil {
+				empty++
+			}
+		}
+		if doc.StepMs != tt.step.Milliseconds() || empty > tt.empty+2 || empty < tt.empty-2 {
+			t.Errorf("%s: steps of %d ms, %d of %d empty; want %v and about %d", tt.path, doc.StepMs, empty, len(doc.Time), tt.step, tt.empty)
+		}
+	}
+}
