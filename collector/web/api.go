@@ -171,7 +171,7 @@ func (s *server) apiSeries(w http.ResponseWriter, r *http.Request) {
 		s.json(w, http.StatusBadRequest, apiError{"agent is no id", "name one of those that /api/v1/sites/{id} lists, or leave it out for the one with most to tell"})
 		return
 	}
-	doc, err := s.chart(r.Context(), chartAsk{st.Site, chosen, agent})
+	doc, err := s.chart(r.Context(), chartAsk{site: st.Site, period: chosen, agent: agent})
 	if err != nil {
 		s.Log.Warn("a site's series cannot be read", "site", st.Site.ID, "error", err)
 		s.json(w, http.StatusServiceUnavailable, apiError{err.Error(), "see /readyz for what is wrong, and ask again"})

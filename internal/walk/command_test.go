@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -221,13 +222,35 @@ func TestAnOperatorAsksAVillageAndTheVillageAnswersOnce(t *testing.T) {
 	_, one = c.command("gokina", "diagnostics")
 	seen := c.becomes("gokina", one.ID, "done", "failed", "refused")
 	t.Logf("diagnostics: %s\n%s", seen.Text, seen.Data)
-	for _, part := range []string{"agent     gokina/main", "\nlink      up", "\npass  test line ", "\npass  credentials "} {
+	for _, part := range []string{"agent     gokina/main", "\nlink      up", "\npass  test line ", "\npass  credentials ", "\nnoc       may ask for speedtest and diagnostics\n"} {
 		if !strings.Contains(seen.Data, part) {
 			t.Errorf("the diagnostics do not say %q", part)
 		}
 	}
 	if mac := regexp.MustCompile(`([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}`); strings.Contains(seen.Data, c.secrets[a]) || mac.MatchString(seen.Data) {
 		t.Error("the diagnostics hold a secret or a hardware address")
+	}
+
+	// The same from the command line: what is refused there is said there.
+	for _, tt := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"gokina/main", "diagnostics", "--as", "aisha"}, 0, "\nlink      up"},
+		{[]string{"passu/main", "diagnostics", "--as", "aisha"}, 1, "nabz-collector: refused: the owner of this agent does not allow diagnostics"},
+		{[]string{"gokina/second", "diagnostics", "--as", "aisha"}, 1, "gokina/second: no such agent is enrolled"},
+		{[]string{"gokina/main", "diagnostics", "--as", "wall"}, 1, "you are wall, with the role viewer; next: this needs the role operator"},
+		{[]string{"gokina/main", "reboot", "--as", "aisha"}, 1, "no such command \"reboot\""},
+		{[]string{"gokina/main", "diagnostics", "--as", "aisha", "--board", "http://noc.example.org"}, 2, "use https://"},
+		{[]string{"gokina/main", "diagnostics", "--as", "aisha", "--board", "http://127.0.0.1:1"}, 1, "does the collector run"},
+	} {
+		cmd := exec.Command(program(t, "nabz-collector"), append(append([]string{"agent", "ask"}, tt.args...), "--config", c.config())...)
+		cmd.Stdin, cmd.Env = strings.NewReader(operatorSecret+"\n"), clean(os.Environ(), "INFLUX_", "NABZ_")
+		out, _ := cmd.CombinedOutput()
+		if status := cmd.ProcessState.ExitCode(); status != tt.status || !strings.Contains(string(out), tt.want) {
+			t.Errorf("agent ask %v ended with %d and says\n%s", tt.args, status, out)
+		}
 	}
 
 	for who, want := range map[string]int{"wall": 403, "nobody": 401} {
@@ -246,7 +269,8 @@ func TestAnOperatorAsksAVillageAndTheVillageAnswersOnce(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s %s %s %s", e.Who, e.What, e.On, e.Outcome))
 	}
 	want := "aisha command speedtest gokina/main done\naisha command speedtest result gokina/main done\naisha command speedtest passu/main done\naisha command speedtest result passu/main failed\n" +
-		"aisha command diagnostics passu/main done\naisha command diagnostics result passu/main failed\naisha command diagnostics gokina/main done\naisha command diagnostics result gokina/main done"
+		"aisha command diagnostics passu/main done\naisha command diagnostics result passu/main failed\naisha command diagnostics gokina/main done\naisha command diagnostics result gokina/main done\naisha command diagnostics gokina/main done\naisha command diagnostics result gokina/main done\n" +
+		"aisha command diagnostics passu/main done\naisha command diagnostics result passu/main failed"
 	if got := strings.Join(lines, "\n"); got != want {
 		t.Errorf("the audit log says\n%s\nwant\n%s", got, want)
 	}
@@ -396,4 +420,34 @@ func TestACommandThatIsUnderWayOutlivesKillsAndRunsOnce(t *testing.T) {
 	if bad := c.metric(`nabz_broker_forbidden_total{reason="result"}`) + c.metric(`nabz_command_results_dropped_total{reason="malformed"}`); bad != 0 {
 		t.Errorf("%v results were refused", bad)
 	}
+}
+
+// TestABoardAsksVillagesThroughAnExternalBroker has the board, which takes no data in, hear results by a connection of its own.
+func TestABoardAsksVillagesThroughAnExternalBroker(t *testing.T) {
+	influx := influxd.ForTest(t)
+	a := telemetry.Address{Site: "gokina", Agent: "main"}
+	base := newCentre(t, influx.URL, influx.Token, influx.Org, influx.Database(t, "asked_detail"), influx.Database(t, "asked_ledger"), a)
+	base.staff()
+	c := newCluster(t, base)
+	c.replica("intake")
+	shown := c.replica("board")
+	e := newEdge(t, c.centre, a)
+	e.configure(c.ca, "")
+	e.start()
+	shown.connected("gokina")
+	code, one := shown.command("gokina", "diagnostics")
+	if code != http.StatusAccepted {
+		t.Fatalf("the board answers %d %+v", code, one)
+	}
+	if seen := shown.becomes("gokina", one.ID, "done", "failed", "refused", "expired"); seen.State != "done" || !strings.Contains(seen.Data, "agent     gokina/main") {
+		t.Errorf("the diagnostics became %+v", seen)
+	}
+	if got := fmt.Sprint(shown.audited("done")); !strings.Contains(got, "command diagnostics gokina/main done") || !strings.Contains(got, "command diagnostics result gokina/main done") {
+		t.Errorf("the audit log says %s", got)
+	}
+	e.stop()
+	waitFor(t, 30*time.Second, "the board knows that the agent has gone", func() bool {
+		code, one := shown.command("gokina", "speedtest")
+		return code == http.StatusConflict && strings.Contains(one.Error, "gokina/main is not connected now")
+	})
 }

@@ -85,8 +85,8 @@ export function dataOf(chart, doc) {
     const of = (name) => [null, ...t.tests.map((x) => x[name]), null];
     return { data: [time, of('down_bps'), of('up_bps'), flat(t.target_down_bps, time.length), flat(t.target_up_bps, time.length)], known: null };
   }
-  // What InfluxDB keeps of the minutes is 90 days; long periods are shown by the hour, which is kept for ever.
-  const hourly = chart.from === 'hours' || (chart.long && doc.step_ms > 7200000);
+  // What InfluxDB keeps of the minutes is 90 days; long and old periods are shown by the hour, which is kept for ever.
+  const hourly = chart.from === 'hours' || (chart.long && (doc.step_ms > 7200000 || from < Date.now() / 1000 - 90 * 86400));
   const src = hourly ? doc.hours : doc;
   const found = Object.fromEntries(src.series.map((s) => [s.name, s.values]));
   const time = src.time.map((t) => t / 1000);
