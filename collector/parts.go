@@ -13,16 +13,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/authority"
 	"github.com/smartvillage/nabz/collector/broker"
 	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/enrol"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/intake"
+	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/ndt7"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
-	"github.com/smartvillage/nabz/collector/web"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -41,14 +42,19 @@ type parts struct {
 	web      net.Listener
 	people   *people.People
 	session  *people.Sessions
+	journal  *journal.Journal // what operators wrote down
 	handler  http.Handler
 	shown    *authority.Shown // nil: no TLS
+	alerts   *alert.Engine    // nil: an intake, beside a board that has one
 	agents   net.Listener     // where agents enrol and measure; nil: nowhere
 	tests    *ndt7.Server     // nil: no speed tests
 	visits   http.Handler     // of agents
 
 	brokerFault func() error // of an external broker; nil: the embedded one
 	polling     polling      // of a board
+
+	shownPeople *authority.Shown // where the board has a certificate of its own
+	caEnd       time.Time        // of the authority's certificate; zero: none is known
 }
 
 // build opens files, folders and addresses. Nothing works yet.
@@ -111,6 +117,12 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 		err = p.openBroker(registry, secure, metrics)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err = p.openJournal(now); err != nil {
+		return nil, err
+	}
+	if err = p.openAlerts(metrics, now); err != nil {
 		return nil, err
 	}
 	if err = p.openWeb(registry, metrics, now); err != nil {
@@ -219,19 +231,6 @@ func (p *parts) influxFault() error {
 		return errors.New("starting")
 	}
 	return p.storeFault()
-}
-
-// ready lists what the collector depends on. It does not wait for anything.
-func (p *parts) ready() []web.Check {
-	all := []web.Check{{Name: "InfluxDB", Err: p.storeFault()}}
-	if p.brokerFault != nil {
-		all = append(all, web.Check{Name: "MQTT broker", Err: p.brokerFault()})
-	}
-	if p.c.Role == roleBoard {
-		_, stalled := p.polling.faults()
-		all = append(all, web.Check{Name: "intakes", Err: stalled})
-	}
-	return all
 }
 
 // deaf tells whether nothing of the agents can reach the board at present, for a reason that is here.

@@ -170,6 +170,9 @@ func serve(ctx context.Context, s *http.Server, l net.Listener) error {
 func (p *parts) keep(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.live.Run(ctx) })
+	if p.alerts != nil {
+		g.Go(func() error { return p.alerts.Run(ctx) })
+	}
 	if p.commands != nil {
 		g.Go(func() error { return p.commands.Run(ctx) })
 	}

@@ -14,9 +14,9 @@ SYNOPSIS
   nabz-collector [run] [--config FILE] [--mqtt-listen ADDRESS] [--web-listen ADDRESS]
                  [--data-dir DIR] [--role all|intake|board] [--log-level LEVEL]
   nabz-collector site add ID [--name NAME] [--district NAME] [--operator NAME]
-                 [--technology NAME] [--latitude DEGREES] [--longitude DEGREES]
+                 [--upstream NAME] [--technology NAME] [--latitude DEGREES] [--longitude DEGREES]
                  [--population N] [--service-hours HOURS] [--target-down MBITS]
-                 [--target-up MBITS] [--time-zone ZONE] [--config FILE]
+                 [--target-up MBITS] [--data-budget MB] [--time-zone ZONE] [--config FILE]
   nabz-collector site import FILE [--dry-run] [--update] [--sheet NAME] [--map HEADER=KEY]
                  [--id-from name|id] [--time-zone ZONE] [--config FILE]
   nabz-collector site list [--json] [--config FILE]
@@ -40,6 +40,8 @@ SYNOPSIS
   nabz-collector dead-letters list [--json] [--config FILE]
   nabz-collector dead-letters show ID [--json] [--config FILE]
   nabz-collector dead-letters replay ID... | --all [--dry-run] [--config FILE]
+  nabz-collector alert list [--json] [--config FILE]
+  nabz-collector alert test [CHANNEL] [--config FILE]
   nabz-collector config
   nabz-collector --help | --version
 
@@ -85,6 +87,10 @@ COMMANDS
               of one; write them again, as when the type of a field was mended in InfluxDB or
               max_age was raised. What InfluxDB takes is taken away from the dead letters, what it
               refuses stays with the new reason. Works beside a collector that runs.
+  alert list  Print the alerts that go on, as the collector has written them, and the last
+              attempts to tell of them.
+  alert test  Tell each channel of alert.urls_file and alert.alertmanager, or one, something
+              that is no alert, and print what was sent and what was answered.
   config      Print an example configuration with every key at its default.
 
 OPTIONS
@@ -106,6 +112,7 @@ FILES
   /var/lib/nabz-collector/agents.toml  who may sign in, with the hash of each secret
   /var/lib/nabz-collector/users.toml   who may sign in at the board, with hashed passwords
   /var/lib/nabz-collector/audit        who did what: done.jsonl, refused.jsonl
+  /var/lib/nabz-collector/alerts.json  the alerts, and what was told of them
   /var/lib/nabz-collector/dead-letters what could never be stored, with the reason
 
 EXIT STATUS

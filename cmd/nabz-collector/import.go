@@ -154,6 +154,10 @@ func inShort(s fleet.Site) string {
 		case f.Key == "latitude":
 		case f.Key == "population":
 			parts = append(parts, text+" people")
+		case f.Key == "upstream":
+			parts = append(parts, "behind "+cell(text))
+		case f.Key == "data_budget_mb":
+			parts = append(parts, text+" MB a month")
 		case f.Key == "target_down_mbps":
 			parts = append(parts, text+" Mbit/s down")
 		case f.Key == "target_up_mbps":

@@ -100,6 +100,15 @@ func Fingerprint(caFile string) (sum [sha256.Size]byte, text string, err error) 
 	return sha256.Sum256(block.Bytes), string(pem.EncodeToMemory(block)), nil
 }
 
+// End is when the certificate of an authority ends.
+func End(caFile string) (time.Time, error) {
+	c, err := readCert(caFile)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return c.NotAfter, nil
+}
+
 func readCA(f Files) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	cert, err := readCert(f.CA)
 	if err != nil {

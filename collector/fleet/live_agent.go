@@ -23,6 +23,7 @@ type agentLive struct {
 	internet  quality
 	collector quality
 	ifaces    []ifaceRate
+	machine   machine
 }
 
 // quality is what was measured of the way to one target.
@@ -96,7 +97,7 @@ func (ag *agentLive) patience(l *Live, now time.Time) time.Duration {
 	return max(least, every*3/2)
 }
 
-// takeReadings keeps the newest latency, loss and traffic of a batch.
+// takeReadings keeps the newest latency, loss, traffic, battery and disk of a batch.
 func (ag *agentLive) takeReadings(lines []telemetry.Parsed) {
 	for i := range lines {
 		switch p := &lines[i]; p.Measurement {
@@ -109,6 +110,10 @@ func (ag *agentLive) takeReadings(lines []telemetry.Parsed) {
 			}
 		case "traffic":
 			ag.takeTraffic(&p.Line)
+		case "power":
+			ag.machine.takePower(&p.Line)
+		case "host":
+			ag.machine.takeHost(&p.Line)
 		}
 	}
 }
@@ -206,7 +211,7 @@ func (ag *agentLive) state(l *Live, now time.Time) (SiteState, telemetry.Cause) 
 	switch {
 	case ag.head.At.IsZero():
 		return NeverSeen, ""
-	case o.State == "" || ag.offline() || l.silence(ag.head.At, now) > ag.patience(l, now):
+	case o.State == "" || ag.offline() || l.overdue(ag.head.At, now, ag.patience(l, now)):
 		return Unreachable, ""
 	}
 	return SiteState(o.State), o.Cause
@@ -215,7 +220,7 @@ func (ag *agentLive) state(l *Live, now time.Time) (SiteState, telemetry.Cause) 
 // status is the agent's state at now.
 func (ag *agentLive) status(l *Live, a telemetry.Address, now time.Time) AgentStatus {
 	st := AgentStatus{Agent: a.Agent, State: NeverSeen, Connected: ag.connected, Heard: ag.heard, Boot: ag.head.Boot,
-		Clock: ag.head.Clock, BacklogLines: ag.head.SpoolLines, BacklogBytes: ag.head.SpoolBytes, WireBytes: ag.head.WireBytes}
+		Clock: ag.head.Clock, BacklogLines: ag.head.SpoolLines, BacklogBytes: ag.head.SpoolBytes, WireBytes: ag.head.WireBytes, Machine: ag.machine.told()}
 	if ag.head.At.IsZero() {
 		return st
 	}

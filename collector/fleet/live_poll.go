@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/store"
@@ -81,7 +82,36 @@ func readingsSince(ctx context.Context, q Querier, from time.Time) ([]store.Seri
 	if err != nil {
 		return nil, fmt.Errorf("ask for the newest traffic: %w", err)
 	}
-	return append(links, traffic...), nil
+	machines, err := machinesSince(ctx, q, from)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(links, traffic, machines), nil
+}
+
+// machinesSince asks for the newest line of each agent's battery and of its disk.
+func machinesSince(ctx context.Context, q Querier, from time.Time) ([]store.Series, error) {
+	power, err := q.Query(ctx, telemetry.Detail, fmt.Sprintf(
+		`SELECT "battery_pct", "charging", "mains" FROM "power" WHERE time >= %dms GROUP BY "site", "agent" ORDER BY time DESC LIMIT 1`, from.UnixMilli()))
+	if err != nil {
+		return nil, fmt.Errorf("ask for the newest state of batteries: %w", err)
+	}
+	disk, err := q.Query(ctx, telemetry.Detail, fmt.Sprintf(
+		`SELECT "disk_pct" FROM "host" WHERE time >= %dms GROUP BY "site", "agent" ORDER BY time DESC LIMIT 1`, from.UnixMilli()))
+	if err != nil {
+		return nil, fmt.Errorf("ask how full disks are: %w", err)
+	}
+	return append(power, disk...), nil
+}
+
+// takeSeries lays rows of readings into the agents, the oldest first. The mutex is held.
+func (l *Live) takeSeries(all []store.Series) {
+	for _, s := range all {
+		ag := l.agent(telemetry.Address{Site: s.Tags["site"], Agent: s.Tags["agent"]})
+		for _, row := range slices.Backward(s.Values) { // the newest comes first
+			ag.takeReadings([]telemetry.Parsed{{Line: *lineOf(s, row)}})
+		}
+	}
 }
 
 // polled takes in what InfluxDB has, and marks the sites of which it is news.
@@ -113,12 +143,7 @@ func (l *Live) polled(heads, spans, readings []store.Series, now time.Time) {
 			l.watch.mark(a.Site, now)
 		}
 	}
-	for _, s := range readings {
-		ag := l.agent(telemetry.Address{Site: s.Tags["site"], Agent: s.Tags["agent"]})
-		for _, row := range slices.Backward(s.Values) { // the newest comes first
-			ag.takeReadings([]telemetry.Parsed{{Line: *lineOf(s, row)}})
-		}
-	}
+	l.takeSeries(readings)
 }
 
 // lineOf is a row as the line that it was. What is missing is left out.
@@ -130,20 +155,22 @@ func lineOf(s store.Series, row []any) *telemetry.Line {
 		}
 	}
 	for i, column := range s.Columns {
-		n, ok := json.Number(""), false
-		if i > 0 && i < len(row) {
-			n, ok = row[i].(json.Number)
-		}
-		if !ok {
+		if i == 0 || i >= len(row) {
 			continue
 		}
-		if column == "rtt_avg_ms" {
+		if yes, ok := row[i].(bool); ok {
+			l.Bool(column, yes)
+		}
+		n, ok := row[i].(json.Number)
+		switch {
+		case !ok:
+		case column == "rtt_avg_ms" || strings.HasSuffix(column, "_pct"):
 			if v, err := strconv.ParseFloat(n.String(), 64); err == nil {
 				l.Float(column, v)
 			}
-			continue
+		default:
+			l.Int(column, number(row, i))
 		}
-		l.Int(column, number(row, i))
 	}
 	return l
 }

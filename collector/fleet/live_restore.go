@@ -45,9 +45,14 @@ func (l *Live) Restore(ctx context.Context, q Querier) error {
 		}
 		heads = append(heads, older...)
 	}
+	machines, err := machinesSince(ctx, q, now.Add(-headsRecent))
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.back = l.o.Now()
+	l.takeSeries(machines)
 	l.takeSpans(spans, now)
 	newest := time.Time{}
 	for _, s := range heads {
@@ -147,4 +152,11 @@ func text(row []any, i int) string {
 	}
 	s, _ := row[i].(string)
 	return s
+}
+
+// Restored tells whether Restore has brought the past back: before it nobody knows that a site was never seen.
+func (l *Live) Restored() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.back.IsZero()
 }

@@ -56,7 +56,8 @@ type AgentStatus struct {
 	RxBps, TxBps *float64 // bit/s through the interface that faces the internet
 	BacklogLines int64    // lines that waited in the spool when it last spoke
 	BacklogBytes int64
-	WireBytes    int64
+	WireBytes    int64 // on the wire since the agent's start, both ways
+	Machine            // what it told of its battery and disk
 }
 
 // Status is one site's state now. The embedded AgentStatus is that of the best-informed agent; Agent is ""
@@ -82,6 +83,33 @@ func (l *Live) Sites() []Status {
 func (l *Live) Overview() []Status {
 	all, _ := l.overview()
 	return all
+}
+
+// Some is Overview of these sites only; ids are sorted. Those that neither sites nor agents name are left out.
+func (l *Live) Some(ids []string) []Status {
+	sites := l.roster.Sites()
+	agents := l.roster.Agents()
+	slices.SortFunc(agents, compareAddress)
+	out := make([]Status, 0, len(ids))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.o.Now()
+	l.listen(now)
+	for _, id := range ids {
+		from, _ := slices.BinarySearchFunc(agents, id, func(a telemetry.Address, id string) int { return strings.Compare(a.Site, id) })
+		to := from
+		for to < len(agents) && agents[to].Site == id {
+			to++
+		}
+		site := Site{ID: id}
+		if i, ok := slices.BinarySearchFunc(sites, id, func(s Site, id string) int { return strings.Compare(s.ID, id) }); ok {
+			site = sites[i]
+		} else if from == to {
+			continue
+		}
+		out = append(out, l.status(site, agents[from:to], now))
+	}
+	return out
 }
 
 // Ribbons fills in the ribbons of statuses that Overview returned.

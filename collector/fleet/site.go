@@ -20,6 +20,7 @@ type Site struct {
 	Name           string  `toml:"name,omitempty" json:"name"` // for people; the id where it is empty
 	District       string  `toml:"district,omitempty" json:"district"`
 	Operator       string  `toml:"operator,omitempty" json:"operator"`                // who runs the link
+	Upstream       string  `toml:"upstream,omitempty" json:"upstream,omitempty"`      // what it hangs on and fails with, such as a tower or a fibre; sites that share one share their alerts. "": operator and district
 	Technology     string  `toml:"technology,omitempty" json:"technology"`            // such as fibre, 4G, VSAT
 	Latitude       float64 `toml:"latitude,omitzero" json:"latitude"`                 // degrees north, -90 to 90; 0 and 0 where unknown
 	Longitude      float64 `toml:"longitude,omitzero" json:"longitude"`               // degrees east, -180 to 180
@@ -27,7 +28,8 @@ type Site struct {
 	ServiceHours   string  `toml:"service_hours,omitempty" json:"service_hours"`      // by the site's own clock, such as "Mo-Fr 08:00-16:00"; "" where not told
 	TargetDownMbps float64 `toml:"target_down_mbps,omitzero" json:"target_down_mbps"` // what a speed test should reach, Mbit/s; 0 is no target
 	TargetUpMbps   float64 `toml:"target_up_mbps,omitzero" json:"target_up_mbps"`
-	TimeZone       string  `toml:"time_zone,omitempty" json:"time_zone"` // IANA name, such as Africa/Kampala; "" is UTC
+	DataBudgetMB   int     `toml:"data_budget_mb,omitzero" json:"data_budget_mb,omitempty"` // what each of its agents may use in a month, 10^6 bytes; 0: alert.budget_mb counts
+	TimeZone       string  `toml:"time_zone,omitempty" json:"time_zone"`                    // IANA name, such as Africa/Kampala; "" is UTC
 }
 
 // SiteField is one value of a site, under its key in the file.
@@ -38,9 +40,9 @@ type SiteField struct {
 
 // Fields are the values of a site in the order of the file, those that are not known among them.
 func (s Site) Fields() []SiteField {
-	return []SiteField{{"id", s.ID}, {"name", s.Name}, {"district", s.District}, {"operator", s.Operator}, {"technology", s.Technology},
+	return []SiteField{{"id", s.ID}, {"name", s.Name}, {"district", s.District}, {"operator", s.Operator}, {"upstream", s.Upstream}, {"technology", s.Technology},
 		{"latitude", s.Latitude}, {"longitude", s.Longitude}, {"population", s.Population}, {"service_hours", s.ServiceHours},
-		{"target_down_mbps", s.TargetDownMbps}, {"target_up_mbps", s.TargetUpMbps}, {"time_zone", s.TimeZone}}
+		{"target_down_mbps", s.TargetDownMbps}, {"target_up_mbps", s.TargetUpMbps}, {"data_budget_mb", s.DataBudgetMB}, {"time_zone", s.TimeZone}}
 }
 
 // Title is the name, or the id where there is no name.
@@ -83,7 +85,7 @@ func (s Site) check(doc *conf.Doc, key string, zones zoneTable) error {
 		fault("id", "%w", err)
 	}
 	for _, t := range []struct{ field, text string }{{"name", s.Name}, {"district", s.District}, {"operator", s.Operator},
-		{"technology", s.Technology}, {"service_hours", s.ServiceHours}} {
+		{"upstream", s.Upstream}, {"technology", s.Technology}, {"service_hours", s.ServiceHours}} {
 		if len(t.text) > maxSiteText {
 			fault(t.field, "text of %d bytes, at most %d are allowed", len(t.text), maxSiteText)
 		}
@@ -93,6 +95,9 @@ func (s Site) check(doc *conf.Doc, key string, zones zoneTable) error {
 	}
 	if !(s.Longitude >= -180 && s.Longitude <= 180) {
 		fault("longitude", "got %v, want -180 to 180 degrees", s.Longitude)
+	}
+	if s.DataBudgetMB < 0 || s.DataBudgetMB > maxTarget {
+		fault("data_budget_mb", "got %d, want 0 to %d MB", s.DataBudgetMB, maxTarget)
 	}
 	if s.Population < 0 {
 		fault("population", "got %d, want 0 or more", s.Population)

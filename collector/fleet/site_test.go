@@ -170,7 +170,7 @@ func TestWhateverIsChangedTheFileSaysItAndNothingElse(t *testing.T) {
 }
 
 func TestSiteFieldsAreAllOfASite(t *testing.T) {
-	text, err := sitesTOML(Site{"a", "b", "c", "d", "e", 1, 2, 3, "Mo 08:00-09:00", 4, 5, "UTC"})
+	text, err := sitesTOML(Site{"a", "b", "c", "d", "u", "e", 1, 2, 3, "Mo 08:00-09:00", 4, 5, 6, "UTC"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ func names(key string) (own, weak []string) {
 		"name":             "name sitename villagename | village location site place",
 		"district":         "district districtname | subdistrict province region county governorate tehsil taluka upazila woreda",
 		"operator":         "operator isp provider operatorname internetprovider serviceprovider internetserviceprovider carrier",
+		"upstream":         "upstream tower relay uplink backbone parentsite parent",
+		"data_budget_mb":   "databudget databudgetmb monthlybudget monthlydata datalimit",
 		"technology":       "technology tech linktype connectiontype accesstechnology linktechnology | type link connection",
 		"latitude":         "latitude lat gpslatitude gpslat | y",
 		"longitude":        "longitude lon lng long gpslongitude gpslon gpslong | x",

@@ -172,7 +172,7 @@ func (e *Entry) with(now fleet.Site) fleet.Site {
 		key      string
 		to, from *string
 	}{{"name", &s.Name, &told.Name}, {"district", &s.District, &told.District}, {"operator", &s.Operator, &told.Operator},
-		{"technology", &s.Technology, &told.Technology}, {"service_hours", &s.ServiceHours, &told.ServiceHours}, {"time_zone", &s.TimeZone, &told.TimeZone}} {
+		{"upstream", &s.Upstream, &told.Upstream}, {"technology", &s.Technology, &told.Technology}, {"service_hours", &s.ServiceHours, &told.ServiceHours}, {"time_zone", &s.TimeZone, &told.TimeZone}} {
 		if e.told[f.key] {
 			*f.to = *f.from
 		}
@@ -188,6 +188,9 @@ func (e *Entry) with(now fleet.Site) fleet.Site {
 	}
 	if e.told["population"] {
 		s.Population = told.Population
+	}
+	if e.told["data_budget_mb"] {
+		s.DataBudgetMB = told.DataBudgetMB
 	}
 	return s
 }

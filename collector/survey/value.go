@@ -33,6 +33,8 @@ func (e *Entry) set(c Column, text string, o *Options, zones map[string]error) (
 		s.District, err = words(text)
 	case "operator":
 		s.Operator, err = words(text)
+	case "upstream":
+		s.Upstream, err = words(text)
 	case "technology":
 		s.Technology, err = words(text)
 	case "latitude":
@@ -41,6 +43,10 @@ func (e *Entry) set(c Column, text string, o *Options, zones map[string]error) (
 		s.Longitude, err = coordinate(text, longitude)
 	case "population":
 		s.Population, err = whole(text)
+	case "data_budget_mb":
+		if s.DataBudgetMB, err = whole(text); err == nil {
+			err = (fleet.Site{ID: "x", DataBudgetMB: s.DataBudgetMB}).Check()
+		}
 	case "target_down_mbps":
 		s.TargetDownMbps, err = mbps(text, c.scale, o.Workbook)
 	case "target_up_mbps":

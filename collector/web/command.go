@@ -10,6 +10,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -71,15 +72,25 @@ func (s *server) apiAsk(w http.ResponseWriter, r *http.Request) {
 	s.json(w, http.StatusAccepted, newAPICommand(&c))
 }
 
-// askForm is apiAsk for the site's page, to which it leads back.
+// askForm is apiAsk for the site's page, to which it leads back, and which says what went wrong.
 func (s *server) askForm(w http.ResponseWriter, r *http.Request) {
 	c, err := s.ask(w, r)
-	if err != nil {
-		status, do := unsent(err)
-		s.failed(w, status, "Nothing was sent", sentence(err.Error())+" Next: "+do+".")
+	if err == nil {
+		if s.Journal != nil {
+			if _, err := s.Journal.Note(visitorOf(r).Name, c.Site, commandWord(c.Kind)+" asked of "+c.Agent, journal.Command); err != nil {
+				s.Log.Warn("the journal does not know of a command that was sent; the audit log does", "site", c.Site, "error", err)
+			}
+		}
+		seeOther(w, r, backTo(r, c.Site, string(c.Kind)))
 		return
 	}
-	http.Redirect(w, r, "/sites/"+c.Site+"#commands", http.StatusSeeOther)
+	status, do := unsent(err)
+	what := sentence(err.Error()) + " Next: " + do + "."
+	if _, ok := s.Live.Site(r.PathValue("id")); !ok {
+		s.failed(w, status, "Nothing was sent", what)
+		return
+	}
+	s.showSite(w, r, status, typed{"commands", r.PostForm, map[string]string{"": "Nothing was sent. " + what}})
 }
 
 // sentence is an error as a page writes it.

@@ -42,7 +42,7 @@ func TestAnOperatorAsksASitesAgentFromItsPage(t *testing.T) {
 	c, sent, deaf := commanding(t)
 	aisha := as(c.cookieOf("aisha"))
 	res, body := c.ask(http.MethodPost, "/sites/passu/commands", url.Values{"kind": {"speedtest"}}, aisha)
-	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/sites/passu#commands" || len(*sent) != 1 || !strings.HasPrefix((*sent)[0], "passu/main 1 ") {
+	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/sites/passu?said=speedtest#operate" || len(*sent) != 1 || !strings.HasPrefix((*sent)[0], "passu/main 1 ") {
 		t.Fatalf("the form answers %d %v %.300s; sent %q", res.StatusCode, res.Header, body, *sent)
 	}
 	all := c.server.Commands.Of("passu")

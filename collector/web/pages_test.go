@@ -79,7 +79,7 @@ func TestTheAddressChoosesSitesAndOrder(t *testing.T) {
 func TestAVillageIsNotPaintedRedForTheCollectorsTrouble(t *testing.T) {
 	w := newWorld(t, nothing{}, noon)
 	w.settle()
-	w.trouble(Check{"InfluxDB", errors.New("connection refused; start influxd")})
+	w.trouble(Check{Name: "InfluxDB", Err: errors.New("connection refused; start influxd")})
 	w.want("/", 200)
 	w.mu.Lock()
 	w.at = noon.Add(10 * time.Minute)
@@ -141,7 +141,7 @@ func TestWhatIsNotThereIsSaidSo(t *testing.T) {
 		{"/sites/%3Cscript%3E", 404, "nabz-collector site add SITE"},
 		{"/nothing", 404, "There is no such page"},
 		{"/api/v1/sites/nowhere", 404, `{"error":"no site of that id","do":"list the sites with /api/v1/sites"}`},
-		{"/api/v1/sites/passu/series?range=1y", 400, "ask for one of these"},
+		{"/api/v1/sites/passu/series?range=2y", 400, "ask for one of these"},
 		{"/api/v1/sites/passu/series", 503, `"do":"see /readyz for what is wrong, and ask again"`},
 		{"/api/v1/nothing", 404, `"do":"there are /api/v1/sites`},
 		{"/static/old/nabz.css", 404, "reload the page"},
