@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -319,6 +320,7 @@ func (v *village) store(m *month, h telemetry.Header) {
 // tape is a channel that takes everything.
 type tape struct {
 	name string
+	mu   sync.Mutex
 	news []News
 	when []time.Time
 	fail error
@@ -327,6 +329,8 @@ type tape struct {
 func (t *tape) Name() string    { return t.name }
 func (t *tape) Least() Severity { return Info }
 func (t *tape) Send(_ context.Context, m Message) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.fail != nil {
 		return "", t.fail
 	}
