@@ -52,12 +52,13 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 		go func() { defer close(served); a.serve(ctx, door) }()
 		defer func() { _ = door.Close(); <-served }()
 	}
+	g, gctx := errgroup.WithContext(ctx)
+	a.begin(gctx)
 	above := context.WithoutCancel(ctx)
 	upCtx, stopUplink := context.WithCancel(above)
 	uplinkDone := make(chan error, 1)
 	go func() { uplinkDone <- a.uplink.Run(upCtx) }()
 
-	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return a.prober.Run(gctx, func(v probe.Verdict) {
 			select {
@@ -89,6 +90,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 		}
 	})
 	err = g.Wait()
+	a.orders.end()
 
 	a.notify(notifyStopping)
 	a.drain(above)

@@ -132,11 +132,8 @@ func (c *Config) AlertWays() (w alert.Ways, err error) {
 	return w, nil
 }
 
-// openAlerts makes the engine that decides what is an alert. An intake beside a board has none.
+// openAlerts makes the engine that decides what is an alert. It belongs to a board: an intake beside one has none.
 func (p *parts) openAlerts(metrics prometheus.Registerer, now func() time.Time) error {
-	if p.c.Role == roleIntake {
-		return nil
-	}
 	ways, err := p.c.AlertWays()
 	if err != nil {
 		return err
@@ -148,7 +145,7 @@ func (p *parts) openAlerts(metrics prometheus.Registerer, now func() time.Time) 
 		}
 		return out
 	}
-	p.alerts, err = alert.Open(alert.Config{Settings: p.c.Alert.settings(), File: p.c.AlertFile(), Fleet: p.live, Checks: checks, Certificates: p.certificates,
+	p.alerts, err = alert.Open(alert.Config{Settings: p.c.Alert.settings(), File: p.c.AlertFile(), Fleet: p.live, Journal: p.journal, Checks: checks, Certificates: p.certificates,
 		Channels: ways.Channels, Heartbeat: alert.Heartbeat{URL: ways.Heartbeat, Every: p.c.Alert.HeartbeatEvery.Std(), Well: p.well}, Link: p.c.Alert.BoardURL, Now: now, Log: p.log})
 	if err != nil {
 		return err

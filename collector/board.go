@@ -12,6 +12,7 @@ import (
 	"github.com/smartvillage/nabz/collector/audit"
 	"github.com/smartvillage/nabz/collector/authority"
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/web"
 )
@@ -57,8 +58,15 @@ func (p *parts) openBoard(registry *fleet.Registry, metrics *prometheus.Registry
 	limits := people.SessionLimits{Idle: c.SessionIdle.Std(), Life: c.SessionLife.Std()}
 	p.session = people.OpenSessions(filepath.Join(p.c.DataDir, "sessions.jsonl"), p.people, limits, now, p.log)
 	p.session.CountIn(metrics)
+	if p.journal, err = journal.Open(filepath.Join(p.c.DataDir, "journal.jsonl"), now, p.log); err != nil {
+		return err
+	}
+	if err = p.openAlerts(metrics, now); err != nil {
+		return err
+	}
 	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: p.log,
-		Open: c.Open, Proxy: c.Proxy, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life}); err != nil {
+		Open: c.Open, Proxy: c.Proxy, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life,
+		Journal: p.journal, Commands: p.commands}); err != nil {
 		return err
 	}
 	return nil

@@ -16,9 +16,11 @@ import (
 	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/authority"
 	"github.com/smartvillage/nabz/collector/broker"
+	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/enrol"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/intake"
+	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/ndt7"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
@@ -28,23 +30,26 @@ import (
 
 // parts are the rooms of one collector, each knowing those that it needs.
 type parts struct {
-	c       Config
-	log     *slog.Logger
-	store   *store.Store
-	writer  *store.Writer
-	intake  *intake.Intake // nil: a board, which takes nothing in
-	broker  mqttEnd
-	live    *fleet.Live
-	influx  *influxWatch
-	web     net.Listener
-	people  *people.People
-	session *people.Sessions
-	handler http.Handler
-	shown   *authority.Shown // nil: no TLS
-	alerts  *alert.Engine    // nil: an intake, beside a board that has one
-	agents  net.Listener     // where agents enrol and measure; nil: nowhere
-	tests   *ndt7.Server     // nil: no speed tests
-	visits  http.Handler     // of agents
+	c      Config
+	log    *slog.Logger
+	store  *store.Store
+	writer *store.Writer
+	intake *intake.Intake // nil: a board, which takes nothing in
+	broker mqttEnd
+	live   *fleet.Live
+	influx *influxWatch
+
+	commands *command.Commander // nil: an intake, which nobody asks
+	web      net.Listener
+	people   *people.People
+	session  *people.Sessions
+	journal  *journal.Journal // what operators wrote down
+	handler  http.Handler
+	alerts   *alert.Engine    // nil: an intake, beside a board that has one
+	shown    *authority.Shown // nil: no TLS
+	agents   net.Listener     // where agents enrol and measure; nil: nowhere
+	tests    *ndt7.Server     // nil: no speed tests
+	visits   http.Handler     // of agents
 
 	brokerFault func() error // of an external broker; nil: the embedded one
 	polling     polling      // of a board
@@ -94,6 +99,11 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 			return nil, err
 		}
 	}
+	if c.Role != roleIntake {
+		if err = p.openCommands(registry, metrics, now); err != nil {
+			return nil, err
+		}
+	}
 	var secure *tls.Config
 	if c.MQTT.TLSCert != "" {
 		if p.shown, err = authority.Show(c.MQTT.TLSCert, c.MQTT.TLSKey, c.Agents.CAFile, log); err != nil {
@@ -108,9 +118,6 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 		err = p.openBroker(registry, secure, metrics)
 	}
 	if err != nil {
-		return nil, err
-	}
-	if err = p.openAlerts(metrics, now); err != nil {
 		return nil, err
 	}
 	if err = p.openWeb(registry, metrics, now); err != nil {
@@ -128,7 +135,7 @@ func (p *parts) openBroker(registry *fleet.Registry, secure *tls.Config, metrics
 	c := p.c.MQTT
 	b, err := broker.New(broker.Config{Listen: c.Listen, TLS: secure, Insecure: c.Insecure, MaxConnections: c.MaxConnections,
 		Rates: broker.Rates{Messages: c.AgentMessages, Bytes: c.AgentBytes}},
-		broker.Parts{Auth: registry, OnData: p.intake.Deliver, OnPresence: p.live.Presence, Metrics: metrics, Log: p.log})
+		broker.Parts{Auth: registry, OnData: p.intake.Deliver, OnPresence: p.live.Presence, OnResult: p.commands.Result, Metrics: metrics, Log: p.log})
 	if err == nil {
 		p.broker = b // not a nil one
 	}

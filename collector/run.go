@@ -173,6 +173,9 @@ func (p *parts) keep(ctx context.Context) error {
 	if p.alerts != nil {
 		g.Go(func() error { return p.alerts.Run(ctx) })
 	}
+	if p.commands != nil {
+		g.Go(func() error { return p.commands.Run(ctx) })
+	}
 	if p.session != nil {
 		g.Go(func() error { return p.session.Run(ctx) })
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// Batches go past the broker's table of subscriptions, and so do acknowledgements: for each of them the table would be searched, and
+// Batches go past the broker's table of subscriptions, and so do acknowledgements, commands and results: for each of them the table would be searched, and
 // what it finds merged in five maps, to tell what the topic's own name says. That was a third of all that is allocated for a batch.
 
 // errTaken tells the broker that nobody else is to hear of a message.
@@ -23,9 +23,14 @@ func (r *rules) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, e
 	if cl.Net.Inline {
 		return pk, nil
 	}
-	switch _, kind, err := telemetry.ParseTopic(pk.TopicName); {
+	switch a, kind, err := telemetry.ParseTopic(pk.TopicName); {
 	case err != nil:
 		return pk, nil
+	case kind == telemetry.KindResult:
+		if r.b.p.OnResult != nil {
+			r.b.p.OnResult(a, pk.Payload)
+		}
+		return pk, errTaken
 	case kind != telemetry.KindData:
 		pk.FixedHeader.Retain = false // presence: nobody may subscribe it later, and the broker goes through all that is retained each second
 		return pk, nil
@@ -38,6 +43,20 @@ func (r *rules) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, e
 func (*rules) OnWill(_ *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
 	will.Retain = false
 	return will, nil
+}
+
+// hears tells why an agent would not hear a topic now, or nil.
+func (r *rules) hears(a telemetry.Address, topic string) error {
+	r.mu.Lock()
+	cl := r.current[a]
+	r.mu.Unlock()
+	if cl == nil || cl.Closed() {
+		return ErrGone
+	}
+	if _, ok := cl.State.Subscriptions.Get(topic); !ok {
+		return ErrDeaf
+	}
+	return nil
 }
 
 // tell sends a message to the one agent that its topic names, when that is connected and has subscribed the topic.

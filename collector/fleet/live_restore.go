@@ -153,3 +153,10 @@ func text(row []any, i int) string {
 	s, _ := row[i].(string)
 	return s
 }
+
+// Restored tells whether Restore has brought the past back: before it nobody knows that a site was never seen.
+func (l *Live) Restored() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.back.IsZero()
+}

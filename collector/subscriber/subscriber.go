@@ -26,13 +26,14 @@ type Config struct {
 	Shared bool                   // share the data with all others that do, each batch going to one of them; false: get all of it
 }
 
-// Parts are what a subscriber works with. OnData and OnPresence may be nil, and are not subscribed then.
+// Parts are what a subscriber works with. OnData, OnPresence and OnResult may be nil, and are not subscribed then.
 type Parts struct {
 	// Known tells whether an agent is the programme's: what comes of others is dropped, whatever the broker let through. That
 	// bounds what is held of each agent, too.
 	Known      func(telemetry.Address) bool
 	OnData     func(topic string, payload []byte) // must not wait; the payload is the callee's
 	OnPresence func(telemetry.Address, telemetry.Presence)
+	OnResult   func(a telemetry.Address, payload []byte) // of commands; must not wait
 	Metrics    prometheus.Registerer
 	Log        *slog.Logger
 }
@@ -64,6 +65,7 @@ type Subscriber struct {
 type message struct {
 	topic   string
 	payload []byte
+	qos     byte
 }
 
 // New prepares a subscriber; Run connects it.
@@ -86,19 +88,29 @@ func (s *Subscriber) Fault() error {
 	return s.fault
 }
 
-// Publish sends an acknowledgement or command, at most once, and never waits. What cannot be sent now is an error: the agent sends its
+// Publish sends an acknowledgement, at most once, and never waits. What cannot be sent now is an error: the agent sends its
 // batch again.
 func (s *Subscriber) Publish(topic string, payload []byte) error {
+	return s.publish(message{topic, payload, 0})
+}
+
+// Command sends a command to an agent, not retained and so that the broker confirms it, and never waits. Whether the agent is there only the broker
+// knows; who sends it asks again until the agent answers.
+func (s *Subscriber) Command(a telemetry.Address, payload []byte) error {
+	return s.publish(message{a.Topic(telemetry.KindCommand), payload, 1})
+}
+
+func (s *Subscriber) publish(m message) error {
 	if err := s.Fault(); err != nil {
 		s.m.unsent.Inc()
-		return fmt.Errorf("publish on %s: %w", topic, err)
+		return fmt.Errorf("publish on %s: %w", m.topic, err)
 	}
 	select {
-	case s.outbox <- message{topic, payload}:
+	case s.outbox <- m:
 		return nil
 	default:
 		s.m.unsent.Inc()
-		return fmt.Errorf("publish on %s: %d acknowledgements wait for the broker already", topic, outboxMost)
+		return fmt.Errorf("publish on %s: %d messages wait for the broker already", m.topic, outboxMost)
 	}
 }
 
@@ -146,7 +158,7 @@ func (s *Subscriber) session(ctx context.Context) error {
 	for {
 		select {
 		case m := <-s.outbox:
-			client.Publish(m.topic, 0, false, m.payload) // one that is lost with its connection is asked for again
+			client.Publish(m.topic, m.qos, false, m.payload) // one that is lost with its connection is asked for again
 		case err := <-lost:
 			return fmt.Errorf("the connection to the broker at %s broke: %w", s.c.URL, err)
 		case <-ctx.Done():
@@ -187,6 +199,9 @@ func (s *Subscriber) subscribe(ctx context.Context, client mqtt.Client) error {
 	if s.p.OnPresence != nil {
 		filters[telemetry.Filter(telemetry.KindPresence)] = 1
 	}
+	if s.p.OnResult != nil {
+		filters[telemetry.Filter(telemetry.KindResult)] = 1
+	}
 	token := client.SubscribeMultiple(filters, nil)
 	if err := wait(ctx, token); err != nil {
 		return fmt.Errorf("subscribe at the broker at %s: %w", s.c.URL, err)
@@ -204,7 +219,7 @@ func (s *Subscriber) flush(client mqtt.Client) {
 	for end := time.Now().Add(flushTime); time.Now().Before(end); {
 		select {
 		case m := <-s.outbox:
-			client.Publish(m.topic, 0, false, m.payload)
+			client.Publish(m.topic, m.qos, false, m.payload)
 		default:
 			return
 		}
@@ -246,6 +261,10 @@ func (s *Subscriber) take(_ mqtt.Client, m mqtt.Message) {
 			break
 		}
 		s.p.OnPresence(a, p)
+	case kind == telemetry.KindResult && s.p.OnResult != nil:
+		if reason = unfit(m); reason == "" {
+			s.p.OnResult(a, m.Payload())
+		}
 	default:
 		reason = "topic"
 	}
@@ -254,6 +273,17 @@ func (s *Subscriber) take(_ mqtt.Client, m mqtt.Message) {
 	}
 	s.m.refused.WithLabelValues(reason).Inc()
 	s.p.Log.Debug("message from the broker is dropped", "reason", reason, "topic", fmt.Sprintf("%.140q", m.Topic()))
+}
+
+// unfit is why a result is none.
+func unfit(m mqtt.Message) string {
+	switch {
+	case m.Retained():
+		return "retain"
+	case len(m.Payload()) > telemetry.MaxResult:
+		return "result"
+	}
+	return ""
 }
 
 // up notes that all works.

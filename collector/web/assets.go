@@ -42,7 +42,8 @@ func loadAssets() (*assets, error) {
 			return nil, err
 		}
 	}
-	for _, name := range []string{"uplot/uPlot.esm.js", "uplot/uPlot.min.css"} {
+	for _, name := range []string{"uplot/uPlot.esm.js", "uplot/uPlot.min.css", "leaflet/leaflet.js", "leaflet/leaflet.css",
+		"supercluster/supercluster.min.js", "topojson-client/topojson-client.min.js", "world-atlas/countries-50m.json"} {
 		if err := add(libraries.Files, name); err != nil {
 			return nil, err
 		}
@@ -66,7 +67,7 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no such file; reload the page, it names the files of this version", http.StatusNotFound)
 		return
 	}
-	types := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+	types := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json"}
 	w.Header().Set("Content-Type", types[path.Ext(name)])
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	_, _ = w.Write(data)

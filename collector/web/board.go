@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/fleet"
@@ -13,19 +14,24 @@ import (
 // head is what every page begins with.
 type head struct {
 	Title, Page, Build, Events string
+	Order                      string // of the rows, as orderOf says it
 	Clock, Zone, At            string // now as people and as machines read it
 	Troubles                   []Check
+	Old                        bool // states are as they were last stored
 	Who                        visitor
+	Alerts                     int    // that go on; -1 where there are none to be had
+	Map                        string // the address of the map
 }
 
 func (s *server) head(title, page string, now time.Time) head {
 	return head{Title: title, Page: page, Build: s.assets.build, Clock: now.Format(time.TimeOnly), Zone: zoneName(now),
-		At: strconv.FormatInt(now.UnixMilli(), 10), Troubles: s.troubles()}
+		At: strconv.FormatInt(now.UnixMilli(), 10), Troubles: s.troubles(), Old: s.old(), Alerts: s.alertCount(), Map: "/map"}
 }
 
-// summary counts the fleet by state.
+// summary counts the sites of a view by state.
 type summary struct {
 	View  view
+	Path  string // of the page that shows it
 	Total int
 	Tiles []tile
 }
@@ -37,12 +43,13 @@ type tile struct {
 	Active bool
 }
 
-func newSummary(c chosen, v view) summary {
-	sum := summary{View: v, Total: c.total}
-	for _, state := range fleet.SiteStates() {
+func newSummary(c chosen, v view, path string) summary {
+	sum := summary{View: v, Path: path}
+	for _, state := range shownStates() {
 		n := c.counts[state]
-		if n == 0 && (state == fleet.Off || state == fleet.NeverSeen) && v.State != state {
-			continue // these two are news only when there are some
+		sum.Total += n
+		if n == 0 && (state == fleet.Off || state == fleet.NeverSeen || state == Maintenance) && v.State != state {
+			continue // these are news only when there are some
 		}
 		sum.Tiles = append(sum.Tiles, tile{state, stateWord(string(state)), n, v.State == state})
 	}
@@ -57,21 +64,38 @@ func (sum summary) title() string {
 			bad += t.Count
 		}
 	}
-	if bad == 0 {
-		return "nabz: all sites"
+	what := "all sites"
+	if v := sum.View; v.Narrow() {
+		what = joined(v.District, v.Operator, v.Technology, strings.ToLower(stateWordOr(string(v.State))), v.Q)
 	}
-	return fmt.Sprintf("(%d) nabz: all sites", bad)
+	if sum.Path == "/map" {
+		what = "map of " + what
+	}
+	if bad == 0 {
+		return "nabz: " + what
+	}
+	return fmt.Sprintf("(%d) nabz: %s", bad, what)
+}
+
+func stateWordOr(s string) string {
+	if s == "" {
+		return ""
+	}
+	return stateWord(s)
 }
 
 type boardTop struct {
 	head
 	View    view
+	Filters filters
 	Summary summary
 	Columns []column
+	Total   int // sites of the fleet
 	Found   int
 	First   int
 	Last    int
 	Pages   []pageLink
+	Silent  bool // no site has ever been heard
 }
 
 type column struct {
@@ -114,12 +138,14 @@ func (v view) links(pages int) []pageLink {
 
 // board is the page for the wall. Its head goes out before its rows are made.
 func (s *server) board(w http.ResponseWriter, r *http.Request) {
-	v, now := parseView(r), s.Now()
-	c := s.choose(&v)
-	top := boardTop{head: s.head("", "board", now), View: v, Summary: newSummary(c, v), Columns: v.columns(), Found: len(c.all), Pages: v.links(c.pages)}
+	v, now, n := parseView(r), s.Now(), s.look()
+	c := n.choose(&v)
+	top := boardTop{head: s.head("", "board", now), View: v, Filters: newFilters(v, c, "/"), Summary: newSummary(c, v, "/"), Columns: v.columns(), Total: c.total,
+		Found: len(c.all), Pages: v.links(c.pages), Silent: c.total > 0 && n.counts[fleet.NeverSeen] == c.total && !n.old}
 	top.Title = top.Summary.title()
-	top.Who = visitorOf(r)
-	top.Events = v.url("/events")
+	top.Who, top.Alerts = visitorOf(r), n.alerts
+	top.Map = v.Map()
+	top.Events, top.Order, top.Old = v.url("/events"), orderOf(ids(c.page)), n.old
 	top.First, top.Last = (v.Page-1)*perPage+1, (v.Page-1)*perPage+len(c.page)
 	var b bytes.Buffer
 	if err := s.pages.ExecuteTemplate(&b, "board-top", top); err != nil {
@@ -133,7 +159,7 @@ func (s *server) board(w http.ResponseWriter, r *http.Request) {
 	for start := 0; start < len(c.page); start += 50 {
 		b.Reset()
 		some := c.page[start:min(start+50, len(c.page))]
-		for _, one := range s.rows(some) {
+		for _, one := range n.rows(some) {
 			if err := s.pages.ExecuteTemplate(&b, "row", one); err != nil {
 				s.Log.Error("a row of the board cannot be drawn", "site", one.ID, "error", err)
 			}
@@ -147,22 +173,6 @@ func (s *server) board(w http.ResponseWriter, r *http.Request) {
 		s.Log.Error("the foot of the board cannot be drawn", "error", err)
 	}
 	_, _ = w.Write(b.Bytes())
-}
-
-// rows puts some statuses into words, with their ribbons. Times are in the zone of the board.
-func (s *server) rows(some []*fleet.Status) []row {
-	full := make([]fleet.Status, len(some))
-	for i, st := range some {
-		full[i] = *st
-	}
-	s.Live.Ribbons(full)
-	out := make([]row, len(full))
-	zone := s.Now().Location()
-	for i := range full {
-		full[i].From, full[i].Now = full[i].From.In(zone), full[i].Now.In(zone)
-		out[i] = newRow(&full[i])
-	}
-	return out
 }
 
 // trouble is a page for what went wrong.

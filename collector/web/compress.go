@@ -12,7 +12,7 @@ import (
 func compress(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept-Encoding")
-		if r.URL.Path == "/events" || r.URL.Path == "/metrics" || !acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		if strings.HasSuffix(r.URL.Path, "/events") || r.URL.Path == "/metrics" || !acceptsGzip(r.Header.Get("Accept-Encoding")) {
 			next.ServeHTTP(w, r)
 			return
 		}

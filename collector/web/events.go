@@ -1,44 +1,22 @@
 package web
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/smartvillage/nabz/collector/fleet"
 )
 
 const (
 	beatEvery  = 5 * time.Second        // a board that hears nothing for four of these says so
-	newsEvery  = 500 * time.Millisecond // at most one update in this time, to each board
+	newsEvery  = 500 * time.Millisecond // at most one update in this time, at the same instants to all boards, so that they share it
 	stillEvery = 400 * time.Millisecond // with the quarter of one of the users file, the board of who may not look any more ends within one
 	sendWithin = 20 * time.Second       // a board that takes longer is cut off and comes back by itself
 )
 
-// update is one message to a board. Rows and order are left out when nothing of them has changed.
-type update struct {
-	At      int64             `json:"at"` // ms
-	Clock   string            `json:"clock"`
-	Build   string            `json:"build"`
-	Title   string            `json:"title,omitempty"`
-	Summary string            `json:"summary,omitempty"`
-	Trouble string            `json:"trouble"`
-	Rows    map[string]string `json:"rows,omitempty"`
-	Order   []string          `json:"order,omitempty"`
-	Empty   bool              `json:"empty,omitempty"` // the view has no site
-}
-
-// feed is what one board has been sent.
-type feed struct {
-	view  view
-	order []string
-}
-
-// events sends a board what changes in its view: rows to swap in place, and the order when that changes. On a
-// first connection it sends what has changed since the page was drawn; after a break, since the last message.
+// events sends a board, a map or a list of alerts what changes in its view. On a first connection it sends what has changed since the page was drawn;
+// after a break, since the last message.
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.boards <- struct{}{}:
@@ -52,26 +30,30 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a proxy must not hold events back
-	news, cancel := s.Live.Subscribe()
+	sites, cancel := s.Live.Subscribe()
 	defer cancel()
-	f := &feed{view: parseView(r)}
-	since, _ := strconv.ParseInt(r.URL.Query().Get("at"), 10, 64)
-	if last, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
-		since = last
+	written, cancelWritten := s.subscribe(s.Journal != nil, func() (<-chan struct{}, func()) { return s.Journal.Subscribe() })
+	defer cancelWritten()
+	alerts, cancelAlerts := s.subscribe(s.Alerts != nil, func() (<-chan struct{}, func()) { return s.Alerts.Subscribe() })
+	defer cancelAlerts()
+	f := &feed{page: "board", view: parseView(r)}
+	if page := r.URL.Query().Get("show"); page == "map" || page == "alerts" {
+		f.page, f.view.Page, f.view.Sort = page, 1, ""
 	}
-	changed := func(st *fleet.Status) bool { return st.Changed.UnixMilli() >= since-1000 }
-	if !s.send(w, s.updateFor(f, changed)) {
-		return
-	}
+	back := comebackOf(r)
 	look := time.NewTicker(stillEvery)
 	defer look.Stop()
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
-	pause := time.NewTimer(newsEvery)
-	defer pause.Stop()
-	listen := (<-chan []string)(nil) // deaf during the pause; what comes meanwhile waits as one message
+	wait, tick := s.hub.until() // a snapshot that is not older than the page
+	next := time.NewTimer(wait)
+	defer next.Stop()
+	waits, trouble := true, ""
+	if s.sendAll(w, []byte(": nabz\n\n")) != nil { // the browser knows that it is connected
+		return
+	}
 	for {
-		var u update
+		var m []byte
 		select {
 		case <-r.Context().Done():
 			return
@@ -79,80 +61,71 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 			if !s.still(visitorOf(r)) {
 				return
 			}
-			continue
-		case <-pause.C:
-			listen = news
-			continue
-		case ids := <-listen:
-			listen = nil
-			pause.Reset(newsEvery)
-			u = s.updateFor(f, func(st *fleet.Status) bool { _, ok := slices.BinarySearch(ids, st.Site.ID); return ok })
+			if now := s.troubleNow(); now != trouble {
+				trouble = now
+				m = s.encode(s.beat(), f.had)
+			}
+		case <-sites:
+			waits, tick = s.wake(waits, tick, next)
+		case <-written:
+			waits, tick = s.wake(waits, tick, next)
+		case <-alerts:
+			waits, tick = s.wake(waits, tick, next)
+		case <-next.C:
+			waits = false
+			m = s.message(s.glance(tick), f, back)
 		case <-beat.C:
-			u = s.beat()
+			m = s.encode(s.beat(), f.had)
+			waits, tick = s.wake(waits, tick, next) // a maintenance window begins by the clock alone
 		}
-		if !s.send(w, u) {
+		if m != nil && s.sendAll(w, m) != nil {
 			return
 		}
 	}
 }
 
-func (s *server) beat() update {
-	now := s.Now()
-	u := update{At: now.UnixMilli(), Clock: now.Format(time.TimeOnly), Build: s.assets.build}
-	if bad := s.troubles(); len(bad) > 0 {
-		u.Trouble = s.fragment("troubles", bad)
+// wake has a board look at the next snapshot that is taken after now.
+func (s *server) wake(waits bool, tick int64, next *time.Timer) (bool, int64) {
+	if waits {
+		return true, tick
 	}
-	return u
+	wait, tick := s.hub.until()
+	next.Reset(wait)
+	return true, tick
 }
 
-// updateFor draws the rows on the board's page that have changed or are new to it. When a stream begins, a site that
-// has not changed itself may have come in from another page since the board was drawn, so all of a page are sent.
-func (s *server) updateFor(f *feed, changed func(*fleet.Status) bool) update {
-	u, v := s.beat(), f.view
-	c := s.choose(&v)
-	sum := newSummary(c, v)
-	u.Title, u.Summary, u.Empty = sum.title(), s.fragment("summary", sum), len(c.page) == 0
-	order := make([]string, len(c.page))
-	var draw []*fleet.Status
-	shown := make(map[string]bool, len(f.order))
-	for _, id := range f.order {
-		shown[id] = true
+func (s *server) subscribe(there bool, to func() (<-chan struct{}, func())) (<-chan struct{}, func()) {
+	if !there {
+		return nil, func() {}
 	}
-	for i, st := range c.page {
-		order[i] = st.Site.ID
-		if changed(st) || !shown[st.Site.ID] && (f.order != nil || c.pages > 1) {
-			draw = append(draw, st)
-		}
-	}
-	u.Rows = make(map[string]string, len(draw))
-	for _, one := range s.rows(draw) {
-		u.Rows[one.ID] = s.fragment("row", one)
-	}
-	if f.order == nil || !slices.Equal(order, f.order) {
-		u.Order = order
-	}
-	f.order = order
-	return u
+	return to()
 }
 
-func (s *server) fragment(name string, data any) string {
-	text, err := s.render(name, data)
-	if err != nil {
-		s.Log.Error("a part of the board cannot be drawn", "part", name, "error", err)
+// comebackOf reads what a board says it knows: time and order, as they stand in a page and in the ids of events.
+func comebackOf(r *http.Request) comeback {
+	at, order, _ := strings.Cut(r.URL.Query().Get("at"), ".")
+	since, _ := strconv.ParseInt(at, 10, 64)
+	at, last, _ := strings.Cut(r.Header.Get("Last-Event-ID"), ".")
+	if ms, err := strconv.ParseInt(at, 10, 64); err == nil {
+		since, order = ms, last
 	}
-	return text
+	return comeback{since, order}
 }
 
-func (s *server) send(w http.ResponseWriter, u update) bool {
-	data, err := json.Marshal(u)
-	if err != nil {
-		s.Log.Error("an update of the board cannot be written as JSON", "error", err)
-		return false
+// troubleNow is what is wrong at the operations centre, to be compared.
+func (s *server) troubleNow() string {
+	var b strings.Builder
+	for _, c := range s.troubles() {
+		b.WriteString(c.Name + "\n" + c.Err.Error() + "\n")
 	}
+	return b.String()
+}
+
+func (s *server) sendAll(w http.ResponseWriter, event []byte) error {
 	c := http.NewResponseController(w)
 	_ = c.SetWriteDeadline(time.Now().Add(sendWithin)) // deadlines are in real time; a writer that has none needs no lifting
-	if _, err := fmt.Fprintf(w, "retry: 3000\nid: %d\nevent: update\ndata: %s\n\n", u.At, data); err != nil {
-		return false
+	if _, err := w.Write(event); err != nil {
+		return err
 	}
-	return c.Flush() == nil
+	return c.Flush()
 }

@@ -20,6 +20,9 @@ type visitor struct {
 	token string // of the session; "" for a script, and where no sign-in is asked for
 }
 
+// Operates tells whether who asks may change something in a village.
+func (v visitor) Operates() bool { return v.Role.Allows(people.Operator) }
+
 type visitorKey struct{}
 
 // visitorOf is who asks; the zero visitor where nobody had to say.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/report"
+	"github.com/smartvillage/nabz/collector/timeline"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -23,8 +24,18 @@ type rangeFigures struct {
 type history struct {
 	Definition string          `json:"definition"`
 	Figures    []rangeFigures  `json:"availability"`
-	Outages    []report.Outage `json:"outages"` // of the range asked for, the newest first
-	Events     []event         `json:"events"`
+	Period     periodFigures   `json:"period"`   // of the range asked for
+	Outages    []report.Outage `json:"outages"`  // of that range, the newest first
+	Services   []readiness     `json:"services"` // of that range
+	Events     []event         `json:"events"`   //
+	segs       []timeline.Segment
+}
+
+// periodFigures are the figures of the period that a page shows.
+type periodFigures struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	report.Figures
 }
 
 type event struct {
@@ -36,14 +47,17 @@ type event struct {
 
 const maxEvents = 30
 
-// history reads 30 days once and cuts all ranges out of them.
-func (s *server) history(ctx context.Context, st *fleet.Status, r chartRange) (history, error) {
+// history reads all that is needed once, 30 days at least, and cuts all ranges out of it.
+func (s *server) history(ctx context.Context, st *fleet.Status, p period) (history, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
 	h := history{Definition: report.Definition}
 	to := st.Now.UTC().Truncate(time.Millisecond)
-	ranges := chartRanges()
-	from := to.Add(-ranges[len(ranges)-1].Length)
+	from := to.Add(-30 * 24 * time.Hour)
+	events := from
+	if p.From.Before(from) {
+		from = p.From
+	}
 	lines, err := report.Timelines(ctx, s.Store, from, to, []string{st.Site.ID})
 	if err != nil {
 		return h, err
@@ -52,14 +66,22 @@ func (s *server) history(ctx context.Context, st *fleet.Status, r chartRange) (h
 	for _, seg := range st.Ribbon {
 		tl.Insert(seg)
 	}
-	for _, one := range ranges {
-		if one.Length < 24*time.Hour { // no figure to cite
-			continue
+	for _, one := range chartRanges() {
+		if one.Card {
+			h.Figures = append(h.Figures, rangeFigures{one.Name, one.Words, report.Of(tl, to.Add(-one.Length).UnixMilli(), to.UnixMilli())})
 		}
-		h.Figures = append(h.Figures, rangeFigures{one.Name, one.Words, report.Of(tl, to.Add(-one.Length).UnixMilli(), to.UnixMilli())})
 	}
-	h.Outages = report.Outages(tl, to.Add(-r.Length).UnixMilli(), to.UnixMilli())
-	h.Events, err = s.recent(ctx, st.Site.ID, from)
+	first, last := p.From, p.until(to)
+	if p.Name != "" { // it ends at this very moment, not at the minute
+		last = to
+	}
+	h.Period = periodFigures{first, last, report.Of(tl, first.UnixMilli(), last.UnixMilli())}
+	h.Outages = report.Outages(tl, first.UnixMilli(), last.UnixMilli())
+	h.segs = tl.Clip(first.UnixMilli(), last.UnixMilli())
+	if h.Services, err = s.services(ctx, st.Site.ID, p, last); err != nil {
+		return h, err
+	}
+	h.Events, err = s.recent(ctx, st.Site.ID, events)
 	return h, err
 }
 

@@ -79,7 +79,7 @@ func TestTheAddressChoosesSitesAndOrder(t *testing.T) {
 func TestAVillageIsNotPaintedRedForTheCollectorsTrouble(t *testing.T) {
 	w := newWorld(t, nothing{}, noon)
 	w.settle()
-	w.trouble(Check{"InfluxDB", errors.New("connection refused; start influxd")})
+	w.trouble(Check{Name: "InfluxDB", Err: errors.New("connection refused; start influxd")})
 	w.want("/", 200)
 	w.mu.Lock()
 	w.at = noon.Add(10 * time.Minute)

@@ -24,16 +24,21 @@ const (
 // ribbon draws what happened in [from, to) as an SVG with words for each part, and says all of it in one
 // sentence for those who cannot see it. Everything in it is a number or one of our own words.
 func ribbon(segs []timeline.Segment, from, to time.Time) template.HTML {
+	return ribbonOf(fmt.Sprintf("Last %d hours", (to.UnixMilli()-from.UnixMilli())/3_600_000), "15:04", segs, from, to)
+}
+
+// ribbonOf is ribbon for any stretch of time, with its name and the form of its times.
+func ribbonOf(name, clock string, segs []timeline.Segment, from, to time.Time) template.HTML {
 	a, b := from.UnixMilli(), to.UnixMilli()
 	var svg strings.Builder
 	svg.Grow(512 + 160*len(segs))
 	svg.WriteString(`<svg class="ribbon" viewBox="0 0 1440 24" preserveAspectRatio="none" role="img" aria-label="`)
-	svg.WriteString(ribbonWords(segs, a, b))
+	svg.WriteString(template.HTMLEscapeString(ribbonWords(name, segs, a, b)))
 	svg.WriteString(`"><rect class="r-base" x="0" y="21" width="1440" height="3"/>`)
 	for _, over := range []telemetry.State{telemetry.StateUp, telemetry.StateDegraded, telemetry.StateOff, telemetry.StateDown} {
 		for _, s := range segs {
 			if s.State == over {
-				drawSegment(&svg, s, a, b, from.Location())
+				drawSegment(&svg, s, a, b, clock, from.Location())
 			}
 		}
 	}
@@ -41,7 +46,7 @@ func ribbon(segs []timeline.Segment, from, to time.Time) template.HTML {
 	return template.HTML(svg.String()) //nolint:gosec // numbers and own words only
 }
 
-func drawSegment(svg *strings.Builder, s timeline.Segment, a, b int64, zone *time.Location) {
+func drawSegment(svg *strings.Builder, s timeline.Segment, a, b int64, form string, zone *time.Location) {
 	scale := func(at int64) float64 { return float64(at-a) * ribbonWidth / float64(b-a) }
 	x, width := scale(s.Start), scale(s.End)-scale(s.Start)
 	class, y := "r-up", 8
@@ -59,7 +64,7 @@ func drawSegment(svg *strings.Builder, s timeline.Segment, a, b int64, zone *tim
 	svg.WriteString(`<rect class="` + class + `" x="` + strconv.FormatFloat(x, 'f', 1, 64) + `" y="` + strconv.Itoa(y) +
 		`" width="` + strconv.FormatFloat(width, 'f', 1, 64) + `" height="` + strconv.Itoa(ribbonHeight-y) + `"><title>`)
 	svg.WriteString(segmentWords(s))
-	clock := func(at int64) string { return time.UnixMilli(at).In(zone).Format("15:04") }
+	clock := func(at int64) string { return time.UnixMilli(at).In(zone).Format(form) }
 	svg.WriteString(", " + clock(s.Start) + "–" + clock(s.End) + ", " + length(time.Duration(s.Ms())*time.Millisecond) + `</title></rect>`)
 }
 
@@ -71,7 +76,7 @@ func segmentWords(s timeline.Segment) string {
 }
 
 // ribbonWords sums the ribbon up: "Last 24 hours: up 22 h 10 min; down, backhaul 50 min; unknown 1 h".
-func ribbonWords(segs []timeline.Segment, a, b int64) string {
+func ribbonWords(name string, segs []timeline.Segment, a, b int64) string {
 	sum, unknown := map[string]int64{}, b-a
 	rank := map[string]int{}
 	for _, s := range segs {
@@ -88,5 +93,5 @@ func ribbonWords(segs []timeline.Segment, a, b int64) string {
 	if unknown >= 60_000 {
 		parts = append(parts, "unknown "+span(time.Duration(unknown)*time.Millisecond))
 	}
-	return fmt.Sprintf("Last %d hours: %s", (b-a)/3_600_000, strings.Join(parts, "; "))
+	return name + ": " + strings.Join(parts, "; ")
 }

@@ -13,10 +13,11 @@ import (
 type row struct {
 	ID, Title, Where    string
 	State               fleet.SiteState
-	Word, Cause         string
+	Word, Known         string
+	Planned, Care, Told string
 	Since               *instant
 	Ribbon              template.HTML
-	Availability, Known string
+	Availability, Share string
 	Poor                bool // too little is known to cite it
 	Latency, Loss       *quantity
 	Down, Up            *quantity
@@ -32,14 +33,18 @@ func newInstant(t, now time.Time) *instant {
 	return &instant{Machine: t.UTC().Format(time.RFC3339), Ago: span(now.Sub(t)), Clock: moment(t, now)}
 }
 
-func newRow(st *fleet.Status) row {
+func newRow(st *seen) row {
 	site := st.Site
-	r := row{ID: site.ID, Title: site.Title(), Where: where(site), State: st.State, Word: stateWord(string(st.State)), Cause: causeLine(st),
-		Since:   newInstant(st.Since, st.Now),
+	r := row{ID: site.ID, Title: site.Title(), Where: where(site), State: st.Shown, Word: stateWord(string(st.Shown)),
+		Known: st.known(), Planned: st.planned(), Care: st.care(), Told: st.heardAt(),
+		Since:   newInstant(st.since(), st.Now),
 		Ribbon:  ribbon(st.Ribbon, st.From, st.Now),
 		Latency: millis(st.LatencyMs), Loss: percent(st.LossPct), Down: bitrate(st.RxBps), Up: bitrate(st.TxBps)}
-	f := day(st)
-	r.Availability, r.Known, r.Poor = share(f.Availability, 1), share(f.Completeness, 0), !f.Citable
+	if st.Unread {
+		r.Word = "Not known yet"
+	}
+	f := day(&st.Status)
+	r.Availability, r.Share, r.Poor = share(f.Availability, 1), share(f.Completeness, 0), !f.Citable
 	return r
 }
 
@@ -55,27 +60,6 @@ func where(site fleet.Site) string {
 		return site.ID
 	}
 	return strings.Join(parts, " · ")
-}
-
-// causeLine says why, as far as anyone knows.
-func causeLine(st *fleet.Status) string {
-	switch {
-	case st.State == fleet.NeverSeen && len(st.Agents) == 0:
-		return "no agent yet"
-	case st.State == fleet.NeverSeen:
-		return "agent has not called"
-	case st.State == fleet.Unreachable && st.CatchingUp:
-		return "back, sending what it kept"
-	case st.State == fleet.Unreachable && st.Told.State == "":
-		return "cause not known yet"
-	case st.State == fleet.Unreachable:
-		told := strings.ToLower(stateWord(string(st.Told.State)))
-		if c := causeWord(st.Told.Cause); c != "" {
-			told += " (" + c + ")"
-		}
-		return "last told: " + told + " at " + moment(st.Told.At, st.Now)
-	}
-	return causeWord(st.Cause)
 }
 
 // render executes one template into text.

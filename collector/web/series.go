@@ -5,53 +5,31 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
+	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// span of a chart, and how wide one of its steps is.
-type chartRange struct {
-	Name, Words  string
-	Length, Step time.Duration
-}
-
-func chartRanges() []chartRange {
-	return []chartRange{
-		{"1h", "1 hour", time.Hour, 2 * time.Minute},
-		{"24h", "24 hours", 24 * time.Hour, 5 * time.Minute},
-		{"7d", "7 days", 7 * 24 * time.Hour, 30 * time.Minute},
-		{"30d", "30 days", 30 * 24 * time.Hour, 2 * time.Hour},
-	}
-}
-
-// rangeOf finds a range by name; "" is 24 hours.
-func rangeOf(name string) (chartRange, bool) {
-	if name == "" {
-		name = "24h"
-	}
-	for _, r := range chartRanges() {
-		if name == r.Name {
-			return r, true
-		}
-	}
-	return chartRange{}, false
-}
-
-// seriesDoc is a chart's data, in columns. A value is null where nothing was measured.
+// seriesDoc is the data of a site's charts, in columns. A value is null where nothing was measured. All is of one agent.
 type seriesDoc struct {
 	Site      string         `json:"site"`
-	Range     string         `json:"range"`
+	Range     string         `json:"range"` // "" where from and to were asked for
 	From      time.Time      `json:"from"`
 	To        time.Time      `json:"to"`
 	StepMs    int64          `json:"step_ms"`
 	TimeZone  string         `json:"time_zone"` // of the site; the times below are in UTC
-	Interface string         `json:"interface"` // agent and interface that the traffic is of
+	Agent     string         `json:"agent"`     // that all is of; "" where none told anything
+	Agents    []string       `json:"agents"`    // that told something
+	Interface string         `json:"interface"` // that the traffic is of
 	Target    string         `json:"target"`    // internet or collector: what the round trips and the loss are of
 	TimeUnit  string         `json:"time_unit"`
 	Time      []int64        `json:"time"` // where each step begins
 	Series    []seriesColumn `json:"series"`
+	Hours     hoursDoc       `json:"hours"`
+	Tests     testsDoc       `json:"speed_tests"`
 }
 
 type seriesColumn struct {
@@ -61,69 +39,121 @@ type seriesColumn struct {
 	Values []*float64 `json:"values"`
 }
 
-// chart asks for one site's steps up to now. Steps end at now, so that the last one is whole. A line says
-// what came before its timestamp, so a step takes in its end and not its beginning.
-func (s *server) chart(ctx context.Context, site, zone string, r chartRange) (seriesDoc, error) {
+// chartAsk is one question for charts: the site, the period, and of which agent; "" is the one that tells most.
+type chartAsk struct {
+	site   fleet.Site
+	period period
+	agent  string
+}
+
+// chart asks for one site's steps. A line says what came before its timestamp, so a step takes in its end and not its beginning.
+func (s *server) chart(ctx context.Context, a chartAsk) (seriesDoc, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	to := s.Now().UTC().Truncate(time.Minute)
-	from, step := to.Add(-r.Length), r.Step.Milliseconds()
-	n := int(r.Length / r.Step)
-	doc := seriesDoc{Site: site, Range: r.Name, From: from, To: to, StepMs: step, TimeZone: zone, TimeUnit: "ms since 1970-01-01T00:00:00Z", Time: make([]int64, n)}
+	p := a.period
+	from, step := p.From.UnixMilli(), p.Step.Milliseconds()
+	n := int((p.To.UnixMilli() - from + step - 1) / step)
+	doc := seriesDoc{Site: a.site.ID, Range: p.Name, From: p.From, To: p.To, StepMs: step, TimeZone: siteZone(a.site).String(), Agents: []string{},
+		TimeUnit: "ms since 1970-01-01T00:00:00Z", Time: make([]int64, n)}
 	for i := range doc.Time {
-		doc.Time[i] = from.UnixMilli() + int64(i)*step
+		doc.Time[i] = from + int64(i)*step
 	}
 	ask := func(fields, measurement, where, group string) ([]store.Series, error) {
-		first, last := from.UnixMilli()+1, to.UnixMilli()+1
+		first, last := from+1, p.To.UnixMilli()+1
 		series, err := s.Store.Query(ctx, telemetry.Detail, fmt.Sprintf(
-			`SELECT %s FROM "%s" WHERE "site" = '%s'%s AND time >= %dms AND time < %dms GROUP BY time(%dms, %dms)%s fill(null)`,
-			fields, measurement, site, where, first, last, step, first%step, group))
+			`SELECT %s FROM "%s" WHERE "site" = '%s'%s AND time >= %dms AND time < %dms GROUP BY time(%dms, %dms), "agent"%s fill(none)`,
+			fields, measurement, a.site.ID, where, first, last, step, first%step, group))
 		if err != nil {
-			return nil, fmt.Errorf("read %s of %s for %s: %w", measurement, site, r.Words, err)
+			return nil, fmt.Errorf("read %s of %s: %w", measurement, a.site.ID, err)
 		}
 		return series, nil
 	}
-	column := func(of *store.Series, i int, name, unit, help string, scale float64) {
-		doc.Series = append(doc.Series, seriesColumn{name, unit, help, lay(of, i, scale, from.UnixMilli(), step, n)})
-	}
-
 	link, err := ask(`min("rtt_min_ms"), mean("rtt_avg_ms"), max("rtt_max_ms"), sum("sent"), sum("lost")`, "link", ` AND ("target" = 'internet' OR "target" = 'collector')`, `, "target"`)
 	if err != nil {
 		return doc, err
 	}
-	of := steadiest(link)
-	doc.Target = "internet"
-	if of != nil {
-		doc.Target = of.Tags["target"]
+	traffic, err := ask(`sum("rx_bytes"), sum("tx_bytes"), max("rx_peak_bps"), max("tx_peak_bps")`, "traffic", "", `, "iface"`)
+	if err != nil {
+		return doc, err
 	}
-	column(of, 1, "latency_min", "ms", "shortest round trip to the "+doc.Target+" in the step", 1)
-	column(of, 2, "latency_avg", "ms", "mean of the minutes' means", 1)
-	column(of, 3, "latency_max", "ms", "longest round trip", 1)
-	sent, lost := lay(of, 4, 1, from.UnixMilli(), step, n), lay(of, 5, 100, from.UnixMilli(), step, n)
+	host, err := ask(`mean("cpu_pct"), mean("mem_pct"), max("disk_pct"), max("temp_c"), count("cpu_pct")`, "host", "", "")
+	if err != nil {
+		return doc, err
+	}
+	power, err := ask(`min("battery_pct"), min("volts")`, "power", "", "")
+	if err != nil {
+		return doc, err
+	}
+	ledger, err := s.ledger(ctx, a)
+	if err != nil {
+		return doc, err
+	}
+	doc.Agents, doc.Agent = speakers(a.agent, link, traffic, host, power, ledger.hours, ledger.tests)
+	link, traffic, host, power = of(doc.Agent, link), of(doc.Agent, traffic), of(doc.Agent, host), of(doc.Agent, power)
+	column := func(of *store.Series, i int, name, unit, help string, scale float64) {
+		doc.Series = append(doc.Series, seriesColumn{name, unit, help, lay(of, i, scale, from, step, n)})
+	}
+
+	one := steadiest(link)
+	doc.Target = "internet"
+	if one != nil {
+		doc.Target = one.Tags["target"]
+	}
+	column(one, 1, "latency_min", "ms", "shortest round trip to the "+doc.Target+" in the step", 1)
+	column(one, 2, "latency_avg", "ms", "mean of the minutes' means", 1)
+	column(one, 3, "latency_max", "ms", "longest round trip", 1)
+	sent, lost := lay(one, 4, 1, from, step, n), lay(one, 5, 100, from, step, n)
 	doc.Series = append(doc.Series, seriesColumn{"loss", "%", "probes without an answer, of those sent", ratio(lost, sent)})
 
-	traffic, err := ask(`sum("rx_bytes"), sum("tx_bytes"), max("rx_peak_bps"), max("tx_peak_bps")`, "traffic", "", `, "agent", "iface"`)
-	if err != nil {
-		return doc, err
-	}
-	of = most(traffic, 1)
-	if of != nil {
-		doc.Interface = of.Tags["agent"] + " " + of.Tags["iface"]
+	one = most(traffic, 1)
+	if one != nil {
+		doc.Interface = one.Tags["iface"]
 	}
 	rate := 8000 / float64(step)
-	column(of, 1, "down", "bit/s", "bytes received in the step over its length", rate)
-	column(of, 2, "up", "bit/s", "bytes sent in the step over its length", rate)
-	column(of, 3, "down_peak", "bit/s", "fastest moment in the step", 1)
-	column(of, 4, "up_peak", "bit/s", "fastest moment in the step", 1)
+	column(one, 1, "down", "bit/s", "bytes received in the step over its length", rate)
+	column(one, 2, "up", "bit/s", "bytes sent in the step over its length", rate)
+	column(one, 3, "down_peak", "bit/s", "fastest moment in the step", 1)
+	column(one, 4, "up_peak", "bit/s", "fastest moment in the step", 1)
 
-	host, err := ask(`mean("cpu_pct"), mean("mem_pct"), count("cpu_pct")`, "host", "", `, "agent"`)
-	if err != nil {
-		return doc, err
-	}
-	of = most(host, 3)
-	column(of, 1, "cpu", "%", "processor in use, mean", 1)
-	column(of, 2, "mem", "%", "memory in use, mean", 1)
+	one = most(host, 5)
+	column(one, 1, "cpu", "%", "processor in use, mean", 1)
+	column(one, 2, "mem", "%", "memory in use, mean", 1)
+	column(one, 3, "disk", "%", "disk of the spool in use, highest", 1)
+	column(one, 4, "temp", "°C", "temperature of the machine, highest", 1)
+	one = most(power, 1)
+	column(one, 1, "battery", "%", "charge of the battery, lowest", 1)
+	column(one, 2, "volts", "V", "voltage of the battery, lowest", 1)
+	doc.Hours = hoursOf(of(doc.Agent, ledger.hours), p, s.Now())
+	doc.Tests = testsOf(of(doc.Agent, ledger.tests), a.site)
 	return doc, nil
+}
+
+// speakers are the agents that told anything, and the one to show: the one asked for, else the one with most to tell.
+func speakers(wanted string, all ...[]store.Series) (names []string, shown string) {
+	told := map[string]int{}
+	for _, some := range all {
+		for _, one := range some {
+			told[one.Tags["agent"]] += len(one.Values)
+		}
+	}
+	names = sortedKeys(told)
+	if names == nil {
+		names = []string{}
+	}
+	if wanted != "" {
+		return names, wanted
+	}
+	for _, name := range names {
+		if shown == "" || told[name] > told[shown] {
+			shown = name
+		}
+	}
+	return names, shown
+}
+
+// of are one agent's series.
+func of(agent string, all []store.Series) []store.Series {
+	return slices.DeleteFunc(slices.Clone(all), func(s store.Series) bool { return s.Tags["agent"] != agent })
 }
 
 // steadiest is the way to the internet, or where that was asked in fewer than half as many steps the way to the collector, which
@@ -146,8 +176,7 @@ func steadiest(ways []store.Series) (best *store.Series) {
 	return best
 }
 
-// most is the series with the largest sum of a column: the interface that faces the internet, the agent that
-// says most. Nil when there is none.
+// most is the series with the largest sum of a column: the interface that faces the internet. Nil when there is none.
 func most(all []store.Series, column int) (best *store.Series) {
 	top := -1.0
 	for i := range all {

@@ -69,13 +69,13 @@ func TestChartsAreWhatARealInfluxDBHolds(t *testing.T) {
 	if err := json.Unmarshal([]byte(w.want("/api/v1/sites/passu/series?range=24h", 200)), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if len(doc.Time) != 288 || doc.StepMs != 300_000 || doc.Time[287] != now.Add(-5*time.Minute).UnixMilli() || doc.Interface != "router wan" || doc.TimeZone != "Asia/Karachi" || doc.Target != "internet" {
+	if len(doc.Time) != 288 || doc.StepMs != 300_000 || doc.Time[287] != now.Add(-5*time.Minute).UnixMilli() || doc.Interface != "wan" || doc.TimeZone != "Asia/Karachi" || doc.Target != "internet" {
 		t.Errorf("%d steps of %d ms up to %d, interface %q, zone %q", len(doc.Time), doc.StepMs, doc.Time[len(doc.Time)-1], doc.Interface, doc.TimeZone)
 	}
 	want := map[string][2]string{ // the last two steps
 		"latency_min": {"50", "8"}, "latency_avg": {"50", "30"}, "latency_max": {"50", "90"}, "loss": {"100", "15"},
 		"down": {"null", "100000"}, "up": {"null", "10000"}, "down_peak": {"null", "3750000"}, "up_peak": {"null", "375000"},
-		"cpu": {"null", "13"}, "mem": {"null", "40"},
+		"cpu": {"null", "13"}, "mem": {"null", "40"}, "disk": {"null", "null"}, "temp": {"null", "null"}, "battery": {"null", "null"}, "volts": {"null", "null"},
 	}
 	if len(doc.Series) != len(want) {
 		t.Errorf("%d columns, want %d", len(doc.Series), len(want))
@@ -92,7 +92,7 @@ func TestChartsAreWhatARealInfluxDBHolds(t *testing.T) {
 			}
 		}
 	}
-	for name, steps := range map[string]int{"7d": 336, "30d": 360} {
+	for name, steps := range map[string]int{"7d": 336, "30d": 360, "90d": 360, "1y": 365, "1h": 30} {
 		if err := json.Unmarshal([]byte(w.want("/api/v1/sites/passu/series?range="+name, 200)), &doc); err != nil || len(doc.Time) != steps {
 			t.Errorf("%s has %d steps, want %d (%v)", name, len(doc.Time), steps, err)
 		}

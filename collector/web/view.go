@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -9,40 +8,52 @@ import (
 	"strings"
 
 	"github.com/smartvillage/nabz/collector/fleet"
-	"github.com/smartvillage/nabz/collector/report"
-	"github.com/smartvillage/nabz/collector/timeline"
 )
+
+// Maintenance is how a board shows a site in a maintenance window, whatever its own state is then.
+const Maintenance fleet.SiteState = "maintenance"
+
+// shownStates lists all that a board shows, the most urgent first.
+func shownStates() []fleet.SiteState {
+	return []fleet.SiteState{fleet.Down, fleet.Unreachable, fleet.Off, fleet.Degraded, Maintenance, fleet.NeverSeen, fleet.Up}
+}
 
 // view is which sites a board shows, and in which order: what stands in its address.
 type view struct {
-	Sort  string // one of sorts; "" is severity
-	State fleet.SiteState
-	Q     string
-	Page  int // from 1
+	Sort                           string // one of sorts; "" is severity
+	State                          fleet.SiteState
+	District, Operator, Technology string
+	Q                              string
+	Page                           int // from 1
 }
 
 // perPage is how many sites one page of the board shows. Beyond it nobody reads a wall.
 const perPage = 200
 
-// maxQuery bounds a search, in bytes.
+// maxQuery bounds a search and the text of a filter, in bytes.
 const maxQuery = 100
 
 func parseView(r *http.Request) view {
 	q := r.URL.Query()
-	v := view{Sort: q.Get("sort"), State: fleet.SiteState(q.Get("state")), Q: strings.TrimSpace(q.Get("q")), Page: 1}
+	v := view{Sort: q.Get("sort"), State: fleet.SiteState(q.Get("state")), Q: short(q.Get("q")),
+		District: short(q.Get("district")), Operator: short(q.Get("operator")), Technology: short(q.Get("technology")), Page: 1}
 	if _, ok := sorts[v.Sort]; !ok {
 		v.Sort = ""
 	}
-	if !slices.Contains(fleet.SiteStates(), v.State) {
+	if !slices.Contains(shownStates(), v.State) {
 		v.State = ""
-	}
-	if len(v.Q) > maxQuery {
-		v.Q = strings.ToValidUTF8(v.Q[:maxQuery], "")
 	}
 	if n, err := strconv.Atoi(q.Get("page")); err == nil && n > 1 && n < 1e6 {
 		v.Page = n
 	}
 	return v
+}
+
+func short(text string) string {
+	if text = strings.TrimSpace(text); len(text) > maxQuery {
+		text = strings.ToValidUTF8(text[:maxQuery], "")
+	}
+	return text
 }
 
 // url is the address of the view at that path.
@@ -55,6 +66,9 @@ func (v view) url(path string) string {
 	}
 	set("sort", v.Sort)
 	set("state", string(v.State))
+	set("district", v.District)
+	set("operator", v.Operator)
+	set("technology", v.Technology)
 	set("q", v.Q)
 	if v.Page > 1 {
 		q.Set("page", strconv.Itoa(v.Page))
@@ -62,111 +76,37 @@ func (v view) url(path string) string {
 	if len(q) == 0 {
 		return path
 	}
+	if strings.Contains(path, "?") {
+		return path + "&" + q.Encode()
+	}
 	return path + "?" + q.Encode()
 }
+
+// URL is the view as a board.
+func (v view) URL() string { return v.url("/") }
+
+// Map is the same view as a map.
+func (v view) Map() string { v.Sort, v.Page = "", 1; return v.url("/map") }
+
+// JSON is the same view for programs.
+func (v view) JSON() string { v.Page = 1; return v.url("/api/v1/sites") }
 
 // By is the same view in another order.
 func (v view) By(sort string) string { v.Sort, v.Page = sort, 1; return v.url("/") }
 
 // With is the same view of one state only, or of all.
-func (v view) With(state string) string {
+func (v view) With(path, state string) string {
 	v.State, v.Page = fleet.SiteState(state), 1
-	return v.url("/")
+	return v.url(path)
 }
 
 // At is another page of the view.
 func (v view) At(page int) string { v.Page = page; return v.url("/") }
 
-// sorts are the orders of the board, the worst first. Sites that are equal stay in the order of severity.
-var sorts = map[string]func(a, b *fleet.Status) int{
-	"": func(*fleet.Status, *fleet.Status) int { return 0 },
-	"name": func(a, b *fleet.Status) int {
-		return cmp.Compare(strings.ToLower(a.Site.Title()), strings.ToLower(b.Site.Title()))
-	},
-	"since":        func(a, b *fleet.Status) int { return b.Since.Compare(a.Since) },
-	"availability": func(a, b *fleet.Status) int { return cmp.Compare(availability24(a), availability24(b)) },
-	"latency":      func(a, b *fleet.Status) int { return -cmp.Compare(value(a.LatencyMs), value(b.LatencyMs)) },
-	"loss":         func(a, b *fleet.Status) int { return -cmp.Compare(value(a.LossPct), value(b.LossPct)) },
-	"down":         func(a, b *fleet.Status) int { return -cmp.Compare(value(a.RxBps), value(b.RxBps)) },
-	"up":           func(a, b *fleet.Status) int { return -cmp.Compare(value(a.TxBps), value(b.TxBps)) },
+// Narrow tells whether it leaves sites out.
+func (v view) Narrow() bool {
+	return v.State != "" || v.District != "" || v.Operator != "" || v.Technology != "" || v.Q != ""
 }
 
-// value puts what is missing behind everything that was measured.
-func value(p *float64) float64 {
-	if p == nil {
-		return -1
-	}
-	return *p
-}
-
-// availability24 is the last day's availability; a site without one comes last.
-func availability24(st *fleet.Status) float64 {
-	f := day(st)
-	if f.Availability == nil {
-		return 2
-	}
-	return *f.Availability
-}
-
-// day is the figures of the ribbon.
-func day(st *fleet.Status) report.Figures {
-	var tl timeline.Timeline
-	tl.Extend(st.Ribbon)
-	return report.Of(&tl, st.From.UnixMilli(), st.Now.UnixMilli())
-}
-
-// chosen are the sites of a view, in its order, and how many sites there are in each state.
-type chosen struct {
-	all    []*fleet.Status // of the view, over all its pages
-	page   []*fleet.Status
-	counts map[fleet.SiteState]int
-	total  int
-	pages  int
-}
-
-// choose picks and sorts. Only a sort by availability needs all ribbons.
-func (s *server) choose(v *view) chosen {
-	all := s.Live.Overview()
-	if v.Sort == "availability" {
-		s.Live.Ribbons(all)
-	}
-	c := chosen{counts: map[fleet.SiteState]int{}, total: len(all)}
-	needle := strings.ToLower(v.Q)
-	for i := range all {
-		st := &all[i]
-		c.counts[st.State]++
-		if (v.State == "" || st.State == v.State) && matches(st.Site, needle) {
-			c.all = append(c.all, st)
-		}
-	}
-	severity := map[fleet.SiteState]int{}
-	for i, state := range fleet.SiteStates() {
-		severity[state] = i
-	}
-	by := sorts[v.Sort]
-	slices.SortStableFunc(c.all, func(a, b *fleet.Status) int { // the newest trouble first, then by id
-		if n := by(a, b); n != 0 {
-			return n
-		}
-		if n := severity[a.State] - severity[b.State]; n != 0 || a.State == fleet.Up {
-			return n
-		}
-		return b.Since.Compare(a.Since)
-	})
-	c.pages = max(1, (len(c.all)+perPage-1)/perPage)
-	v.Page = min(v.Page, c.pages)
-	c.page = c.all[(v.Page-1)*perPage : min(v.Page*perPage, len(c.all))]
-	return c
-}
-
-func matches(site fleet.Site, needle string) bool {
-	if needle == "" {
-		return true
-	}
-	for _, text := range []string{site.ID, site.Name, site.District, site.Operator, site.Technology} {
-		if strings.Contains(strings.ToLower(text), needle) {
-			return true
-		}
-	}
-	return false
-}
+// All is the same order without any filter.
+func (v view) All(path string) string { return view{Sort: v.Sort, Page: 1}.url(path) }

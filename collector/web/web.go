@@ -7,13 +7,17 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/audit"
+	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
@@ -29,6 +33,15 @@ type Querier interface {
 type Check struct {
 	Name string
 	Err  error
+	Next string // the very command to type next on the collector's machine; "" where there is none
+}
+
+// AlertBook is what the pages need of the alerts.
+type AlertBook interface {
+	Active() []alert.Alert
+	Recent(most int) []alert.Alert
+	Deliveries(most int) []alert.Delivery
+	Subscribe() (ch <-chan struct{}, cancel func())
 }
 
 // Config is what the pages show. Live, Store and Now are required.
@@ -41,12 +54,17 @@ type Config struct {
 	Now      func() time.Time    // its location is the time zone of the board
 	Log      *slog.Logger
 
+	Alerts AlertBook // nil: there are no alerts
+
 	Open        bool             // nobody has to sign in, and all are viewers: for a listener on loopback only
 	Proxy       bool             // a proxy on this machine says in X-Forwarded-For for whom it asks
 	People      *people.People   // who may sign in; these three may be nil only with Open
 	Sessions    *people.Sessions //
 	Audit       *audit.Log       //
 	SessionLife time.Duration    // how long a browser keeps its cookie
+
+	Journal  *journal.Journal   // what operators write down; nil: nothing can be written, and no site is in maintenance
+	Commands *command.Commander // carries commands to agents; nil: none can be sent
 }
 
 type server struct {
@@ -54,6 +72,10 @@ type server struct {
 	assets *assets
 	pages  *template.Template
 	boards chan struct{} // one place for each open event stream
+	hub    *hub
+
+	textMu sync.Mutex
+	texts  map[string]searched // by site
 }
 
 // maxBoards bounds the event streams that are open at once.
@@ -98,18 +120,29 @@ func newServer(c Config) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the embedded files of the board: %w", err)
 	}
-	pages, err := template.New("").Funcs(template.FuncMap{"asset": assets.url}).ParseFS(templates, "templates/*.html")
+	pages, err := template.New("").Funcs(template.FuncMap{"asset": assets.url, "dict": dict}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded templates: %w", err)
 	}
-	return &server{Config: c, assets: assets, pages: pages, boards: make(chan struct{}, maxBoards)}, nil
+	return &server{Config: c, assets: assets, pages: pages, boards: make(chan struct{}, maxBoards), texts: map[string]searched{},
+		hub: &hub{start: time.Now(), rows: map[string]*drawn{}}}, nil
 }
 
 func (s *server) routes() *doors {
 	mux := &doors{ServeMux: http.NewServeMux(), s: s}
 	mux.HandleFunc("GET /{$}", s.board)
+	mux.HandleFunc("GET /map", s.mapPage)
+	mux.HandleFunc("GET /alerts", s.alertsPage)
+	mux.HandleFunc("POST /alerts/{id}/acknowledge", s.acknowledgeAlert)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /sites/{id}", s.site)
+	mux.HandleFunc("GET /sites/{id}/events", s.siteEvents)
+	mux.HandleFunc("POST /sites/{id}/comment", s.comment)
+	mux.HandleFunc("POST /sites/{id}/acknowledge", s.acknowledge)
+	mux.HandleFunc("POST /sites/{id}/maintenance", s.plan)
+	mux.HandleFunc("GET /maintenance", s.maintenance)
+	mux.HandleFunc("POST /maintenance", s.plan)
+	mux.HandleFunc("POST /maintenance/{window}/cancel", s.cancel)
 	mux.HandleFunc("GET /static/", s.assets.serve)
 	mux.HandleFunc("GET /sign-in", s.signInForm)
 	mux.HandleFunc("POST /sign-in", s.signIn)
@@ -118,6 +151,10 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("GET /api/v1/sites", s.apiSites)
 	mux.HandleFunc("GET /api/v1/sites/{id}", s.apiSite)
 	mux.HandleFunc("GET /api/v1/sites/{id}/series", s.apiSeries)
+	mux.HandleFunc("POST /sites/{id}/commands", s.askForm)
+	mux.HandleFunc("POST /api/v1/sites/{id}/commands", s.apiAsk)
+	mux.HandleFunc("GET /api/v1/sites/{id}/commands", s.apiCommands)
+	mux.HandleFunc("GET /api/v1/alerts", s.apiAlerts)
 	mux.HandleFunc("/api/", s.apiUnknown)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -171,12 +208,12 @@ func (s *server) troubles() []Check {
 	}
 	if s.Registry != nil {
 		if err := s.Registry.Fault(); err != nil {
-			bad = append(bad, Check{"sites and agents files", err})
+			bad = append(bad, Check{Name: "sites and agents files", Err: err, Next: "nabz-collector site list"})
 		}
 	}
 	if s.People != nil {
 		if err := s.People.Fault(); err != nil {
-			bad = append(bad, Check{"users file", err})
+			bad = append(bad, Check{Name: "users file", Err: err, Next: "nabz-collector user list"})
 		}
 	}
 	return bad

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/telemetry"
@@ -38,6 +39,7 @@ type world struct {
 	reg     *fleet.Registry
 	live    *fleet.Live
 	handler http.Handler
+	notes   *journal.Journal // with withJournal
 	seq     uint64
 }
 
@@ -83,7 +85,8 @@ func manySites(t testing.TB, n int) *world {
 	return w
 }
 
-func openWorld(t testing.TB, q Querier, at time.Time, dir string) *world {
+// openWorld reads the files of dir; more may say further what the pages have.
+func openWorld(t testing.TB, q Querier, at time.Time, dir string, more ...func(w *world, c *Config)) *world {
 	t.Helper()
 	zone, err := time.LoadLocation("Asia/Karachi")
 	if err != nil {
@@ -96,9 +99,12 @@ func openWorld(t testing.TB, q Querier, at time.Time, dir string) *world {
 	w.live = fleet.NewLive(w.reg, fleet.LiveOptions{Now: w.now, Deaf: func() bool { return len(w.checks()) > 0 }})
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "nabz_test", Help: "A gauge of this test."}))
-	w.handler, err = New(Config{Open: true, Registry: w.reg, Live: w.live, Store: q, Metrics: metrics, Now: w.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Ready: func() []Check { return append([]Check{{Name: "broker"}}, w.checks()...) }})
-	if err != nil {
+	c := Config{Open: true, Registry: w.reg, Live: w.live, Store: q, Metrics: metrics, Now: w.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Ready: func() []Check { return append([]Check{{Name: "broker"}}, w.checks()...) }}
+	for _, add := range more {
+		add(w, &c)
+	}
+	if w.handler, err = New(c); err != nil {
 		t.Fatal(err)
 	}
 	return w

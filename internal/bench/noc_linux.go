@@ -29,6 +29,7 @@ type noc struct {
 	influx    *influxd.Server
 	mqtt, web string // addresses
 	collector *child
+	placed    bool // sites have districts, operators and places
 }
 
 // openNOC starts InfluxDB.
@@ -72,6 +73,10 @@ func (n *noc) enrol(agents int) error {
 	var sites []byte
 	for a := range agents {
 		sites = fmt.Appendf(sites, "[[site]]\nid = %q\n", load.Address(a).Site)
+		if n.placed {
+			sites = fmt.Appendf(sites, "name = \"Village %d school\"\ndistrict = \"District %d\"\noperator = \"Operator %d\"\ntechnology = \"%s\"\nlatitude = %.3f\nlongitude = %.3f\n",
+				a, a%40, a%3, []string{"4G", "VSAT", "fibre"}[a%3], 24+float64(a%113)/10, 62+float64(a%127)/9)
+		}
 	}
 	return os.WriteFile(n.path("sites.toml"), sites, 0o600)
 }
@@ -89,7 +94,7 @@ func (n *noc) open(ctx context.Context, influx string, agents int, secure bool) 
 			return err
 		}
 	}
-	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\n[web]\nlisten = %q\n[mqtt]\nlisten = %q\n",
+	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\n[web]\nlisten = %q\nopen = true\n[mqtt]\nlisten = %q\n",
 		n.path("sites.toml"), n.path("agents.toml"), n.path("collector"), influx, n.web, n.mqtt)
 	if secure {
 		text += fmt.Sprintf("tls_cert = %q\ntls_key = %q\n", n.trust.cert, n.trust.key)

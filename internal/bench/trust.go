@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -54,4 +55,17 @@ func newTrust(dir string, hosts ...string) (t trust, err error) {
 		}
 	}
 	return t, nil
+}
+
+// client is what an agent needs to know the broker.
+func (t trust) client() (*tls.Config, error) {
+	text, err := os.ReadFile(t.ca)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate", t.ca)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}, nil
 }

@@ -1,18 +1,7 @@
-// Takes in what the collector sends: rows to swap in place, their order, the counts. Says so when nothing comes.
-import { setNow, tellAges } from './words.js';
-
-const byId = (id) => document.getElementById(id);
-const body = document.body;
-const silentAfter = 20000;
-let last = Date.now();
-let at = body.dataset.at;
-let source;
-let trouble;
-
-function lost(is) {
-  byId('lost').hidden = !is;
-  body.classList.toggle('stale', is);
-}
+// Takes in what the collector sends: rows to swap in place, and their order.
+import { byId, connect } from './live.js';
+import { keys } from './keys.js';
+import { swap } from './swap.js';
 
 function element(html) {
   const t = document.createElement('template');
@@ -36,6 +25,8 @@ function replaceRow(rows, id, html) {
 
 function arrange(rows, order) {
   const wanted = new Set(order.map((id) => 'site-' + id));
+  const focused = document.activeElement?.closest?.('#rows tr');
+  const link = document.activeElement;
   for (const row of [...rows.children]) if (!wanted.has(row.id)) row.remove();
   let next = rows.firstElementChild;
   for (const id of order) {
@@ -44,59 +35,20 @@ function arrange(rows, order) {
     if (row === next) next = next.nextElementSibling;
     else rows.insertBefore(row, next);
   }
+  if (focused?.isConnected && document.activeElement !== link) link.focus({ preventScroll: true }); // moving a row takes the focus away
 }
 
 function take(update) {
   const rows = byId('rows');
-  // A newer version of the page, or the first site of an empty board: draw it afresh.
-  if (update.build !== body.dataset.build || (!rows && update.order?.length) || (rows && update.empty)) {
-    location.reload();
+  if ((!rows && update.order?.length) || (rows && update.empty)) { // the first site of an empty board, or the last that is gone
+    again();
     return;
   }
-  setNow(update.at);
-  at = update.at;
-  byId('clock').textContent = update.clock;
-  byId('lost-at').textContent = update.clock;
-  if (trouble !== update.trouble) byId('troubles').innerHTML = trouble = update.trouble;
-  if (update.summary) byId('summary').innerHTML = update.summary;
-  if (update.title) document.title = update.title;
-  if (rows) {
-    for (const [id, html] of Object.entries(update.rows ?? {})) replaceRow(rows, id, html);
-    if (update.order) arrange(rows, update.order);
-  }
-  tellAges();
+  if (!rows) return;
+  for (const [id, html] of Object.entries(update.rows ?? {})) replaceRow(rows, id, html);
+  if (update.order) arrange(rows, update.order);
 }
 
-function connect() {
-  const url = new URL(body.dataset.events, location);
-  url.searchParams.set('at', at);
-  source = new EventSource(url);
-  source.addEventListener('update', (e) => {
-    last = Date.now();
-    lost(false);
-    take(JSON.parse(e.data));
-  });
-  source.onerror = () => {
-    lost(true);
-    if (source.readyState === EventSource.CLOSED) askWho();
-  };
-}
-
-// Refused for good: when that is because nobody is signed in any more, the page itself leads to where one signs in.
-async function askWho() {
-  const answer = await fetch('/api/v1/me').catch(() => null);
-  if (answer?.status === 401) location.reload();
-}
-
-setInterval(() => {
-  tellAges();
-  const silent = Date.now() - last > silentAfter;
-  if (silent) lost(true);
-  if (silent || source.readyState === EventSource.CLOSED) { // half open, or refused for good: ask anew
-    source.close();
-    last = Date.now();
-    connect();
-  }
-}, 5000);
-
-connect();
+const again = swap(() => connect(take));
+connect(take);
+keys();

@@ -11,9 +11,10 @@ export function span(ms) {
 // The server's clock, not that of the screen on the wall.
 let skew = Number(document.body.dataset.at) - Date.now();
 export const setNow = (ms) => { skew = ms - Date.now(); };
+export const serverNow = () => Date.now() + skew;
 
 export function tellAges() {
-  const now = Date.now() + skew;
+  const now = serverNow();
   for (const t of document.querySelectorAll('time[data-ago]')) {
     const text = span(now - Date.parse(t.dateTime));
     if (t.textContent !== text) t.textContent = text;

@@ -33,6 +33,7 @@ type patient struct {
 	session uint64
 	next    int           // batch that is sealed next
 	waiting map[int]int64 // sealed and not acknowledged: when it is due to be sent again, in ms of this process
+	plan    Plan          // with times of its own
 }
 
 // crew is all of them.
@@ -87,6 +88,10 @@ func (c *crew) live(ctx context.Context, x *patient) {
 	time.Sleep(rand.N(10 * time.Second)) // villages do not all begin at once
 	failed := 0
 	due := time.Now().Add(rand.N(c.p.Every))
+	if x.plan = c.p; c.p.Present {
+		x.plan.zero, x.plan.Start = time.Now().UnixMilli(), due.Add(-c.p.Every).UnixMilli()
+		x.waiting[0], x.next = -1, 1 // as if it had been sealed on the way here
+	}
 	for ctx.Err() == nil {
 		if good := c.connection(ctx, x, &due); good {
 			failed = 0
@@ -221,7 +226,7 @@ func (c *crew) speak(conn net.Conn, x *patient, due *time.Time) error {
 		}
 		x.waiting[k] = now.Add(resendAfter).Sub(c.began).Milliseconds()
 		c.sent.Add(1)
-		text := c.p.minute(c.p.header(nil, x.n, k, false), x.n, k)
+		text := x.plan.minute(x.plan.header(nil, x.n, k, false), x.n, k)
 		if _, err := conn.Write(publish(nil, Address(x.n).Topic("data"), text, 0)); err != nil {
 			return err
 		}

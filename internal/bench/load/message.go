@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -41,7 +42,23 @@ func spread(a, k, f int) int64 {
 }
 
 // at is the time of an agent's batch, in ms: no two of an agent are the same, and all agents go on together.
-func (p *Plan) at(k int) int64 { return p.Start + int64(k)*5000 }
+func (p *Plan) at(k int) int64 {
+	switch {
+	case p.Present && k == 0:
+		return p.zero
+	case p.Present:
+		return p.Start + int64(k)*p.Every.Milliseconds()
+	}
+	return p.Start + int64(k)*5000
+}
+
+// gap is what an agent says of its next batch, in s.
+func (p *Plan) gap() int64 {
+	if p.Present {
+		return int64(p.Every / time.Second)
+	}
+	return 60
+}
 
 func (p *Plan) header(dst []byte, a, k int, tags bool) []byte {
 	dst = append(append(dst, "batch"...), stamped(Address(a), tags)...)
@@ -53,7 +70,9 @@ func (p *Plan) header(dst []byte, a, k int, tags bool) []byte {
 	dst = strconv.AppendInt(dst, 1+spread(a, k, 98)%4000, 10)
 	dst = append(dst, `i,clock="synced",wire_bytes=`...)
 	dst = strconv.AppendInt(dst, int64(k)*3000, 10)
-	dst = append(dst, `i,next_s=60i `...)
+	dst = append(dst, `i,next_s=`...)
+	dst = strconv.AppendInt(dst, p.gap(), 10)
+	dst = append(dst, "i "...)
 	dst = strconv.AppendInt(dst, p.at(k), 10)
 	return append(dst, '\n')
 }

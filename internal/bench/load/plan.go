@@ -26,6 +26,9 @@ type Plan struct {
 	CA       string        // PEM file; fleet
 	Detail   bool          // four lines of a router's minute instead of five of 14 fields
 	Database [2]string     // ledger, detail; write
+	Present  bool          // a fleet whose batches have the time at which they are sent, the first of each as soon as it is connected
+
+	zero int64 // with Present: the time of an agent's first batch, ms; Start is then that of all others
 }
 
 // which is the batch that an agent sends as its n-th: the first of a boot is sent once, as the collector looks for what was before it.

@@ -21,7 +21,7 @@ import (
 	"github.com/smartvillage/nabz/internal/influxd"
 )
 
-// collect measures the collector; it needs no namespaces, and so no root.
+// collect measures the collector, or its board; it needs no namespaces, and so no root.
 func (s settings) collect(ctx context.Context, stdout, stderr io.Writer) error {
 	influx, err := influxd.Find(ctx, stderr)
 	if err != nil {
@@ -35,8 +35,14 @@ func (s settings) collect(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	figures, err := bench.Collect{Programs: bench.Programs{Collector: filepath.Join(bin, "nabz-collector"), Influxd: influx}, Self: self,
-		For: s.length, Rounds: s.rounds, Only: s.only, Profile: s.profile, Extra: s.extra, Log: stderr}.Run(ctx)
+	c := bench.Collect{Programs: bench.Programs{Collector: filepath.Join(bin, "nabz-collector"), Influxd: influx}, Self: self,
+		For: s.length, Rounds: s.rounds, Only: s.only, Profile: s.profile, Extra: s.extra, Log: stderr}
+	var figures []bench.Figure
+	if s.what == "board" {
+		figures, err = bench.Board{Collect: c}.Run(ctx)
+	} else {
+		figures, err = c.Run(ctx)
+	}
 	if told := bench.Print(stdout, figures); err == nil { // what is known is told, also where a later part broke off
 		err = told
 	}

@@ -64,13 +64,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	switch s.what {
 	case "wire", "agent":
-	case "collector":
+	case "collector", "board":
 		if s.length == time.Hour {
-			s.length = 15 * time.Second
+			s.length = map[string]time.Duration{"collector": 15 * time.Second, "board": 3 * time.Minute}[s.what]
 		}
 		return s.collect(ctx, stdout, stderr)
 	default:
-		return command.Usage(fmt.Errorf("want wire, agent or collector, not %q", s.what))
+		return command.Usage(fmt.Errorf("want wire, agent, collector or board, not %q", s.what))
 	}
 	if s.influxd == "" {
 		return s.outside(ctx, stdout, stderr)
