@@ -66,7 +66,7 @@ func (p *parts) openBoard(registry *fleet.Registry, metrics *prometheus.Registry
 	}
 	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: p.log,
 		Open: c.Open, Proxy: c.Proxy, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life,
-		Journal: p.journal, Commands: p.commands}); err != nil {
+		Journal: p.journal, Commands: p.commands, Alerts: p.alerts}); err != nil {
 		return err
 	}
 	return nil
