@@ -139,6 +139,10 @@ func newMonth(t *testing.T, seed uint64, sites, days int) *month {
 				at = at.Add(5*time.Minute + m.random(5*time.Minute))
 			}
 		}
+		for range days / 5 { // just long enough to be told
+			at := m.begin.Add(m.random(m.end.Sub(m.begin)))
+			v.lay(tile{at, at.Add(5*time.Minute + 25*time.Second + m.random(30*time.Second)), telemetry.StateDown, telemetry.CauseBackhaul})
+		}
 		silent := true // it was never heard, or somebody has switched it off: nobody can see what comes then, until it is up again
 		for _, x := range v.tiles {
 			n := len(v.outs)
@@ -223,7 +227,7 @@ func (m *month) run() {
 			m.restarts = m.restarts[1:]
 			m.start()
 			for _, v := range m.villages { // all connections are gone
-				v.online, v.lostAt, v.backAt = false, time.Time{}, m.now.Add(m.random(time.Minute))
+				v.online, v.lostAt, v.backAt = false, time.Time{}, m.now.Add(m.random(4*time.Minute)) // agents that tried in vain wait longer each time
 			}
 		}
 		clear(news)
