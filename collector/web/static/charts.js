@@ -125,7 +125,7 @@ export function draw(el, chart, data, zone, view, chosen) {
       bind: { dblclick: () => () => null },
       sync: { key: 'site', scales: ['x', null], filters: { pub: (type) => type === 'mousemove' || type === 'mouseleave' } },
     },
-    legend: { live: true },
+    legend: { live: true, markers: { width: 2 } },
     scales: { x: { time: true, range: () => [view.from, view.to] }, y: { range: (u, lo, hi) => [0, Math.min(chart.most ?? Infinity, Math.max(chart.least, (hi ?? 0) * 1.05))] } },
     axes: [
       { ...axis, values: [[86400 * 28, '{MMM} {YYYY}', null, null, null, null, null, null, 1], [86400, '{D} {MMM}', null, null, null, null, null, null, 1], [3600, '{HH}:{mm}', '\n{D} {MMM}', null, '\n{D} {MMM}', null, null, null, 1], [60, '{HH}:{mm}', '\n{D} {MMM}', null, '\n{D} {MMM}', null, null, null, 1]] },
