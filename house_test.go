@@ -89,6 +89,7 @@ func TestArrowsPointOneWay(t *testing.T) {
 		"collector/store":  {"collector/fleet", "collector/intake", "collector/broker", "collector/web", "collector/report"},
 		"collector/intake": {"collector/web", "collector/report"},
 		"collector/fleet":  {"collector/web", "collector/intake", "collector/broker"},
+		"collector/scribe": {"collector/web", "collector/intake", "collector/broker", "collector/report"},
 		"collector/report": {"collector/web", "collector/intake", "collector/broker"},
 		"collector/people": {"collector/web", "collector/intake", "collector/broker", "collector/enrol"},
 		"collector/enrol":  {"collector/web", "collector/intake", "collector/broker", "collector/people"},

@@ -170,6 +170,7 @@ func serve(ctx context.Context, s *http.Server, l net.Listener) error {
 func (p *parts) keep(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.live.Run(ctx) })
+	g.Go(func() error { return p.scribe.Run(ctx) })
 	if p.session != nil {
 		g.Go(func() error { return p.session.Run(ctx) })
 	}
