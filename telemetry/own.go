@@ -17,7 +17,7 @@ func OwnSchema() []Measurement {
 	must := func(f FieldSpec) FieldSpec { f.Required = true; return f }
 	listed := must(count("listed"))
 	listed.Max = 1
-	code := must(count("code")) // up 5, degraded 4, down 3, off 2, unreachable 1, never seen 0
+	code := must(count("code")) // the most urgent first: down 0, unreachable 1, off 2, degraded 3, never seen 4, up 5
 	code.Max = 5
 	return []Measurement{
 		{Name: "site", Tier: Ledger, Help: "what the sites file says of a site; written when that changes and once a day, to both tiers",
@@ -26,7 +26,7 @@ func OwnSchema() []Measurement {
 				float("latitude", "°", -90, 90, 1e-6), float("longitude", "°", -180, 180, 1e-6), count("population"),
 				unit("target_down_bps", "bit/s"), unit("target_up_bps", "bit/s"), text("service_hours"), text("time_zone")}},
 		{Name: "state", Tier: Detail, Help: "what the board showed of a site; written when that changes and each five minutes",
-			Tags: []TagSpec{{Key: "site"}},
+			Tags:   []TagSpec{{Key: "site"}},
 			Fields: []FieldSpec{must(code), must(text("state")), text("cause"), unit("since_ms", "ms")}},
 		{Name: "collector", Tier: Detail, Help: "how one collector fared since its line before; a line a minute",
 			Tags: []TagSpec{{Key: "collector"}, {Key: "role", Values: []string{"all", "intake", "board"}}},

@@ -29,6 +29,7 @@ type commands struct {
 	Init        initCommand        `cmd:"" help:"Set this collector up: certificates, configuration, databases. Safe to run again."`
 	Renew       renewCommand       `cmd:"" help:"Make a new server certificate where the one in use ends within two months."`
 	DeadLetters deadLettersCommand `cmd:"" name:"dead-letters" help:"What could not be stored."`
+	Dashboards  dashboardsCommand  `cmd:"" help:"What Grafana shows."`
 	Config      struct{}           `cmd:"" help:"Print the example configuration."`
 	Version     kong.VersionFlag   `help:"Print the version."`
 }
@@ -85,6 +86,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = c.User.Remove.do(stderr)
 	case "dead-letters list", "dead-letters show <id>", "dead-letters replay", "dead-letters replay <id>":
 		err = c.DeadLetters.do(ctx, k.Command(), stdout, stderr)
+	case "dashboards install":
+		err = c.Dashboards.Install.do(stdout)
+	case "dashboards check":
+		err = c.Dashboards.Check.do(ctx, stdout)
 	default:
 		err = c.Run.do(ctx, stderr)
 	}

@@ -23,13 +23,12 @@ type states struct {
 type toldState struct {
 	state fleet.SiteState
 	cause telemetry.Cause
-	since time.Time
 	at    time.Time
 }
 
-// stateLine is a site's state as the board shows it, with a number that sorts and compares.
+// stateLine is a site's state as the board shows it, with a number by which the most urgent sorts first.
 func stateLine(st *fleet.Status, at time.Time) *telemetry.Line {
-	code := map[fleet.SiteState]int64{fleet.Up: 5, fleet.Degraded: 4, fleet.Down: 3, fleet.Off: 2, fleet.Unreachable: 1, fleet.NeverSeen: 0}[st.State]
+	code := map[fleet.SiteState]int64{fleet.Down: 0, fleet.Unreachable: 1, fleet.Off: 2, fleet.Degraded: 3, fleet.NeverSeen: 4, fleet.Up: 5}[st.State]
 	l := telemetry.NewLine("state", at).Tag("site", st.Site.ID).Int("code", code).Str("state", string(st.State))
 	if st.Cause != telemetry.CauseNone {
 		l.Str("cause", string(st.Cause))
@@ -52,9 +51,9 @@ func (s *states) write(ctx context.Context, p Parts) error {
 	var all []news
 	for _, st := range p.Live.Overview() {
 		here[st.Site.ID] = true
-		told := toldState{st.State, st.Cause, st.Since, now}
+		told := toldState{st.State, st.Cause, now}
 		old, ok := s.told[st.Site.ID]
-		if ok && old.state == told.state && old.cause == told.cause && old.since.Equal(told.since) && now.Sub(old.at) < stateAgain {
+		if ok && old.state == told.state && old.cause == told.cause && now.Sub(old.at) < stateAgain {
 			continue
 		}
 		all = append(all, news{st.Site.ID, stateLine(&st, now), told})

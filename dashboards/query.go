@@ -1,0 +1,131 @@
+package dashboards
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Pieces of InfluxQL. $site is a list of sites by id; an agent's own lines are chosen by $agent too, where a dashboard has that.
+
+const (
+	ofSites  = `"site" =~ /^$site$/`
+	ofAgents = `"site" =~ /^$site$/ AND "agent" =~ /^$agent$/`
+	inRange  = `$timeFilter`
+	// periodMs is the length of the dashboard's time range, in ms.
+	periodMs = `($__to - $__from)`
+)
+
+// sitesNow are the last lines of the sites, with these of their fields. A site that left the sites file has listed = 0. The line is written once a day
+// at least, so that a week finds it even where no collector has run for some days.
+func sitesNow(where string, fields ...string) string {
+	columns := []string{`last("listed") AS "listed"`}
+	for _, f := range fields {
+		columns = append(columns, quoted(f))
+	}
+	if where != "" {
+		where = " AND " + where
+	}
+	return `(SELECT ` + strings.Join(columns, ", ") + ` FROM "site" WHERE time > now() - 7d` + where + ` GROUP BY "site")`
+}
+
+func quoted(name string) string { return `"` + name + `"` }
+
+// aboutSites is a query for what the sites file says of the chosen sites, a row a site. Fields are pairs of a field and its heading.
+func aboutSites(fields ...string) string {
+	var columns, names []string
+	for i := 0; i+1 < len(fields); i += 2 {
+		names = append(names, fields[i])
+		columns = append(columns, quoted(fields[i])+" AS "+quoted(fields[i+1]))
+	}
+	return `SELECT "listed", ` + strings.Join(columns, ", ") + ` FROM ` + sitesNow(ofSites, names...) + ` WHERE "listed" = 1 GROUP BY "site"`
+}
+
+// statesNow are the states that the board shows now, a row a site. What was not told for eleven minutes is not known.
+const statesNow = `SELECT last("code") AS "code" FROM "state" WHERE ` + ofSites + ` AND time > now() - 11m GROUP BY "site"`
+
+// sitesInState counts the sites that are in a state now.
+func sitesInState(code int) string {
+	return fmt.Sprintf(`SELECT count("code") AS "sites" FROM (%s) WHERE "code" = %d`, statesNow, code)
+}
+
+// Which spans count as what: up, observed, power cuts, switched off by choice.
+const (
+	isUp      = `"state" =~ /^(up|degraded)$/`
+	isDown    = `"state" = 'down'`
+	isPower   = `("state" = 'off' AND "cause" = 'power')`
+	isStopped = `("state" = 'off' AND "cause" = 'shutdown')`
+)
+
+// times are the spans of the range with four sums to make of them: up, seen (observed), power, off (by choice), all in ms. InfluxQL has no
+// "if", so each kind of span is a subquery of its own, with nought in the other columns.
+func times(who, group string) string {
+	kind := func(where string, up, seen, power, off int) string {
+		return fmt.Sprintf(`(SELECT "ms" * %d AS "up", "ms" * %d AS "seen", "ms" * %d AS "power", "ms" * %d AS "off" FROM "span" WHERE %s AND %s AND %s%s)`,
+			up, seen, power, off, who, where, inRange, by(group))
+	}
+	return strings.Join([]string{kind(isUp, 1, 1, 0, 0), kind(isDown, 0, 1, 0, 0), kind(isPower, 0, 1, 1, 0), kind(isStopped, 0, 0, 0, 1)}, ", ")
+}
+
+// by is GROUP BY, where there is something to group by.
+func by(group string) string {
+	if group == "" {
+		return ""
+	}
+	return " GROUP BY " + group
+}
+
+// The figures of docs/design.md over times. $count sites were to be there for the whole range; ×100 makes percent.
+const (
+	availability = `100 * sum("up") / sum("seen")`
+	withoutPower = `100 * sum("up") / (sum("seen") - sum("power"))`
+)
+
+// ofService is a share of the time in which the sites were to be in service.
+func ofService(part, sites string) string {
+	return fmt.Sprintf(`100 * %s / (%s * %s - sum("off"))`, part, sites, periodMs)
+}
+
+// completeness is what was observed of the time in service; lower and upper are the bounds.
+func completeness(sites string) string { return ofService(`sum("seen")`, sites) }
+func lower(sites string) string        { return ofService(`sum("up")`, sites) }
+func upper(sites string) string {
+	return ofService(fmt.Sprintf(`(sum("up") + %s * %s - sum("off") - sum("seen"))`, sites, periodMs), sites)
+}
+
+// figures selects such figures over times; pairs of a figure and its heading.
+func figures(who, group string, pairs ...string) string {
+	var columns []string
+	for i := 0; i+1 < len(pairs); i += 2 {
+		columns = append(columns, pairs[i]+" AS "+quoted(pairs[i+1]))
+	}
+	inner := group
+	if strings.HasPrefix(group, "time(") {
+		inner = ""
+	}
+	return `SELECT ` + strings.Join(columns, ", ") + ` FROM ` + times(who, inner) + ` WHERE ` + inRange + by(group)
+}
+
+// The variables that dashboards share. Districts and operators are not tags of any series: they are those of the last line of each site, so that a
+// site that moved is in its new district alone.
+func chooseDistrict() Variable {
+	return Variable{Name: "district", Label: "District", Kind: "query", Source: Detail, Multi: true, All: true, AllValue: ".*",
+		Query: `SELECT DISTINCT("district") AS "district" FROM ` + sitesNow("", "district") + ` WHERE "listed" = 1 AND "district" != ''`}
+}
+
+func chooseOperator() Variable {
+	return Variable{Name: "operator", Label: "Operator", Kind: "query", Source: Detail, Multi: true, All: true, AllValue: ".*",
+		Query: `SELECT DISTINCT("operator") AS "operator" FROM ` + sitesNow("", "district", "operator") + ` WHERE "listed" = 1 AND "operator" != '' AND "district" =~ /^$district$/`}
+}
+
+// chooseSite shows names and chooses ids. All sites are those of the districts and operators, each by name, as no series has these as tags.
+func chooseSite(several bool) Variable {
+	return Variable{Name: "site", Label: "Site", Kind: "query", Source: Detail, Multi: several, All: several,
+		Regex: `/^(?<text>(?:.* \()?(?<value>[a-z0-9][a-z0-9-]*)\)?)$/`,
+		Query: `SELECT "label" FROM ` + sitesNow("", "label", "district", "operator") + ` WHERE "listed" = 1 AND "district" =~ /^$district$/ AND "operator" =~ /^$operator$/`}
+}
+
+// countSites is how many sites are chosen.
+func countSites() Variable {
+	return Variable{Name: "count", Label: "Sites", Kind: "query", Source: Detail, Hidden: true,
+		Query: `SELECT count("listed") FROM ` + sitesNow(ofSites) + ` WHERE "listed" = 1`}
+}
