@@ -109,9 +109,8 @@ func (v Variable) object() object {
 		o["multi"], o["includeAll"] = false, false
 		return o
 	}
-	o["datasource"], o["definition"], o["regex"] = v.Source.ref(), v.Query, v.Regex
+	o["datasource"], o["regex"] = v.Source.ref(), v.Regex
 	o["refresh"], o["sort"], o["multi"], o["includeAll"], o["options"] = 1, 5, v.Multi, v.All, []any{}
-	o["current"] = object{}
 	if v.All {
 		o["current"] = object{"text": "All", "value": "$__all"}
 		if v.Multi {

@@ -51,7 +51,7 @@ func fleetDashboard() Dashboard {
 		override("State", object{"mappings": stateCodes(), "color": object{"mode": "thresholds"}, "custom.cellOptions": coloured})}
 
 	figuresOf := table("Figures of each site", "Availability, also without power cuts, and what was observed, of each site."+cutNote+" Below 90 % observed the figure is not to be cited."+citeNote, Ledger,
-		with(percent(2, "nothing observed"), object{"custom": object{"align": "auto", "cellOptions": object{"type": "auto"}, "filterable": true}}),
+		with(percent(2, "nothing observed"), object{"custom": object{"align": "auto", "cellOptions": object{"type": "auto"}, "filterable": true, "inspect": false}}),
 		Query{Ref: "A", Text: figures(ofSites, `"site"`, availability, "Availability", withoutPower, "Without power cuts", completeness("1"), "Observed", `sum("seen") - sum("up") - sum("power")`, "Down", `sum("power")`, "Power cuts")},
 		Query{Ref: "B", Text: aboutSites("name", "Name", "district", "District", "operator", "Operator")})
 	figuresOf.Transformations = []any{joined(), arrange("site", "Name", "Availability", "Without power cuts", "Observed", "Down", "Power cuts", "District", "Operator")}

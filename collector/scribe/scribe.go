@@ -60,14 +60,15 @@ type Scribe struct {
 	ailing  bool // a fault was told and is not over
 }
 
-// New prepares a scribe.
+// New prepares a scribe, which reckons from now.
 func New(c Config, p Parts) *Scribe {
-	return &Scribe{c: c, p: p, sites: sites{told: map[string]toldSite{}}, states: states{told: map[string]toldState{}}}
+	s := &Scribe{c: c, p: p, sites: sites{told: map[string]toldSite{}}, states: states{told: map[string]toldState{}}}
+	s.figures.begin(p)
+	return s
 }
 
 // Run writes until ctx ends.
 func (s *Scribe) Run(ctx context.Context) error {
-	s.figures.begin(s.p)
 	look, tell := time.NewTicker(lookEvery), time.NewTicker(tellEvery)
 	defer look.Stop()
 	defer tell.Stop()
@@ -77,15 +78,29 @@ func (s *Scribe) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tell.C:
-			s.figures.note(s.c, s.p)
-			err = s.figures.write(ctx, s.p)
+			err = s.Note(ctx)
 		case <-look.C:
-			if s.c.Sites && s.p.Influx() == nil {
-				err = errors.Join(s.sites.write(ctx, s.p), s.states.write(ctx, s.p))
-			}
+			err = s.Look(ctx)
 		}
 		s.tell(ctx, err)
 	}
+}
+
+// Look writes what is news of the sites and their states. Run does so each five seconds.
+func (s *Scribe) Look(ctx context.Context) error {
+	switch {
+	case !s.c.Sites:
+		return nil
+	case s.p.Influx() != nil:
+		return errAway
+	}
+	return errors.Join(s.sites.write(ctx, s.p), s.states.write(ctx, s.p))
+}
+
+// Note writes how the collector fared since New or the Note before, and what waits from before. Run does so each minute.
+func (s *Scribe) Note(ctx context.Context) error {
+	s.figures.note(s.c, s.p)
+	return s.figures.write(ctx, s.p)
 }
 
 // tell logs a lasting fault once when it begins and once when it ends. That InfluxDB is away others tell.
@@ -95,7 +110,7 @@ func (s *Scribe) tell(ctx context.Context, err error) {
 	case err != nil && !s.ailing:
 		s.ailing = true
 		s.p.Log.Error("the collector's own lines are not stored; Grafana lacks them until they are", "error", err)
-	case err == nil && s.ailing && s.p.Influx() == nil:
+	case err == nil && s.ailing:
 		s.ailing = false
 		s.p.Log.Info("the collector's own lines are stored again")
 	}
