@@ -96,7 +96,7 @@ func (v Variable) object() object {
 		o["description"] = v.Description
 	}
 	if v.Hidden {
-		o["hide"] = 2
+		o["hide"], o["skipUrlSync"] = 2, true
 	}
 	switch v.Kind {
 	case "constant":

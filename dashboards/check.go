@@ -41,6 +41,9 @@ func Check(ctx context.Context, q Querier, all []Dashboard, from, to time.Time) 
 			}
 			t := ask(ctx, q, v.Source, Tried{Dashboard: d.Title, Panel: "$" + v.Name, Query: f.fill(v.Query, "")})
 			f.values[v.Name] = v.chosen(t.Series)
+			if v.Name == "scope" {
+				f.values["scope"] = v.scope(t.Series, f.values["district"] == ".*" && f.values["operator"] == ".*")
+			}
 			out = append(out, t)
 		}
 		for _, p := range d.Panels {
@@ -84,12 +87,12 @@ type filler struct {
 }
 
 // variable is a name behind a dollar.
-var variable = regexp.MustCompile(`\$(__interval_ms|__interval|__from|__to|timeFilter|[a-z]+)\b`)
+var variable = regexp.MustCompile(`\$(?:(__interval_ms|__interval|__from|__to|timeFilter|[a-z]+)\b|\{([a-z]+):pipe\})`)
 
 func (f filler) fill(query, least string) string {
 	step := interval(f.to.Sub(f.from), least)
 	return variable.ReplaceAllStringFunc(query, func(name string) string {
-		switch name = name[1:]; name {
+		switch name = strings.TrimSuffix(strings.Trim(name, "${}"), ":pipe"); name {
 		case "timeFilter":
 			return fmt.Sprintf("time >= %dms and time <= %dms", f.from.UnixMilli(), f.to.UnixMilli())
 		case "__from":
@@ -145,12 +148,31 @@ func (v Variable) chosen(series []store.Series) string {
 	return values[0]
 }
 
+// scope does in Go, which knows no lookahead, what the variable's Regex does in Grafana.
+func (v Variable) scope(series []store.Series, all bool) string {
+	var ids []string
+	for _, s := range series {
+		for _, row := range s.Values {
+			if f := strings.Split(fmt.Sprint(row[1]), ";"); len(f) == 4 {
+				if all {
+					return f[3]
+				}
+				ids = append(ids, f[2])
+			}
+		}
+	}
+	return strings.Join(ids, "|")
+}
+
 // escape writes a text so that it stands for itself in a regular expression of InfluxQL.
 func escape(s string) string { return strings.ReplaceAll(regexp.QuoteMeta(s), "/", `\/`) }
 
 // Values are what the answer to the variable's query gives to choose from.
 func (v Variable) Values(series []store.Series) (values []string) {
-	pick := regexp.MustCompile(strings.Trim(v.Regex, "/"))
+	pick, err := regexp.Compile(strings.Trim(v.Regex, "/"))
+	if err != nil { // it is for Grafana alone
+		return nil
+	}
 	group := pick.SubexpIndex("value")
 	for _, s := range series {
 		for _, row := range s.Values {

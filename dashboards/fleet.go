@@ -36,9 +36,9 @@ func fleetDashboard() Dashboard {
 		Defaults:  object{"unit": "string", "noValue": "not known", "links": siteLinks(), "thresholds": steps("text")},
 		Overrides: []any{override("code", object{"displayName": "State", "mappings": stateCodes(), "color": object{"mode": "thresholds"}})},
 	}
-	timeline := Panel{Type: "state-timeline", Title: "State of each site", Description: "As the board showed it at the time. Where nothing is drawn the collector has told nothing: not known. What agents told afterwards is in the ledger, below and on the site's dashboard.",
+	timeline := Panel{Type: "state-timeline", Title: "State of each site", Description: "As the board showed it at the time. Where nothing is drawn the collector has told nothing: not known. What agents told afterwards is in the ledger, below and on the site's dashboard. The first 200 of the chosen sites; choose a district to see others.",
 		Source: Detail, W: 12, H: 14, Interval: "5m",
-		Queries:  []Query{{Ref: "A", Text: `SELECT last("code") FROM "state" WHERE ` + ofSites + ` AND ` + inRange + ` GROUP BY time($__interval), "site" fill(null)`, Alias: "$tag_site"}},
+		Queries:  []Query{{Ref: "A", Text: `SELECT last("code") FROM "state" WHERE ` + ofSites + ` AND ` + inRange + ` GROUP BY time($__interval), "site" fill(null) SLIMIT 200`, Alias: "$tag_site"}},
 		Options:  object{"alignValue": "left", "mergeValues": true, "rowHeight": 0.9, "showValue": "never", "perPage": 30, "legend": legend, "tooltip": object{"mode": "single", "sort": "none"}},
 		Defaults: object{"unit": "string", "noValue": "not known", "mappings": stateCodes(), "color": object{"mode": "thresholds"}, "thresholds": steps("text"), "custom": object{"fillOpacity": 80, "lineWidth": 0}},
 	}
@@ -68,7 +68,7 @@ func fleetDashboard() Dashboard {
 	}
 	return Dashboard{UID: "nabz-fleet", Title: "nabz: fleet", From: "now-24h", To: "now", Refresh: "1m", TimeZone: "browser",
 		Description: "All sites: which are in trouble now, where, and what the last hours were like. nabz's own board has the same states, live.",
-		Variables:   []Variable{chooseDistrict(), chooseOperator(), chooseSite(true), countSites()},
+		Variables:   []Variable{chooseDistrict(), chooseOperator(), chooseSite(true), scope(), countSites()},
 		Panels: place([]Panel{
 			count("Up", "Chosen sites that are up now, as the board shows them.", "green", 5),
 			count("Degraded", "Chosen sites that are up, with much loss or long round trips.", "yellow", 3),

@@ -3,7 +3,7 @@ package dashboards
 // programmeDashboard is the programme's figures over a month, with what was observed beside each.
 func programmeDashboard() Dashboard {
 	const sites = "$count"
-	const many = " $count sites, as the sites file lists them now, are taken to have been there for the whole range."
+	const many = " $count sites, as the sites file lists them now, are taken to have been there for the whole range. A site that has left the file still counts with its spans unless a district, an operator or sites are chosen."
 	figure := func(title, description string, defaults object, ask string) Panel {
 		return stat(title, description, Ledger, defaults, Query{Ref: "A", Text: ask})
 	}
@@ -53,7 +53,7 @@ func programmeDashboard() Dashboard {
 
 	return Dashboard{UID: "nabz-programme", Title: "nabz: programme figures", From: "now-1M/M", To: "now-1M/M", Refresh: "", TimeZone: "utc",
 		Description: "Availability, completeness, outages, services and throughput of the chosen sites over a period, last month at first. Days and hours are UTC. To look at; what is cited comes from a report, which states its definition and can be computed again.",
-		Variables:   []Variable{chooseDistrict(), chooseOperator(), chooseSite(true), countSites()},
+		Variables:   []Variable{chooseDistrict(), chooseOperator(), chooseSite(true), scope(), countSites()},
 		Panels: place([]Panel{
 			figure("Availability", "Up and degraded time as a share of observed time, all chosen sites together, weighted by their time."+cutNote+citeNote, judged(pct, availabilitySteps), figures(ofSites, "", availability, "availability")),
 			figure("Without power cuts", "The same, power cuts left out of what was observed."+cutNote+citeNote, judged(pct, availabilitySteps), figures(ofSites, "", withoutPower, "availability")),

@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// Pieces of InfluxQL. $site is a list of sites by id; an agent's own lines are chosen by $agent too, where a dashboard has that.
+// Pieces of InfluxQL. $site are sites by id, or all; $scope those of the districts and operators that were chosen, or all. An agent's own lines are
+// chosen by $agent too, where a dashboard has that.
 
 const (
-	ofSites  = `"site" =~ /^$site$/`
+	ofSites  = `"site" =~ /^$site$/ AND "site" =~ /^(${scope:pipe})$/`
 	ofAgents = `"site" =~ /^$site$/ AND "agent" =~ /^$agent$/`
 	inRange  = `$timeFilter`
 	// periodMs is the length of the dashboard's time range, in ms.
@@ -57,13 +58,21 @@ const (
 )
 
 // times are the spans of the range with four sums to make of them: up, seen (observed), power, off (by choice), all in ms. InfluxQL has no
-// "if", so each kind of span is a subquery of its own, with nought in the other columns.
+// "if", so each kind of span is a subquery of its own, with nought in the other columns. The innermost sums by series are InfluxDB's quick way.
 func times(who, group string) string {
 	kind := func(where string, up, seen, power, off int) string {
-		return fmt.Sprintf(`(SELECT "ms" * %d AS "up", "ms" * %d AS "seen", "ms" * %d AS "power", "ms" * %d AS "off" FROM "span" WHERE %s AND %s AND %s%s)`,
-			up, seen, power, off, who, where, inRange, by(group))
+		return fmt.Sprintf(`(SELECT "s" * %d AS "up", "s" * %d AS "seen", "s" * %d AS "power", "s" * %d AS "off" FROM (SELECT sum("ms") AS "s" FROM "span" WHERE %s AND %s AND %s%s)%s)`,
+			up, seen, power, off, who, where, inRange, by(group), tagsOnly(group))
 	}
 	return strings.Join([]string{kind(isUp, 1, 1, 0, 0), kind(isDown, 0, 1, 0, 0), kind(isPower, 0, 1, 1, 0), kind(isStopped, 0, 0, 0, 1)}, ", ")
+}
+
+// tagsOnly groups by a tag; time is kept by each row anyway.
+func tagsOnly(group string) string {
+	if strings.HasPrefix(group, "time(") {
+		return ""
+	}
+	return by(group)
 }
 
 // by is GROUP BY, where there is something to group by.
@@ -98,11 +107,7 @@ func figures(who, group string, pairs ...string) string {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		columns = append(columns, pairs[i]+" AS "+quoted(pairs[i+1]))
 	}
-	inner := group
-	if strings.HasPrefix(group, "time(") {
-		inner = ""
-	}
-	return `SELECT ` + strings.Join(columns, ", ") + ` FROM ` + times(who, inner) + ` WHERE ` + inRange + by(group)
+	return `SELECT ` + strings.Join(columns, ", ") + ` FROM ` + times(who, group) + ` WHERE ` + inRange + by(group)
 }
 
 // The variables that dashboards share. Districts and operators are not tags of any series: they are those of the last line of each site, so that a
@@ -117,11 +122,27 @@ func chooseOperator() Variable {
 		Query: `SELECT DISTINCT("operator") AS "operator" FROM ` + sitesNow("", "district", "operator") + ` WHERE "listed" = 1 AND "operator" != '' AND "district" =~ /^$district$/`}
 }
 
-// chooseSite shows names and chooses ids. All sites are those of the districts and operators, each by name, as no series has these as tags.
+// chooseSite shows the names of the sites in those districts and of those operators, and chooses ids.
 func chooseSite(several bool) Variable {
-	return Variable{Name: "site", Label: "Site", Kind: "query", Source: Detail, Multi: several, All: several,
-		Regex: `/^(?<text>(?:.* \()?(?<value>[a-z0-9][a-z0-9-]*)\)?)$/`,
-		Query: `SELECT "label" FROM ` + sitesNow("", "label", "district", "operator") + ` WHERE "listed" = 1 AND "district" =~ /^$district$/ AND "operator" =~ /^$operator$/`}
+	v := Variable{Name: "site", Label: "Site", Kind: "query", Source: Detail, Multi: several, All: several,
+		Regex: `/^(?<text>(?:.* \()?(?<value>[a-z0-9][a-z0-9-]*)\)?)$/`, Query: `SELECT "label" FROM ` + chosenSites("label")}
+	if several {
+		v.AllValue = ".*"
+	}
+	return v
+}
+
+func chosenSites(field string) string {
+	return sitesNow("", field, "district", "operator") + ` WHERE "listed" = 1 AND "district" =~ /^$district$/ AND "operator" =~ /^$operator$/`
+}
+
+// scope is which sites the districts and operators leave: no series has these as tags, so that the sites have to be named one by one. Where neither
+// was chosen it is ".*", as an expression with the names of 5,000 sites would cost InfluxDB twenty times the work of a query. Choice is such as
+// "*;*;gokina;.*": an asterisk is matched by a district or an operator only when that is ".*", which stands for all; then the last part is taken, else the id.
+func scope() Variable {
+	return Variable{Name: "scope", Label: "Scope", Kind: "query", Source: Detail, Multi: true, All: true, Hidden: true,
+		Description: "Which sites the chosen districts and operators leave.",
+		Regex:       `/^(?:(?=$district;$operator;)[^;]*;[^;]*;[^;]*;|(?!$district;$operator;)[^;]*;[^;]*;)(?<value>[^;]+)/`, Query: `SELECT "choice" FROM ` + chosenSites("choice")}
 }
 
 // countSites is how many sites are chosen.

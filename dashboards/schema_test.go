@@ -149,3 +149,29 @@ func TestEveryPanelIsWhatGrafanasSchemaSaysOfIt(t *testing.T) {
 		}
 	}
 }
+
+// TestTheScopeIsAllSitesUntilADistrictOrAnOperatorIsChosen runs the variable's expression as Grafana does, in JavaScript, and holds it against what
+// Check reckons with.
+func TestTheScopeIsAllSitesUntilADistrictOrAnOperatorIsChosen(t *testing.T) {
+	node := testneed.Program(t, "node", "apt-get install nodejs")
+	regex := ""
+	for _, v := range dashboards.All("")[0].Variables {
+		if v.Name == "scope" {
+			regex = v.Regex
+		}
+	}
+	for _, tt := range []struct{ name, district, operator, want string }{
+		{"nothing chosen", ".*", ".*", ".*"},
+		{"a district", "North", ".*", "gokina"},
+		{"an operator", ".*", `Pamir \(sat\)`, "gokina"},
+		{"both, several", "(North|South)", "(A|B)", "gokina"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			filled := strings.NewReplacer("$district", tt.district, "$operator", tt.operator).Replace(regex)
+			out, err := exec.CommandContext(t.Context(), node, "-e", "process.stdout.write("+filled+".exec('*;*;gokina;.*').groups.value)").CombinedOutput()
+			if err != nil || string(out) != tt.want {
+				t.Errorf("got %q (%v), want %q", out, err, tt.want)
+			}
+		})
+	}
+}

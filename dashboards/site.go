@@ -43,7 +43,7 @@ func siteDashboard() Dashboard {
 	ms, pct := unit("ms", "not asked"), with(percent(1, "not asked"), object{"min": 0})
 	return Dashboard{UID: "nabz-site", Title: "nabz: site", From: "now-24h", To: "now", Refresh: "1m", TimeZone: "browser",
 		Description: "One site: its state, what its agents measured, and what its ledger says.",
-		Variables: []Variable{chooseDistrict(), chooseOperator(), chooseSite(false),
+		Variables: []Variable{chooseDistrict(), chooseOperator(), chooseSite(false), scope(),
 			{Name: "agent", Label: "Agent", Kind: "query", Source: Detail, Multi: true, All: true, AllValue: ".*", Query: `SHOW TAG VALUES FROM "batch" WITH KEY = "agent" WHERE "site" =~ /^$site$/`}},
 		Panels: place([]Panel{
 			state,

@@ -22,7 +22,7 @@ func OwnSchema() []Measurement {
 	return []Measurement{
 		{Name: "site", Tier: Ledger, Help: "what the sites file says of a site; written when that changes and once a day, to both tiers",
 			Tags: []TagSpec{{Key: "site"}},
-			Fields: []FieldSpec{listed, must(text("name")), must(text("label")), must(text("district")), must(text("operator")), must(text("technology")),
+			Fields: []FieldSpec{listed, must(text("name")), must(text("label")), must(text("choice")), must(text("district")), must(text("operator")), must(text("technology")),
 				float("latitude", "°", -90, 90, 1e-6), float("longitude", "°", -180, 180, 1e-6), count("population"),
 				unit("target_down_bps", "bit/s"), unit("target_up_bps", "bit/s"), text("service_hours"), text("time_zone")}},
 		{Name: "state", Tier: Detail, Help: "what the board showed of a site; written when that changes and each five minutes",

@@ -40,7 +40,7 @@ func siteLine(s fleet.Site, at time.Time, listed int64) *telemetry.Line {
 	if s.Name != "" && s.Name != s.ID {
 		label = s.Name + " (" + s.ID + ")"
 	}
-	l := telemetry.NewLine("site", at).Tag("site", s.ID).Int("listed", listed).Str("name", s.Title()).Str("label", label).
+	l := telemetry.NewLine("site", at).Tag("site", s.ID).Int("listed", listed).Str("name", s.Title()).Str("label", label).Str("choice", "*;*;"+s.ID+";.*").
 		Str("district", s.District).Str("operator", s.Operator).Str("technology", s.Technology)
 	if s.Located() {
 		l.Float("latitude", s.Latitude).Float("longitude", s.Longitude)
