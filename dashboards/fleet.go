@@ -15,7 +15,7 @@ func fleetDashboard() Dashboard {
 		return p
 	}
 	unknown := stat("Not known", "Chosen sites of which the collector has told nothing for eleven minutes, because it or InfluxDB does not work. They count as neither up nor down.",
-		Detail, judged(with(now, object{"noValue": "all"}), steps("green", 1, "orange")), Query{Ref: "A", Text: `SELECT $count - count("code") AS "sites" FROM (` + statesNow + `)`})
+		Detail, judged(with(now, object{"noValue": "all"}), steps("green", 1, "orange")), Query{Ref: "A", Text: `SELECT ` + chosen + ` - count("code") AS "sites" FROM (` + statesNow + `)`})
 
 	where := Panel{Type: "geomap", Title: "Where", Description: "Sites whose place is in the sites file, coloured by the state that the board shows. The outlines are a file of Grafana's own, so that the map needs no internet.",
 		Source: Detail, W: 12, H: 14,

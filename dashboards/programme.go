@@ -2,7 +2,7 @@ package dashboards
 
 // programmeDashboard is the programme's figures over a month, with what was observed beside each.
 func programmeDashboard() Dashboard {
-	const sites = "$count"
+	const sites = chosen
 	const many = " $count sites, as the sites file lists them now, are taken to have been there for the whole range. A site that has left the file still counts with its spans unless a district, an operator or sites are chosen."
 	figure := func(title, description string, defaults object, ask string) Panel {
 		return stat(title, description, Ledger, defaults, Query{Ref: "A", Text: ask})

@@ -12,6 +12,8 @@ const (
 	ofSites  = `"site" =~ /^$site$/ AND "site" =~ /^(${scope:pipe})$/`
 	ofAgents = `"site" =~ /^$site$/ AND "agent" =~ /^$agent$/`
 	inRange  = `$timeFilter`
+	// chosen is how many sites are chosen. Where there is no site yet $count is nothing at all, and this nought.
+	chosen = `0$count`
 	// periodMs is the length of the dashboard's time range, in ms.
 	periodMs = `($__to - $__from)`
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,6 +55,7 @@ type Parts struct {
 type Scribe struct {
 	c       Config
 	p       Parts
+	mu      sync.Mutex
 	figures figures
 	sites   sites
 	states  states
@@ -88,6 +90,8 @@ func (s *Scribe) Run(ctx context.Context) error {
 
 // Look writes what is news of the sites and their states. Run does so each five seconds.
 func (s *Scribe) Look(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case !s.c.Sites:
 		return nil
@@ -99,6 +103,8 @@ func (s *Scribe) Look(ctx context.Context) error {
 
 // Note writes how the collector fared since New or the Note before, and what waits from before. Run does so each minute.
 func (s *Scribe) Note(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.figures.note(s.c, s.p)
 	return s.figures.write(ctx, s.p)
 }
