@@ -87,7 +87,7 @@ type filler struct {
 }
 
 // variable is a name behind a dollar.
-var variable = regexp.MustCompile(`\$(?:(__interval_ms|__interval|__from|__to|timeFilter|[a-z]+)\b|\{([a-z]+):pipe\})`)
+var variable = regexp.MustCompile(`\$(?:(__interval_ms|__interval|__from|__to|timeFilter|[a-z]+)\b|\{[a-z_]+(:pipe)?\})`)
 
 func (f filler) fill(query, least string) string {
 	step := interval(f.to.Sub(f.from), least)

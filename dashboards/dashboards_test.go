@@ -38,13 +38,17 @@ func TestEveryPanelHasIdSourceUnitThresholdsAndDescriptionAndNeedsNoPlugIn(t *te
 			t.Errorf("%q: uid %q, title and description %q must be there, and the uid its own", d.Title, d.UID, d.Description)
 		}
 		seen[d.UID] = true
-		ids := map[int]bool{}
+		ids, titles := map[int]bool{}, map[string]bool{}
 		for _, p := range d.Panels {
 			what := d.Title + ": " + p.Title
 			if p.ID == 0 || ids[p.ID] {
 				t.Errorf("%s has id %d, which is none or another panel's", what, p.ID)
 			}
 			ids[p.ID] = true
+			if titles[p.Title] {
+				t.Errorf("%s is there twice", what)
+			}
+			titles[p.Title] = true
 			if p.Title == "" || !strings.HasSuffix(p.Description, ".") {
 				t.Errorf("%s lacks a title, or a description in sentences: %q", what, p.Description)
 			}

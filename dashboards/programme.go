@@ -25,12 +25,12 @@ func programmeDashboard() Dashboard {
 
 	causes := table("Time without service by cause", "Down time and power cuts by what the agents say. Pieces: an outage that goes on over a full hour (UTC) is cut there, so that there are more pieces than outages; a report counts outages, their lengths and the time to restore."+cutNote, Ledger,
 		with(unit("ms", "none"), object{"decimals": 1}),
-		Query{Ref: "A", Text: `SELECT sum("ms") AS "Time", count("ms") AS "Pieces", max("err_ms") AS "Largest uncertainty" FROM "span" WHERE ` + ofSites + ` AND (` + isDown + ` OR ` + isPower + `) AND ` + inRange + ` GROUP BY "state", "cause"`})
-	causes.W, causes.H, causes.Transformations = 12, 8, []any{arrange("state", "cause", "Time", "Pieces", "Largest uncertainty")}
+		Query{Ref: "A", Text: `SELECT sum("ms") AS "Length", count("ms") AS "Pieces", max("err_ms") AS "Largest uncertainty" FROM "span" WHERE ` + ofSites + ` AND (` + isDown + ` OR ` + isPower + `) AND ` + inSpans + ` GROUP BY "state", "cause"`})
+	causes.W, causes.H, causes.Transformations = 12, 8, []any{arrange("state", "cause", "Length", "Pieces", "Largest uncertainty")}
 	causes.Overrides = []any{override("Pieces", object{"unit": "short", "decimals": 0}), override("state", object{"unit": "string"}), override("cause", object{"unit": "string"})}
 
 	days := stacked(series("Time in each state, day by day", "Of all chosen sites, from the ledger. What is missing to the days before is unknown. Days are those of UTC.", Ledger, unit("ms", "nothing told"),
-		Query{Ref: "A", Text: `SELECT sum("ms") FROM "span" WHERE ` + ofSites + ` AND ` + inRange + ` GROUP BY time($__interval), "state", "cause" fill(none)`, Alias: "$tag_state $tag_cause"})).every("1d")
+		Query{Ref: "A", Text: `SELECT sum("ms") FROM "span" WHERE ` + ofSites + ` AND ` + inSpans + ` GROUP BY time($__interval), "state", "cause" fill(none)`, Alias: "$tag_state $tag_cause"})).every("1d")
 
 	services := table("Services in their own hours", "How long each service could have been used, as a share of the hours in which it is open.", Ledger, percent(2, "no service"),
 		Query{Ref: "A", Text: `SELECT 100 * sum("ready_ms") / sum("window_ms") AS "Ready", sum("window_ms") AS "Open hours watched" FROM "hour_service" WHERE ` + ofSites + ` AND ` + inRange + ` GROUP BY "service"`})
@@ -47,8 +47,12 @@ func programmeDashboard() Dashboard {
 	tests.Transformations = []any{joined(), ratio("Median down", "Target down", "Down of target"), ratio("Median up", "Target up", "Up of target"),
 		arrange("site", "Name", "Tests", "Median down", "Target down", "Down of target", "5th down", "95th down", "Median up", "Target up", "Up of target")}
 	tests.Overrides = []any{override("site", object{"displayName": "Site", "links": siteLinks(), "unit": "string"}), override("Name", object{"unit": "string"}), override("Tests", object{"unit": "short", "decimals": 0, "noValue": "0"})}
+	lacking := []any{ // Grafana reckons with nothing as with nought
+		object{"type": "value", "options": object{"0": value("no test", "text", 0)}},
+		object{"type": "range", "options": object{"from": 1e6, "to": nil, "result": value("no target", "text", 1)}},
+	}
 	for _, name := range []string{"Down of target", "Up of target"} {
-		tests.Overrides = append(tests.Overrides, override(name, object{"unit": "percentunit", "decimals": 0, "noValue": "no target", "thresholds": steps("red", 1, "green"), "color": object{"mode": "thresholds"}, "custom.cellOptions": coloured}))
+		tests.Overrides = append(tests.Overrides, override(name, object{"unit": "percentunit", "decimals": 0, "noValue": "–", "mappings": lacking, "thresholds": steps("red", 1, "green"), "color": object{"mode": "thresholds"}, "custom.cellOptions": coloured}))
 	}
 
 	return Dashboard{UID: "nabz-programme", Title: "nabz: programme figures", From: "now-1M/M", To: "now-1M/M", Refresh: "", TimeZone: "utc",

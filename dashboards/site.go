@@ -29,7 +29,7 @@ func siteDashboard() Dashboard {
 		Defaults:  object{"unit": "string", "noValue": "not known", "mappings": stateWords(), "color": object{"mode": "thresholds"}, "thresholds": steps("text"), "custom": object{"fillOpacity": 80, "lineWidth": 0}},
 		Overrides: []any{}}
 	hours := stacked(lines("Time in each state, from the ledger", "What the agents' ledgers say of each hour. What is missing to a full bar is unknown: neither up nor down. Late data fill it in.", Ledger, unit("ms", "nothing told"),
-		`SELECT sum("ms") FROM "span" WHERE `+ofAgents+bins+`, "state", "cause" fill(none)`, "$tag_state $tag_cause")).every("1h")
+		`SELECT sum("ms") FROM "span" WHERE `+ofAgents+` AND time < ${__to}ms`+bins+`, "state", "cause" fill(none)`, "$tag_state $tag_cause")).every("1h")
 	hours.W = 24
 	outages := table("Time down or off", "What the ledger says, the newest first. An outage that goes on over a full hour (UTC) is cut there, and stands here in as many rows.", Ledger, object{"unit": "string", "noValue": "none"},
 		Query{Ref: "A", Text: `SELECT "agent", "state", "cause", "ms" AS "length", "err_ms" AS "uncertainty" FROM "span" WHERE ` + ofAgents + ` AND "state" =~ /^(down|off)$/ AND ` + inRange + ` ORDER BY time DESC LIMIT 500`})
@@ -61,7 +61,7 @@ func siteDashboard() Dashboard {
 				`SELECT 100 * sum("rtt_le_100") / sum("rtt_le_inf") AS "within 100 ms", 100 * sum("rtt_le_300") / sum("rtt_le_inf") AS "within 300 ms", 100 * sum("rtt_le_600") / sum("rtt_le_inf") AS "within 600 ms" FROM "hour" WHERE `+ofAgents+bins+` fill(null)`, "$col").every("1h"),
 			lines("Traffic", "Through each interface, mean over each interval.", Detail, unit("bps", "none"), `SELECT 8000 * sum("rx_bytes") / $__interval_ms AS "received", 8000 * sum("tx_bytes") / $__interval_ms AS "sent" FROM "traffic" WHERE `+ofAgents+bins+`, "iface" fill(null)`, "$tag_iface $col"),
 			lines("Traffic peaks", "The highest ten seconds of each interval, by interface.", Detail, unit("bps", "none"), `SELECT max("rx_peak_bps") AS "received", max("tx_peak_bps") AS "sent" FROM "traffic" WHERE `+ofAgents+bins+`, "iface" fill(null)`, "$tag_iface $col"),
-			lines("Speed tests", "Throughput of each ndt7 test, and the target of the sites file.", Ledger, unit("bps", "no test"), `SELECT "down_bps" AS "down", "up_bps" AS "up" FROM "speedtest" WHERE `+ofAgents+` AND `+inRange, "$col"),
+			lines("Speed tests", "Throughput of each ndt7 test. The target stands above, in what the sites file says.", Ledger, unit("bps", "no test"), `SELECT "down_bps" AS "down", "up_bps" AS "up" FROM "speedtest" WHERE `+ofAgents+` AND `+inRange, "$col"),
 			lines("Interface errors and drops", "Counts in each interval, by interface.", Detail, with(unit("short", "none"), object{"decimals": 0}), `SELECT sum("errs") AS "errors", sum("drops") AS "drops" FROM "traffic" WHERE `+ofAgents+bins+`, "iface" fill(null)`, "$tag_iface $col"),
 			lines("Service readiness", "How long each service could have been used, as a share of its own opening hours.", Ledger, with(percent(1, "no service"), object{"min": 0}), `SELECT 100 * sum("ready_ms") / sum("window_ms") FROM "hour_service" WHERE `+ofAgents+bins+`, "service" fill(null)`, "$tag_service").every("1h"),
 			lines("Users", "Stations of the wireless network and leases: counts, never who.", Detail, with(unit("short", "not told"), object{"decimals": 0, "min": 0}), `SELECT max("wifi_stations") AS "stations", max("dhcp_leases") AS "leases" FROM "clients" WHERE `+ofAgents+bins+` fill(null)`, "$col"),
