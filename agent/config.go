@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -55,10 +56,18 @@ type Config struct {
 	Speedtest       SpeedConfig      `toml:"speedtest"`
 	ServiceEvery    conf.Duration    `toml:"service_every"`
 	Services        []service.Config `toml:"service"`
+	Commands        CommandsConfig   `toml:"commands"`
 
 	Version string                // of the program, for the boot event
 	Notify  func(state ...string) // tells the service manager; nil tells nobody
 	Clock   func() clock.Reading  // nil: this machine's
+	// Checkup is what "nabz-agent check" would say now, for whoever asks from afar; nil: nothing.
+	Checkup func(ctx context.Context) string
+}
+
+// CommandsConfig is what the NOC may ask for.
+type CommandsConfig struct {
+	Allow []string `toml:"allow"`
 }
 
 // TimeConfig is whom to ask for the time.
@@ -124,6 +133,7 @@ func Defaults() Config {
 		TimeZone:     "UTC",
 		Speedtest:    SpeedConfig{PerDay: 1, Window: "08:00-20:00", MonthlyMB: 500, TestMB: 30, BusyShare: 0.2},
 		ServiceEvery: d(30 * time.Minute),
+		Commands:     CommandsConfig{Allow: []string{string(telemetry.CommandSpeedtest), string(telemetry.CommandDiagnostics)}},
 	}
 }
 
@@ -263,6 +273,11 @@ func (c *Config) Validate(d *conf.Doc) error {
 	v.Check("time_zone", err)
 	v.Within("service_every", c.ServiceEvery, time.Minute, 24*time.Hour)
 	service.Validate(v, c.Services)
+	for i, kind := range c.Commands.Allow {
+		if !slices.Contains(telemetry.CommandKinds(), telemetry.CommandKind(kind)) {
+			v.Add(fmt.Sprintf("commands.allow[%d]", i), "%q is no command of the NOC's; there are %s", kind, kinds(telemetry.CommandKinds()))
+		}
+	}
 	for i, name := range c.Sampler.Interfaces {
 		if name == "" || len(name) > 15 || strings.ContainsAny(name, "/ ") {
 			v.Add(fmt.Sprintf("sampler.interfaces[%d]", i), "%q is not the name of an interface", name)

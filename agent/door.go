@@ -162,7 +162,7 @@ func (a *agent) reply(ctx context.Context, conn net.Conn) {
 			return
 		}
 		limited, cancel := context.WithTimeout(ctx, speedWait)
-		r, err := a.testNow(limited)
+		r, err := a.testNow(limited, true)
 		cancel()
 		if out.Speed = &r; err != nil {
 			out.Err = err.Error()

@@ -53,6 +53,7 @@ type agent struct {
 	speeds   chan speedtest.Result
 	load     speedtest.Load
 	ended    chan struct{} // nobody takes speeds any more
+	orders   orders
 	doubt    chan struct{}
 	unsaved  fault                    // of the month's bytes
 	ill      string                   // what is wrong with the spool's folder now; "" when it works
@@ -108,6 +109,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 	if err = errors.Join(a.openServices(), a.openSpeed(secret)); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
+	a.loadOrders()
 	a.usage = openUsage(c.DataDir, c.MonthlyMB)
 	a.wan = c.Probe.wanProves()
 	if a.changed, err = configChanged(c); err != nil {
@@ -117,7 +119,7 @@ func open(ctx context.Context, c Config, log *slog.Logger) (_ *agent, err error)
 		Brokers: c.Brokers, Address: c.Address(), Secret: secret, TLS: trust, Time: a.now,
 		Keepalive: c.Uplink.Keepalive.Std(), AckTimeout: c.Uplink.AckTimeout.Std(), MaxBackoff: c.Uplink.MaxBackoff.Std(), Window: c.Uplink.Window,
 		AckWithin: c.Uplink.AckWithin.Std(), BacklogKbps: c.Uplink.BacklogMaxKbps, Near: c.Probe.near,
-		Session: a.spool.NextSession, OnAck: a.acked, Doubt: a.inDoubt, Log: log,
+		Session: a.spool.NextSession, OnAck: a.acked, OnCommand: a.command, Doubt: a.inDoubt, Log: log,
 	}, a.spool)
 	a.network = network
 	pc := probe.Config{

@@ -47,17 +47,19 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 	door, err := listen(c.DataDir)
 	if err != nil {
 		log.Warn("nabz-agent status will not work", "err", err)
+		a.c.Checkup = nil // it could not ask us, and would sign in beside us
 	} else {
 		served := make(chan struct{})
 		go func() { defer close(served); a.serve(ctx, door) }()
 		defer func() { _ = door.Close(); <-served }()
 	}
+	g, gctx := errgroup.WithContext(ctx)
+	a.begin(gctx)
 	above := context.WithoutCancel(ctx)
 	upCtx, stopUplink := context.WithCancel(above)
 	uplinkDone := make(chan error, 1)
 	go func() { uplinkDone <- a.uplink.Run(upCtx) }()
 
-	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return a.prober.Run(gctx, func(v probe.Verdict) {
 			select {
@@ -89,6 +91,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 		}
 	})
 	err = g.Wait()
+	a.orders.end()
 
 	a.notify(notifyStopping)
 	a.drain(above)

@@ -89,14 +89,30 @@ type Speed struct {
 	LimitBytes int64   `json:"limit_bytes"`
 }
 
-// testNow runs a speed test now, within the month's budget.
-func (a *agent) testNow(ctx context.Context) (Speed, error) {
+// Why there is no test now.
+var (
+	errNoSpeed = errors.New("no speed tests are configured; set speedtest.server, for example to the collector's \"https://noc.example.org:8443\"")
+	errNotNow  = errors.New("no speed test now")
+)
+
+// testNow runs a speed test now, within the month's budget. With wait it waits for one that is under way.
+func (a *agent) testNow(ctx context.Context, wait bool) (Speed, error) {
 	if a.speed == nil {
-		return Speed{}, errors.New("no speed tests are configured; set speedtest.server, for example to the collector's \"https://noc.example.org:8443\"")
+		return Speed{}, errNoSpeed
 	}
-	r, err := a.speed.Now(ctx)
-	if errors.Is(err, speedtest.ErrBusy) {
+	run := a.speed.Try
+	if wait {
+		run = a.speed.Now
+	}
+	r, err := run(ctx)
+	switch {
+	case errors.Is(err, speedtest.ErrBusy):
 		err = a.whyBusy()
+	case errors.Is(err, speedtest.ErrRunning):
+		err = fmt.Errorf("%w; its result is told like any other, in a minute", err)
+	case errors.Is(err, speedtest.ErrSpent):
+		s := a.speed.Stats()
+		err = fmt.Errorf("%w: %s of %s, which the village pays for; wait for next month, or agree on a higher speedtest.monthly_mb", err, size(s.Used), size(s.Monthly))
 	}
 	if op := (*net.OpError)(nil); errors.As(err, &op) {
 		err = fmt.Errorf("%w; look at speedtest.server, and ask the NOC whether speed tests are served there", err)
@@ -110,20 +126,25 @@ func (a *agent) testNow(ctx context.Context) (Speed, error) {
 func (a *agent) whyBusy() error {
 	switch s := a.seen.Load(); s.state {
 	case "":
-		return errors.New("it is not known yet whether the link works; ask again in a minute")
+		return fmt.Errorf("%w: it is not known yet whether the link works; ask again in a minute", errNotNow)
 	case telemetry.StateDown:
-		return fmt.Errorf("the link is down (%s); \"nabz-agent check\" says what to do", s.cause)
+		return fmt.Errorf("%w: the link is down (%s); \"nabz-agent check\" says what to do", errNotNow, s.cause)
 	case telemetry.StateDegraded:
-		return errors.New("the link is degraded, and a test would make it worse; ask again when \"nabz-agent status\" shows it up")
+		return fmt.Errorf("%w: the link is degraded, and a test would make it worse; ask again when it is up", errNotNow)
 	}
 	return fmt.Errorf("%w by more than speedtest.busy_share; ask again when there is less traffic", speedtest.ErrBusy)
 }
 
 // WriteTo writes the result for a person.
 func (s Speed) WriteTo(w io.Writer) (int64, error) {
-	n, err := fmt.Fprintf(w, "from %s: down %s, up %s, round trip %.0f ms; the test cost %s, this month's tests %s of %s\n", s.Server, rate(s.DownBps), rate(s.UpBps),
-		s.MinRTTMs, size(s.UsedBytes), size(s.MonthBytes), size(s.LimitBytes))
+	n, err := fmt.Fprintln(w, s.String())
 	return int64(n), err
+}
+
+// String is the result in one line for a person.
+func (s Speed) String() string {
+	return fmt.Sprintf("from %s: down %s, up %s, round trip %.0f ms; the test cost %s, this month's tests %s of %s", s.Server, rate(s.DownBps), rate(s.UpBps),
+		s.MinRTTMs, size(s.UsedBytes), size(s.MonthBytes), size(s.LimitBytes))
 }
 
 // rate is a throughput for a person.

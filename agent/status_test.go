@@ -192,7 +192,7 @@ func TestASpeedTestThatDoesNotBeginSaysWhy(t *testing.T) {
 		{"nobody listens", "connection refused; look at speedtest.server", seen{state: telemetry.StateUp}},
 	} {
 		a.seen.Store(&row.seen)
-		if _, err := a.testNow(t.Context()); err == nil || !strings.Contains(err.Error(), row.want) {
+		if _, err := a.testNow(t.Context(), true); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: got %v, want %q", row.name, err, row.want)
 		}
 	}

@@ -57,7 +57,8 @@ func (p *parts) openBoard(registry *fleet.Registry, metrics *prometheus.Registry
 	p.session = people.OpenSessions(filepath.Join(p.c.DataDir, "sessions.jsonl"), p.people, limits, now, p.log)
 	p.session.CountIn(metrics)
 	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: p.log,
-		Open: c.Open, Proxy: c.Proxy, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life}); err != nil {
+		Open: c.Open, Proxy: c.Proxy, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life,
+		Commands: p.commands}); err != nil {
 		return err
 	}
 	return nil

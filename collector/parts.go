@@ -17,6 +17,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/authority"
 	"github.com/smartvillage/nabz/collector/broker"
+	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/enrol"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/intake"
@@ -30,23 +31,25 @@ import (
 
 // parts are the rooms of one collector, each knowing those that it needs.
 type parts struct {
-	c       Config
-	log     *slog.Logger
-	store   *store.Store
-	writer  *store.Writer
-	intake  *intake.Intake // nil: a board, which takes nothing in
-	broker  mqttEnd
-	live    *fleet.Live
-	scribe  *scribe.Scribe
-	influx  *influxWatch
-	web     net.Listener
-	people  *people.People
-	session *people.Sessions
-	handler http.Handler
-	shown   *authority.Shown // nil: no TLS
-	agents  net.Listener     // where agents enrol and measure; nil: nowhere
-	tests   *ndt7.Server     // nil: no speed tests
-	visits  http.Handler     // of agents
+	c      Config
+	log    *slog.Logger
+	store  *store.Store
+	writer *store.Writer
+	intake *intake.Intake // nil: a board, which takes nothing in
+	broker mqttEnd
+	live   *fleet.Live
+	scribe *scribe.Scribe
+	influx *influxWatch
+
+	commands *command.Commander // nil: an intake, which nobody asks
+	web      net.Listener
+	people   *people.People
+	session  *people.Sessions
+	handler  http.Handler
+	shown    *authority.Shown // nil: no TLS
+	agents   net.Listener     // where agents enrol and measure; nil: nowhere
+	tests    *ndt7.Server     // nil: no speed tests
+	visits   http.Handler     // of agents
 
 	brokerFault func() error // of an external broker; nil: the embedded one
 	polling     polling      // of a board
@@ -93,6 +96,11 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 			return nil, err
 		}
 	}
+	if c.Role != roleIntake {
+		if err = p.openCommands(registry, metrics, now); err != nil {
+			return nil, err
+		}
+	}
 	var secure *tls.Config
 	if c.MQTT.TLSCert != "" {
 		if p.shown, err = authority.Show(c.MQTT.TLSCert, c.MQTT.TLSKey, c.Agents.CAFile, log); err != nil {
@@ -125,7 +133,7 @@ func (p *parts) openBroker(registry *fleet.Registry, secure *tls.Config, metrics
 	c := p.c.MQTT
 	b, err := broker.New(broker.Config{Listen: c.Listen, TLS: secure, Insecure: c.Insecure, MaxConnections: c.MaxConnections,
 		Rates: broker.Rates{Messages: c.AgentMessages, Bytes: c.AgentBytes}},
-		broker.Parts{Auth: registry, OnData: p.intake.Deliver, OnPresence: p.live.Presence, Metrics: metrics, Log: p.log})
+		broker.Parts{Auth: registry, OnData: p.intake.Deliver, OnPresence: p.live.Presence, OnResult: p.commands.Result, Metrics: metrics, Log: p.log})
 	if err == nil {
 		p.broker = b // not a nil one
 	}

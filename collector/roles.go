@@ -31,6 +31,7 @@ const (
 type mqttEnd interface {
 	Run(ctx context.Context) error
 	Publish(topic string, payload []byte) error
+	Command(a telemetry.Address, payload []byte) error
 	Addr() string
 	Close()
 }
@@ -73,7 +74,7 @@ func (p *parts) openSubscriber(registry *fleet.Registry, metrics prometheus.Regi
 		to.OnData = p.intake.Deliver
 	}
 	if p.c.Role != roleIntake {
-		to.OnPresence = p.live.Presence
+		to.OnPresence, to.OnResult = p.live.Presence, p.commands.Result
 	}
 	s := subscriber.New(config, to)
 	p.broker, p.brokerFault = s, s.Fault

@@ -171,6 +171,9 @@ func (p *parts) keep(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.live.Run(ctx) })
 	g.Go(func() error { return p.scribe.Run(ctx) })
+	if p.commands != nil {
+		g.Go(func() error { return p.commands.Run(ctx) })
+	}
 	if p.session != nil {
 		g.Go(func() error { return p.session.Run(ctx) })
 	}

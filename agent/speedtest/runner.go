@@ -22,8 +22,11 @@ const (
 	retryEvery = 3 * time.Minute
 )
 
-// ErrBusy is a link that villagers are using.
-var ErrBusy = errors.New("the link is in use")
+// Why a test does not begin.
+var (
+	ErrBusy    = errors.New("the link is in use") // by villagers
+	ErrRunning = errors.New("a speed test is under way already")
+)
 
 // Config is what the runner needs.
 type Config struct {
@@ -166,14 +169,30 @@ func (r *Runner) gaveUp(err error) {
 // (ErrBusy), and never beside another (it waits for that).
 func (r *Runner) Now(ctx context.Context) (Result, error) { return r.run(ctx, false) }
 
-// run runs one test.
+// Try is Now, but does not wait for another test (ErrRunning): two in a row tell no more than one and cost twice.
+func (r *Runner) Try(ctx context.Context) (Result, error) {
+	select {
+	case r.one <- struct{}{}:
+		defer func() { <-r.one }()
+		return r.test(ctx, false)
+	default:
+		return Result{}, ErrRunning
+	}
+}
+
+// run waits for its turn and runs one test.
 func (r *Runner) run(ctx context.Context, paced bool) (Result, error) {
 	select {
 	case r.one <- struct{}{}:
 		defer func() { <-r.one }()
+		return r.test(ctx, paced)
 	case <-ctx.Done():
 		return Result{}, context.Cause(ctx)
 	}
+}
+
+// test runs one test. The turn is the caller's.
+func (r *Runner) test(ctx context.Context, paced bool) (Result, error) {
 	if r.c.Busy() {
 		return Result{}, ErrBusy
 	}

@@ -168,6 +168,18 @@ func TestATestCanBeAskedFor(t *testing.T) {
 	if _, err := r.Now(t.Context()); !errors.Is(err, ErrBusy) {
 		t.Errorf("on a busy link: %v", err)
 	}
+	if _, err := r.Try(t.Context()); !errors.Is(err, ErrBusy) {
+		t.Errorf("tried on a busy link: %v", err)
+	}
+	busy = false
+	r.one <- struct{}{} // a test is under way
+	if _, err := r.Try(t.Context()); !errors.Is(err, ErrRunning) {
+		t.Errorf("tried beside another: %v", err)
+	}
+	<-r.one
+	if n := len(got); n > 0 || r.Stats().Tests != 1 {
+		t.Errorf("%d tests more", n)
+	}
 }
 
 func TestTheLinkIsBusyAboveItsShare(t *testing.T) {

@@ -77,6 +77,9 @@ type broker struct {
 	got      []string // payloads of data messages, in order
 	qos      []byte   // theirs
 	presence []string
+	results  []string
+	mute     bool       // commands may not be heard
+	asked    [][]string // filters of each SUBSCRIBE
 }
 
 // newBroker starts one that stores everything.
@@ -106,7 +109,7 @@ func (b *broker) start() *broker {
 		waitFor(b.t, "the broker's port "+b.addr, func() bool { return s.AddListener(l) == nil })
 	}
 	b.addr = l.Address()
-	for kind, id := range map[telemetry.Kind]int{telemetry.KindData: 1, telemetry.KindPresence: 2} {
+	for kind, id := range map[telemetry.Kind]int{telemetry.KindData: 1, telemetry.KindPresence: 2, telemetry.KindResult: 3} {
 		if err := s.Subscribe(telemetry.Filter(kind), id, b.receive); err != nil {
 			b.t.Fatal(err)
 		}
@@ -138,6 +141,11 @@ func (b *broker) receive(_ *mochi.Client, _ packets.Subscription, pk packets.Pac
 	s := b.server
 	if strings.HasSuffix(pk.TopicName, "/presence") {
 		b.presence = append(b.presence, text)
+		b.mu.Unlock()
+		return
+	}
+	if strings.HasSuffix(pk.TopicName, "/result") {
+		b.results = append(b.results, text)
 		b.mu.Unlock()
 		return
 	}
@@ -188,7 +196,7 @@ type gate struct {
 func (g *gate) ID() string { return "gate" }
 
 func (g *gate) Provides(h byte) bool {
-	return bytes.Contains([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck}, []byte{h})
+	return bytes.Contains([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSubscribe}, []byte{h})
 }
 
 func (g *gate) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
@@ -203,7 +211,23 @@ func (g *gate) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
 
 func (g *gate) OnACLCheck(_ *mochi.Client, topic string, write bool) bool {
 	a, kind, err := telemetry.ParseTopic(topic)
-	return err == nil && a == me && (kind.FromAgent() == write)
+	g.b.mu.Lock()
+	defer g.b.mu.Unlock()
+	return err == nil && a == me && (kind.FromAgent() == write) && (kind != telemetry.KindCommand || !g.b.mute)
+}
+
+func (g *gate) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
+	if cl.Net.Inline { // the collector
+		return pk
+	}
+	var filters []string
+	for _, f := range pk.Filters {
+		filters = append(filters, f.Filter)
+	}
+	g.b.mu.Lock()
+	defer g.b.mu.Unlock()
+	g.b.asked = append(g.b.asked, filters)
+	return pk
 }
 
 // text is a batch's payload in these tests.

@@ -48,6 +48,8 @@ type Config struct {
 	// OnAck is called for each batch that has left the queue, with the length of its payload, from the goroutine of Run: it must
 	// not block. a.Seq is that batch, a.First 0. Stats already tells this acknowledgement's Rtt.
 	OnAck func(a telemetry.Ack, payloadLen int)
+	// OnCommand gets each command of the collector, from the goroutine of Run: it must not block. The payload may be anything. nil: none are heard.
+	OnCommand func(payload []byte)
 	// Doubt is called when bytes have waited for the far end for 5 s (longer where round trips are long, 10 s at most), when a ping is
 	// unanswered that long, and when a connection is lost; once each time, from any goroutine: it must not block. Not with a broker on loopback or near.
 	Doubt func()

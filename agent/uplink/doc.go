@@ -1,6 +1,6 @@
 // Package uplink carries batches to the collector over MQTT and takes them out of the queue when the collector has stored them.
 //
-// In: batches from a queue (the spool), acknowledgements from the broker. Out: the same bytes again and again until an
+// In: batches from a queue (the spool), acknowledgements and commands from the broker, answers to these. Out: the same bytes again and again until an
 // acknowledgement names the batch, stored or rejected; the presence of this agent; what the connection costs in bytes; and
 // what it tells of the link at no cost: when the far end was last known to be there, loss, round trips.
 // A batch never leaves the queue for any other reason: a broker's own acknowledgement promises nothing. Nothing is kept across a

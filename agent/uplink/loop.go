@@ -20,6 +20,7 @@ func (s *session) loop(ctx context.Context) error {
 	for {
 		now := time.Now()
 		s.take()
+		s.speak()
 		s.remind(now)
 		err := s.watch(now)
 		s.confirm()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,9 +17,10 @@ import (
 
 const (
 	maxInbox  = 256 // acknowledgements not yet handled; one that is lost costs a retry
+	maxOrders = 8   // commands not yet handled; one that is lost is sent again
 	quiesceMs = 250
 	fairDial  = 2 * time.Second // a dial that has lasted less is not given up when the link is said to be back
-	qos       = 1               // of presence: the broker keeps it and must have it
+	qos       = 1               // of presence, which the broker keeps and must have; of commands and answers, a few a year
 )
 
 // session is one MQTT connection.
@@ -46,6 +48,7 @@ type session struct {
 	conn  *meter
 	wire  *wire
 	inbox []telemetry.Ack
+	order [][]byte
 	bad   int   // acknowledgements that could not be read
 	why   error // the last of them
 }
@@ -215,16 +218,26 @@ func (s *session) present(online bool) mqtt.Token {
 // enter says that we are here and asks for acknowledgements.
 func (s *session) enter(ctx context.Context) error {
 	here := s.present(true)
-	topic := s.u.c.Address.Topic(telemetry.KindAck)
-	acks := s.client.Subscribe(topic, 0, s.onAck) // one that is lost costs a retry; one that is confirmed costs that each time
+	topic, commands := s.u.c.Address.Topic(telemetry.KindAck), s.u.c.Address.Topic(telemetry.KindCommand)
+	filters := map[string]byte{topic: 0} // one that is lost costs a retry; one that is confirmed costs that each time
+	if s.u.c.OnCommand != nil {
+		filters[commands] = qos
+	}
+	acks := s.client.SubscribeMultiple(filters, s.heard) // in one packet
 	if err := s.wait(ctx, here, "publish presence", s.u.signIn); err != nil {
 		return err
 	}
 	if err := s.wait(ctx, acks, "subscribe to "+topic, s.u.signIn); err != nil {
 		return err
 	}
-	if granted, ok := acks.(*mqtt.SubscribeToken); !ok || granted.Result()[topic] > 2 {
+	granted, ok := acks.(*mqtt.SubscribeToken)
+	if !ok || granted.Result()[topic] > 2 {
 		return errors.New("broker refuses the subscription to " + topic + "; let this agent read it in the broker's access rules")
+	}
+	if s.u.c.OnCommand != nil && granted.Result()[commands] > 2 { // measurements go all the same
+		s.u.faults.command.begin(s.u.c.Log, slog.LevelWarn, "command", "broker refuses the subscription to commands; the NOC cannot ask this agent for anything", "topic", commands)
+	} else {
+		s.u.faults.command.end(s.u.c.Log, "broker lets this agent hear commands again")
 	}
 	s.again = time.Now().Add(2 * s.u.c.Keepalive)
 	return nil
@@ -253,8 +266,12 @@ func (s *session) leave(ctx context.Context) error {
 	return err
 }
 
-// onAck is called by the connection and must not block.
-func (s *session) onAck(_ mqtt.Client, m mqtt.Message) {
+// heard is called by the connection and must not block.
+func (s *session) heard(_ mqtt.Client, m mqtt.Message) {
+	if strings.HasSuffix(m.Topic(), "/"+string(telemetry.KindCommand)) {
+		s.onCommand(m)
+		return
+	}
 	a, err := telemetry.ParseAck(m.Payload())
 	s.mu.Lock()
 	switch {
@@ -263,6 +280,18 @@ func (s *session) onAck(_ mqtt.Client, m mqtt.Message) {
 		s.why = err
 	case len(s.inbox) < maxInbox:
 		s.inbox = append(s.inbox, a)
+	}
+	s.mu.Unlock()
+	s.tell()
+}
+
+func (s *session) onCommand(m mqtt.Message) {
+	if s.u.c.OnCommand == nil || m.Retained() || len(m.Payload()) > telemetry.MaxCommand { // a retained one was meant for somebody who was there then
+		return
+	}
+	s.mu.Lock()
+	if len(s.order) < maxOrders {
+		s.order = append(s.order, m.Payload())
 	}
 	s.mu.Unlock()
 	s.tell()
@@ -278,8 +307,8 @@ func (s *session) tell() {
 // take empties the inbox.
 func (s *session) take() {
 	s.mu.Lock()
-	acks, bad, why := s.inbox, s.bad, s.why
-	s.inbox, s.bad = nil, 0
+	acks, orders, bad, why := s.inbox, s.order, s.bad, s.why
+	s.inbox, s.order, s.bad = nil, nil, 0
 	s.mu.Unlock()
 	if bad > 0 {
 		s.u.faults.ack.begin(s.u.c.Log, slog.LevelWarn, "ack", "acknowledgement cannot be read; is the collector newer than this agent?", "err", why)
@@ -288,7 +317,17 @@ func (s *session) take() {
 	for _, a := range acks {
 		s.u.answer(a)
 	}
+	for _, payload := range orders {
+		s.u.c.OnCommand(payload)
+	}
 	if len(acks) > 0 && bad == 0 {
 		s.u.faults.ack.end(s.u.c.Log, "acknowledgements can be read again")
+	}
+}
+
+// speak hands over the answers to commands. One that is lost with the connection is asked for again.
+func (s *session) speak() {
+	for _, word := range s.u.takeWords() {
+		s.client.Publish(s.u.c.Address.Topic(telemetry.KindResult), qos, false, word)
 	}
 }

@@ -27,6 +27,7 @@ type Uplink struct {
 
 	mu    sync.Mutex
 	stats Stats
+	words [][]byte // answers to commands, not handed to a connection yet
 
 	// Used by Run alone.
 	win     *window
@@ -37,7 +38,7 @@ type Uplink struct {
 	deaf    time.Duration // how long the collector may be silent before another connection is tried
 	session uint64        // last number taken
 	unused  bool          // no broker has heard of it
-	faults  struct{ session, queue, silence, reject, ack fault }
+	faults  struct{ session, queue, silence, reject, ack, command fault }
 	brokers map[string]*fault
 
 	homeAfter, signIn time.Duration
@@ -62,6 +63,28 @@ func (u *Uplink) Wake() {
 	case u.wake <- struct{}{}:
 	default:
 	}
+}
+
+// maxWords bounds the answers that wait for a connection. A newer one pushes out the oldest: the collector asks again.
+const maxWords = 16
+
+// Answer sends a word on a command, at the next connection where there is none now. It never blocks.
+func (u *Uplink) Answer(payload []byte) {
+	u.mu.Lock()
+	u.words = append(u.words, payload)
+	if n := len(u.words) - maxWords; n > 0 {
+		u.words = u.words[n:]
+	}
+	u.mu.Unlock()
+	u.Wake()
+}
+
+// takeWords empties the answers that wait.
+func (u *Uplink) takeWords() (all [][]byte) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	all, u.words = u.words, nil
+	return all
 }
 
 // Reconnect says that the link has just come, or come back: what waits for the end of a backoff, or for TCP to try again, is tried now.

@@ -95,11 +95,7 @@ func check(ctx context.Context, settings map[string]setting, stdout io.Writer) e
 		return err
 	}
 	c.Version = command.Version()
-	file := "defaults and flags"
-	if name, ok := fileOf(settings); ok {
-		file = name
-	}
-	worst := checkup.Run(ctx, c, file, func(f checkup.Finding) { _, _ = f.WriteTo(stdout) })
+	worst := checkup.Run(ctx, c, where(settings), func(f checkup.Finding) { _, _ = f.WriteTo(stdout) })
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("stopped before the end")
@@ -175,6 +171,11 @@ func start(ctx context.Context, settings map[string]setting, stderr io.Writer) e
 		return err
 	}
 	c.Version = command.Version()
+	c.Checkup = func(ctx context.Context) string {
+		var b strings.Builder
+		checkup.Run(ctx, c, where(settings), func(f checkup.Finding) { _, _ = f.WriteTo(&b) })
+		return b.String()
+	}
 	if n, err := sdnotify.New(); err == nil { // there is a service manager that waits for it
 		defer n.Close()
 		c.Notify = func(state ...string) { _ = n.Notify(state...) }
@@ -193,6 +194,14 @@ func fileOf(settings map[string]setting) (string, bool) {
 	}
 	_, err := os.Stat(defaultFile)
 	return defaultFile, err == nil
+}
+
+// where is what was configured, for a person.
+func where(settings map[string]setting) string {
+	if name, ok := fileOf(settings); ok {
+		return name
+	}
+	return "defaults and flags"
 }
 
 // load reads the file, lets flags and environment win, and checks the whole.

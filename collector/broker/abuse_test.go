@@ -29,13 +29,16 @@ type place struct {
 	address string // where agents connect
 	secrets map[telemetry.Address]string
 	got     func() (data, presence []string) // by the collector
+	results func() []string
 	publish func(topic string, payload []byte) error
+	command func(a telemetry.Address, payload []byte) error
+	knows   bool                        // who is connected
 	late    func(t *testing.T) []string // what a collector gets of data that comes later and to which nobody sends anything
 }
 
 func embedded(t *testing.T) place {
 	s := start(t, nil)
-	return place{s.Addr(), s.secrets, s.got, s.Publish, func(*testing.T) []string { return nil }}
+	return place{s.Addr(), s.secrets, s.got, s.gotResults, s.Publish, s.Command, true, func(*testing.T) []string { return nil }}
 }
 
 // freePort finds a port of 127.0.0.1 that nobody listens on.
@@ -67,8 +70,9 @@ func external(t *testing.T) place {
 		t.Fatal(without, err)
 	}
 	mosquittod.ForTest(t, filepath.Join(c.Dir, mosquitto.ConfFile))
+	var mu sync.Mutex
+	var results []string // of all collectors
 	collector := func(t *testing.T) (*subscriber.Subscriber, func() (data, presence []string), *prometheus.Registry) {
-		var mu sync.Mutex
 		var data, presence []string
 		metrics := prometheus.NewRegistry()
 		s := subscriber.New(subscriber.Config{URL: "mqtt://" + c.Collectors, User: mosquitto.User, Name: "test",
@@ -83,6 +87,11 @@ func external(t *testing.T) place {
 					mu.Lock()
 					defer mu.Unlock()
 					presence = append(presence, a.String()+" "+p.String())
+				},
+				OnResult: func(a telemetry.Address, payload []byte) {
+					mu.Lock()
+					defer mu.Unlock()
+					results = append(results, fmt.Sprintf("%s %.40s", a, payload))
 				}})
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error)
@@ -101,7 +110,12 @@ func external(t *testing.T) place {
 		}, metrics
 	}
 	s, got, _ := collector(t)
-	p.got, p.publish = got, s.Publish
+	p.got, p.publish, p.command = got, s.Publish, s.Command
+	p.results = func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(results)
+	}
 	p.late = func(t *testing.T) []string {
 		_, got, metrics := collector(t)
 		retained := &stage{reg: metrics}
@@ -133,6 +147,9 @@ func tryAll(t *testing.T, p place) {
 		t.Fatal(err)
 	}
 	if token := good.Subscribe(honest.Topic(telemetry.KindAck), 1, func(_ mqtt.Client, m mqtt.Message) { heard <- string(m.Payload()) }); token.Wait() && token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	if token := good.Subscribe(honest.Topic(telemetry.KindCommand), 1, func(_ mqtt.Client, m mqtt.Message) { heard <- "command " + string(m.Payload()) }); token.Wait() && token.Error() != nil {
 		t.Fatal(token.Error())
 	}
 	var mu sync.Mutex
@@ -171,6 +188,16 @@ func tryAll(t *testing.T, p place) {
 		{"retained acknowledgement to another agent", false, nil, publish(honest.Topic(telemetry.KindAck), 1, true, "stored 4f2a9c1b 1 1")},
 		{"command to another agent", false, nil, publish(honest.Topic(telemetry.KindCommand), 1, false, "x")},
 		{"command to itself", false, nil, publish(rogue.Topic(telemetry.KindCommand), 1, true, "x")},
+		{"another agent's result", false, nil, publish(honest.Topic(telemetry.KindResult), 1, false, "1 9f3a11c24f2a9c1b done 0")},
+		{"the same, retained", false, nil, publish(honest.Topic(telemetry.KindResult), 1, true, "1 9f3a11c24f2a9c1b done 0")},
+		{"result that is too large", false, nil, publish(rogue.Topic(telemetry.KindResult), 1, false, strings.Repeat("1", telemetry.MaxResult+1))},
+		{"command to another agent, at most once", false, nil, publish(honest.Topic(telemetry.KindCommand), 0, false, "1 9f3a11c24f2a9c1b speedtest 1 1")},
+		{"will that is a command", false, will(honest.Topic(telemetry.KindCommand), 0), nil},
+		{"all commands", false, nil, subscribe(telemetry.Filter(telemetry.KindCommand))},
+		{"another agent's commands", false, nil, subscribe(honest.Topic(telemetry.KindCommand))},
+		{"a share of another agent's commands", false, nil, subscribe("$share/x/" + honest.Topic(telemetry.KindCommand))},
+		{"all results", false, nil, subscribe(telemetry.Filter(telemetry.KindResult))},
+		{"its own results", false, nil, subscribe(rogue.Topic(telemetry.KindResult))},
 		{"$SYS", false, nil, publish("$SYS/broker/uptime", 1, true, "x")},
 		{"topic of nobody", false, nil, publish("anything", 1, true, "x")},
 		{"topic with a wildcard", false, nil, publish("nabz/v1/+/+/data", 0, false, "x")},
@@ -211,6 +238,17 @@ func tryAll(t *testing.T, p place) {
 		if token := good.Publish(honest.Topic(telemetry.KindData), 1, false, want); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
 			t.Fatalf("%s: the honest agent beside it cannot publish: %v", a.name, token.Error())
 		}
+		if err := p.command(honest, []byte(want)); err != nil {
+			t.Fatalf("%s: the collector beside it cannot command: %v", a.name, err)
+		}
+		select {
+		case got := <-heard:
+			if got != "command "+want {
+				t.Errorf("%s: the honest agent beside it hears %q, want the command %q", a.name, got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: the honest agent beside it hears no command", a.name)
+		}
 		if err := p.publish(honest.Topic(telemetry.KindAck), []byte(want)); err != nil {
 			t.Fatalf("%s: the collector beside it: %v", a.name, err)
 		}
@@ -238,6 +276,9 @@ func tryAll(t *testing.T, p place) {
 	}
 	if _, presence := p.got(); len(presence) > 0 {
 		t.Errorf("the collector got presence %v, want none", presence)
+	}
+	if results := p.results(); len(results) > 0 {
+		t.Errorf("the collector got results %q, want none", results)
 	}
 	mu.Lock()
 	defer mu.Unlock()

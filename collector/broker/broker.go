@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -39,8 +40,10 @@ type Parts struct {
 	OnData func(topic string, payload []byte)
 	// OnPresence gets each word of an agent on itself, and the last will that an agent left.
 	OnPresence func(a telemetry.Address, p telemetry.Presence)
-	Metrics    prometheus.Registerer
-	Log        *slog.Logger
+	// OnResult gets what an agent says of a command, on the goroutine of its connection; the payload may be anything within its size. nil: nobody.
+	OnResult func(a telemetry.Address, payload []byte)
+	Metrics  prometheus.Registerer
+	Log      *slog.Logger
 }
 
 // Bounds on what one client may cost. An agent has a few batches under way and gets one small message for each.
@@ -135,12 +138,30 @@ func (b *Broker) presence(topic string, payload []byte) {
 // Addr is the address that is listened on.
 func (b *Broker) Addr() string { return b.gate.Addr().String() }
 
-// Publish sends an acknowledgement or command to the agent that the topic names, at most once: when it is lost the
+// Publish sends an acknowledgement to the agent that the topic names, at most once: when it is lost the
 // agent sends its batch again, and a second round trip for each would cost the agent's data plan more. An agent
 // that is not there is not an error.
 func (b *Broker) Publish(topic string, payload []byte) error {
 	if b.closing.Load() {
 		return fmt.Errorf("publish on %s: the broker is closing", topic)
+	}
+	return b.rules.tell(topic, payload)
+}
+
+// Why a command cannot reach its agent.
+var (
+	ErrGone = errors.New("is not connected to the broker, so nothing was sent; ask again when the board shows it connected")
+	ErrDeaf = errors.New("is connected and does not hear commands: it has only just signed in, or is older than remote commands; ask again in a minute, and if that does not help upgrade it")
+)
+
+// Command sends a command to an agent, at most once: who sends it asks again until the agent answers. An error says that it cannot reach the agent.
+func (b *Broker) Command(a telemetry.Address, payload []byte) error {
+	if b.closing.Load() {
+		return ErrGone
+	}
+	topic := a.Topic(telemetry.KindCommand)
+	if err := b.rules.hears(a, topic); err != nil {
+		return err
 	}
 	return b.rules.tell(topic, payload)
 }

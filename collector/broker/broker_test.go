@@ -48,6 +48,7 @@ type stage struct {
 	mu       sync.Mutex
 	data     []string // "topic payload", payloads cut to 40 bytes
 	presence []string
+	results  []string
 }
 
 func start(t *testing.T, change func(*broker.Config)) *stage {
@@ -77,6 +78,11 @@ func start(t *testing.T, change func(*broker.Config)) *stage {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.presence = append(s.presence, a.String()+" "+p.String())
+		},
+		OnResult: func(a telemetry.Address, payload []byte) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.results = append(s.results, fmt.Sprintf("%s %.40s", a, payload))
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +104,12 @@ func (s *stage) got() (data, presence []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.data), slices.Clone(s.presence)
+}
+
+func (s *stage) gotResults() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.results)
 }
 
 func (s *stage) options(a telemetry.Address) *mqtt.ClientOptions {

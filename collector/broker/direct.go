@@ -2,7 +2,6 @@ package broker
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -11,7 +10,7 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// Batches go past the broker's table of subscriptions, and so do acknowledgements: for each of them the table would be searched, and
+// Batches go past the broker's table of subscriptions, and so do acknowledgements, commands and results: for each of them the table would be searched, and
 // what it finds merged in five maps, to tell what the topic's own name says. That was a third of all that is allocated for a batch.
 
 // errTaken tells the broker that nobody else is to hear of a message.
@@ -23,9 +22,14 @@ func (r *rules) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, e
 	if cl.Net.Inline {
 		return pk, nil
 	}
-	switch _, kind, err := telemetry.ParseTopic(pk.TopicName); {
+	switch a, kind, err := telemetry.ParseTopic(pk.TopicName); {
 	case err != nil:
 		return pk, nil
+	case kind == telemetry.KindResult:
+		if r.b.p.OnResult != nil {
+			r.b.p.OnResult(a, pk.Payload)
+		}
+		return pk, errTaken
 	case kind != telemetry.KindData:
 		pk.FixedHeader.Retain = false // presence: nobody may subscribe it later, and the broker goes through all that is retained each second
 		return pk, nil
@@ -38,6 +42,20 @@ func (r *rules) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, e
 func (*rules) OnWill(_ *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
 	will.Retain = false
 	return will, nil
+}
+
+// hears tells why an agent would not hear a topic now, or nil.
+func (r *rules) hears(a telemetry.Address, topic string) error {
+	r.mu.Lock()
+	cl := r.current[a]
+	r.mu.Unlock()
+	if cl == nil || cl.Closed() {
+		return ErrGone
+	}
+	if _, ok := cl.State.Subscriptions.Get(topic); !ok {
+		return ErrDeaf
+	}
+	return nil
 }
 
 // tell sends a message to the one agent that its topic names, when that is connected and has subscribed the topic.
@@ -59,7 +77,7 @@ func (r *rules) tell(topic string, payload []byte) error {
 	if _, ok := cl.State.Subscriptions.Get(topic); !ok {
 		return nil
 	}
-	room, begin := c.out.post(cl.Properties.ProtocolVersion, topic, payload)
+	room, begin := c.out.Post(cl.Properties.ProtocolVersion, topic, payload)
 	if !room {
 		r.b.m.unsent.Inc()
 		return nil
@@ -78,51 +96,6 @@ func (r *rules) tell(topic string, payload []byte) error {
 	return nil
 }
 
-// outbox is what waits to be written to one connection besides what the broker itself writes. A slow reader costs its own goroutine and maxPending
-// messages, and keeps nobody waiting. What has come together is written at once.
-type outbox struct {
-	mu      sync.Mutex
-	waiting []byte
-	count   int  // messages in waiting
-	busy    bool // a goroutine is writing
-}
-
-// post puts a message in, at QoS 0: room is false when there are too many already. Begin says that somebody has to write now.
-func (o *outbox) post(version byte, topic string, payload []byte) (room, begin bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.count == maxPending {
-		return false, false
-	}
-	length := 2 + len(topic) + len(payload)
-	if version == 5 {
-		length++ // the length of its properties, which is 0
-	}
-	b := append(o.waiting, packets.Publish<<4)
-	for ; length >= 0x80; length >>= 7 {
-		b = append(b, byte(length)|0x80)
-	}
-	b = append(b, byte(length), byte(len(topic)>>8), byte(len(topic)))
-	b = append(b, topic...)
-	if version == 5 {
-		b = append(b, 0)
-	}
-	o.waiting = append(b, payload...)
-	o.count++
-	begin = !o.busy
-	o.busy = true
-	return true, begin
-}
-
-// take returns what waits; nothing ends the writing.
-func (o *outbox) take() []byte {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	b := o.waiting
-	o.waiting, o.count, o.busy = nil, 0, len(b) > 0
-	return b
-}
-
 // idleWriters is how many goroutines wait for the next connection to write to: a new one for each would have to grow its stack each time.
 const idleWriters = 16
 
@@ -131,7 +104,7 @@ const idleWriters = 16
 func (r *rules) write(c *guest) {
 	for c != nil {
 		runtime.Gosched() // who is at work may have more for this connection, which then goes in the same write: a tenth of the processor in a flood
-		for b := c.out.take(); len(b) > 0; b = c.out.take() {
+		for b := c.out.Take(); len(b) > 0; b = c.out.Take() {
 			_, _ = c.Conn.Write(b)
 		}
 		if r.idle.Add(1) > idleWriters {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/smartvillage/nabz/collector/outbox"
 )
 
 // Bounds on a connection that has not said who it is.
@@ -75,7 +77,7 @@ func (g *gate) admit(c net.Conn) *guest {
 	if g.tls != nil {
 		c = tls.Server(c, g.tls)
 	}
-	guest := &guest{Conn: c, gate: g}
+	guest := &guest{Conn: c, gate: g, out: outbox.Outbox{Most: maxPending}}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.open) >= g.max {
@@ -118,7 +120,7 @@ type guest struct {
 	closed sync.Once
 	secret atomic.Value  // string, with which its agent signed in
 	valid  atomic.Uint64 // revision of the credentials in which it was right
-	out    outbox
+	out    outbox.Outbox
 }
 
 // Read fails when the first packet is too large.

@@ -43,7 +43,7 @@ func newMetrics(r prometheus.Registerer, b *Broker) metrics {
 	return metrics{
 		accepted:  counter("signins_total", "Sign-ins accepted."),
 		rejected:  vec("signins_rejected_total", "Sign-ins refused, by reason.", "user_name", "client_id", "secret", "will"),
-		forbidden: vec("forbidden_total", "Messages and subscriptions that broke a rule, by rule.", "publish", "subscribe", "retain", "presence", "revoked"),
+		forbidden: vec("forbidden_total", "Messages and subscriptions that broke a rule, by rule.", "publish", "subscribe", "retain", "presence", "result", "revoked"),
 		oversize:  counter("oversize_total", "Messages over the size limit."),
 		unsent:    counter("unsent_total", "Acknowledgements dropped because the agent did not take them fast enough."),
 		slowed:    counter("slowed_total", "Packets after which their agent had to wait, as it sent more than mqtt.agent_messages or mqtt.agent_bytes."),

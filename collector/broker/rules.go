@@ -167,6 +167,8 @@ func forbidden(a telemetry.Address, pk packets.Packet) string {
 		}
 	case pk.FixedHeader.Retain:
 		return "retain"
+	case kind == telemetry.KindResult && len(pk.Payload) > telemetry.MaxResult:
+		return "result"
 	}
 	return ""
 }

@@ -18,27 +18,33 @@ var (
 	everybody = rule{all: true}
 	looks     = rule{need: people.Viewer}
 	asks      = rule{need: people.Viewer, script: true}
+	acts      = rule{need: people.Operator}
+	commands  = rule{need: people.Operator, script: true}
 )
 
 // rules has one for each pattern that is registered, and is the only place that says who may do what. An address without a rule answers nobody.
-// What changes something in a village, or in who may do so, needs people.Operator, and is recorded by server.record.
+// What changes something in a village, or in who may do so, needs people.Operator, and is recorded by server.record, or by who
+// does it.
 var rules = map[string]rule{
-	"/":                             looks,
-	"GET /{$}":                      looks,
-	"GET /events":                   asks,
-	"GET /sites/{id}":               looks,
-	"GET /static/":                  everybody, // scripts and styles, the same for all
-	"GET /api/v1/me":                asks,
-	"GET /api/v1/sites":             asks,
-	"GET /api/v1/sites/{id}":        asks,
-	"GET /api/v1/sites/{id}/series": asks,
-	"/api/":                         asks,
-	"GET /healthz":                  everybody,
-	"GET /readyz":                   everybody,
-	"GET /metrics":                  {need: people.Viewer, script: true, local: true},
-	"GET /sign-in":                  everybody,
-	"POST /sign-in":                 everybody,
-	"POST /sign-out":                everybody,
+	"/":                                looks,
+	"GET /{$}":                         looks,
+	"GET /events":                      asks,
+	"GET /sites/{id}":                  looks,
+	"GET /static/":                     everybody, // scripts and styles, the same for all
+	"GET /api/v1/me":                   asks,
+	"GET /api/v1/sites":                asks,
+	"GET /api/v1/sites/{id}":           asks,
+	"GET /api/v1/sites/{id}/series":    asks,
+	"POST /sites/{id}/commands":        acts,
+	"GET /api/v1/sites/{id}/commands":  commands,
+	"POST /api/v1/sites/{id}/commands": commands,
+	"/api/":                            asks,
+	"GET /healthz":                     everybody,
+	"GET /readyz":                      everybody,
+	"GET /metrics":                     {need: people.Viewer, script: true, local: true},
+	"GET /sign-in":                     everybody,
+	"POST /sign-in":                    everybody,
+	"POST /sign-out":                   everybody,
 }
 
 // doors is a mux that lets nobody past the rule of a pattern, and knows its patterns.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/smartvillage/nabz/collector/audit"
+	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
@@ -47,6 +48,8 @@ type Config struct {
 	Sessions    *people.Sessions //
 	Audit       *audit.Log       //
 	SessionLife time.Duration    // how long a browser keeps its cookie
+
+	Commands *command.Commander // carries commands to agents; nil: none can be sent
 }
 
 type server struct {
@@ -118,6 +121,9 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("GET /api/v1/sites", s.apiSites)
 	mux.HandleFunc("GET /api/v1/sites/{id}", s.apiSite)
 	mux.HandleFunc("GET /api/v1/sites/{id}/series", s.apiSeries)
+	mux.HandleFunc("POST /sites/{id}/commands", s.askForm)
+	mux.HandleFunc("POST /api/v1/sites/{id}/commands", s.apiAsk)
+	mux.HandleFunc("GET /api/v1/sites/{id}/commands", s.apiCommands)
 	mux.HandleFunc("/api/", s.apiUnknown)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
