@@ -207,7 +207,12 @@ func (w *world) want(path string, status int, parts ...string) string {
 // realStore is a store on a real InfluxDB, with databases of its own.
 func realStore(t testing.TB) *store.Store {
 	t.Helper()
-	db := influxd.ForTest(t)
+	return storeOn(t, influxd.ForTest(t))
+}
+
+// storeOn is realStore on that server.
+func storeOn(t testing.TB, db *influxd.Server) *store.Store {
+	t.Helper()
 	s, err := store.Open(store.Config{URL: db.URL, Token: db.Token, Org: db.Org, DetailBucket: db.Database(t, "detail"), LedgerBucket: db.Database(t, "ledger")},
 		slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
