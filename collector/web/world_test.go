@@ -241,11 +241,12 @@ func put(t testing.TB, s *store.Store, tier telemetry.Tier, a telemetry.Address,
 func villages() []fleet.Site {
 	names := []string{"Karimabad", "Passu", "Gokina", "Saidpur", "Bunji", "Keran", "Misgar", "Shimshal", "Nagar", "Rumbur", "Dasu", "Astore"}
 	districts := []string{"Hunza", "Gojal", "Islamabad", "Saidpur", "Chitral", "Keran", "Hunza", "Gilgit", "Nagar", "Chitral", "Diamer", "Baltistan"}
+	places := [][2]float64{{36.33, 74.65}, {36.47, 74.90}, {33.74, 73.09}, {33.72, 73.05}, {35.64, 74.63}, {34.65, 73.94}, {36.79, 74.77}, {36.43, 75.30}, {36.25, 74.72}, {35.70, 71.68}, {35.29, 73.29}, {35.36, 74.86}}
 	var out []fleet.Site
 	for i, n := range names {
 		out = append(out, fleet.Site{ID: strings.ToLower(n), Name: n + []string{" health post", " school", " village centre"}[i%3], District: districts[i],
 			Operator: []string{"Karakoram Link", "Margalla Net"}[i%2], Technology: []string{"4G", "VSAT", "fibre"}[i%3],
-			Latitude: 35 + float64(i)/10, Longitude: 72.4 + float64(i)/10, Population: 800 + 350*i, TimeZone: "Asia/Karachi"})
+			Latitude: places[i][0], Longitude: places[i][1], Population: 800 + 350*i, TimeZone: "Asia/Karachi"})
 	}
 	return out
 }
