@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -45,7 +46,11 @@ func shownValue(v *float64) string {
 }
 
 func TestHoursAndSpeedTestsOfARealInfluxDBAreCharted(t *testing.T) {
-	s := realStore(t)
+	influxd.Each(t, hoursAreCharted)
+}
+
+func hoursAreCharted(t *testing.T, db *influxd.Server) {
+	s := storeOn(t, db)
 	now := time.Now().UTC().Truncate(time.Hour).Add(30 * time.Minute)
 	w := newWorld(t, s, now)
 	w.settle()
