@@ -82,8 +82,8 @@ dictionary: ## train one more dictionary for sealing batches; those that were sh
 
 .PHONY: screenshots
 screenshots: ## take the pictures of docs/ anew, with the browser test
-	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; NABZ_SCREENSHOTS="$$d" go test -count=1 -run 'Red|Fit' ./collector/web; \
-	cp "$$d/board-1280x720-light.png" docs/board.png; cp "$$d/site-1280x720-light.png" docs/site.png; cp "$$d/board-390x844-dark.png" docs/board-phone.png; ls docs/*.png
+	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; NABZ_SCREENSHOTS="$$d" go test -count=1 -run Fit ./collector/web; mkdir -p docs/screenshots; \
+	for p in board map site; do for s in 1280x720 390x844; do for c in light dark; do cp "$$d/$$p-$$s-$$c.png" docs/screenshots/; done; done; done; ls -l docs/screenshots
 
 .PHONY: clean
 clean: ## remove what make built and the demo's data in .demo/

@@ -93,6 +93,8 @@ func TestArrowsPointOneWay(t *testing.T) {
 		"collector/report":  {"collector/web", "collector/intake", "collector/broker"},
 		"collector/people":  {"collector/web", "collector/intake", "collector/broker", "collector/enrol"},
 		"collector/enrol":   {"collector/web", "collector/intake", "collector/broker", "collector/people"},
+		"collector/broker":  {"collector/web", "collector/intake", "collector/command"},
+		"collector/command": {"collector/web", "collector/intake", "collector/broker", "collector/subscriber", "collector/fleet", "collector/store", "collector/people"},
 		"collector/survey":  {"collector/web", "collector/intake", "collector/broker", "collector/people"},
 		"collector/journal": {"collector/web", "collector/intake", "collector/broker", "collector/alert", "collector/command", "collector/store", "collector/people", "collector/report"},
 		// What others build on knows none of them.

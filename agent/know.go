@@ -95,7 +95,7 @@ func (a *agent) status() Status {
 			Sent: up.Sent, Retries: up.Retries, Acked: up.Acked, Rejected: up.Rejected},
 		Spool: SpoolStatus{Batches: waits.Batches, Lines: waits.Lines, Bytes: waits.Bytes, MaxBytes: a.c.SpoolMaxBytes,
 			DroppedBatches: waits.DroppedBatches, CorruptRecords: waits.CorruptRecords},
-		Wire: last.wire, Notes: last.notes,
+		Wire: last.wire, Commands: a.c.Commands.Allow, Notes: last.notes,
 	}
 	if a.speed != nil {
 		t := a.speed.Stats()
@@ -135,5 +135,5 @@ func residentBytes() int64 {
 
 // wireBytes is what was on the wire since the start, speed tests aside.
 func (a *agent) wireBytes() int64 {
-	return a.uplink.Stats().WireBytes + a.network.Bytes() + a.checker.Bytes() + a.clock.Bytes()
+	return a.uplink.Stats().WireBytes + a.network.Bytes() + a.checker.Bytes() + a.clock.Bytes() + a.orders.cost.Load()
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/smartvillage/nabz/agent/speedtest"
@@ -18,6 +19,7 @@ const (
 	maxOrders = 32              // commands whose ids are remembered; more than the collector sends while one of them may begin
 	ahead     = 2 * time.Minute // how far a command may be ahead of this agent's clock
 	lookWait  = 90 * time.Second
+	lookCost  = 15_000 // bytes on the wire, about
 )
 
 // orders are what the NOC asks of this agent, and what became of it. A goroutine works only while one is obeyed.
@@ -27,7 +29,8 @@ type orders struct {
 	work  sync.WaitGroup
 	known []telemetry.Result // the newest last
 	busy  map[telemetry.CommandKind]bool
-	bad   fault // commands that cannot be read
+	cost  atomic.Int64 // bytes on the wire for looking around
+	bad   fault        // commands that cannot be read
 }
 
 // begin lets commands be obeyed until ctx ends. What the run before had begun and not ended is told.
@@ -89,7 +92,7 @@ func (a *agent) objection(c telemetry.Command, unread error) string {
 	case !slices.Contains(telemetry.CommandKinds(), c.Kind):
 		return fmt.Sprintf("this agent knows %s and not %s; upgrade it", kinds(telemetry.CommandKinds()), c.Kind)
 	case !slices.Contains(allow, string(c.Kind)):
-		return fmt.Sprintf("who owns this agent does not allow the NOC a %s ([commands] allow in agent.toml); ask them", c.Kind)
+		return fmt.Sprintf("the owner of this agent does not allow %s from the NOC ([commands] allow in agent.toml); ask them", c.Kind)
 	case known && now.After(c.Expires()):
 		return fmt.Sprintf("it came %v too late: the link is slow or was cut; ask again", now.Sub(c.Expires()).Round(time.Second))
 	case known && c.Asked.Sub(now) > ahead:
@@ -157,6 +160,7 @@ func (a *agent) diagnose(ctx context.Context) telemetry.Result {
 	_, _ = s.WriteTo(&b) // a Builder takes all
 	text := fmt.Sprintf("link %s, clock %s, %s", cmp.Or(s.Link.State, "not known yet"), s.Clock, count(s.Spool.Batches, "batch waits", "batches wait"))
 	if a.c.Checkup != nil {
+		a.orders.cost.Add(lookCost)
 		limited, cancel := context.WithTimeout(ctx, lookWait)
 		found := a.c.Checkup(limited)
 		cancel()

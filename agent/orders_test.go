@@ -128,7 +128,7 @@ func TestWhatMayNotBeDoneIsRefusedInWords(t *testing.T) {
 		{"expired", "too late: the link is slow or was cut; ask again", "speedtest", time.Now().Add(-3 * time.Minute), ""},
 		{"from the future", "this agent's clock is 1h0m0s behind the collector's", "speedtest", time.Now().Add(time.Hour), ""},
 		{"unknown", "this agent knows speedtest, diagnostics and not reboot; upgrade it", "reboot", time.Now(), ""},
-		{"not allowed", "who owns this agent does not allow the NOC a diagnostics ([commands] allow in agent.toml); ask them", "diagnostics", time.Now(), ""},
+		{"not allowed", "the owner of this agent does not allow diagnostics from the NOC ([commands] allow in agent.toml); ask them", "diagnostics", time.Now(), ""},
 		{"of a later version", "this agent does not know commands of that version; upgrade it", "", time.Time{}, "2 %s speedtest now"},
 		{"without a server", "no speed tests are configured; set speedtest.server", "speedtest", time.Now(), ""},
 	} {
@@ -264,4 +264,19 @@ func FuzzOrdersFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A checkup that cannot ask the running agent would take it for one that does not run, and sign in in its place.
+func TestDiagnosticsDoWithoutACheckupWhereTheAgentCannotBeAsked(t *testing.T) {
+	n := newNOC(t)
+	cfg := config(t, n.url)
+	cfg.DataDir = filepath.Join(t.TempDir(), strings.Repeat("d", 120)) // longer than the name of a socket may be
+	cfg.Checkup = func(context.Context) string { t.Error("it looks around"); return "" }
+	start(t, cfg)
+	n.hears()
+	id, payload := order(1, telemetry.CommandDiagnostics, time.Now())
+	n.send(payload)
+	if r := n.until(id, 2); r.State != telemetry.ResultDone || len(r.Data) == 0 || strings.Contains(r.Text, "check:") {
+		t.Errorf("it says %+v", r)
+	}
 }

@@ -47,6 +47,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 	door, err := listen(c.DataDir)
 	if err != nil {
 		log.Warn("nabz-agent status will not work", "err", err)
+		a.c.Checkup = nil // it could not ask us, and would sign in beside us
 	} else {
 		served := make(chan struct{})
 		go func() { defer close(served); a.serve(ctx, door) }()

@@ -108,6 +108,8 @@ func (a *agent) testNow(ctx context.Context, wait bool) (Speed, error) {
 	switch {
 	case errors.Is(err, speedtest.ErrBusy):
 		err = a.whyBusy()
+	case errors.Is(err, speedtest.ErrRunning):
+		err = fmt.Errorf("%w; its result is told like any other, in a minute", err)
 	case errors.Is(err, speedtest.ErrSpent):
 		s := a.speed.Stats()
 		err = fmt.Errorf("%w: %s of %s, which the village pays for; wait for next month, or agree on a higher speedtest.monthly_mb", err, size(s.Used), size(s.Monthly))

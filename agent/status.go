@@ -24,6 +24,7 @@ type Status struct {
 	Broker   BrokerStatus `json:"broker"`
 	Spool    SpoolStatus  `json:"spool"`
 	Wire     WireStatus   `json:"wire"`
+	Commands []string     `json:"commands"`        // what the NOC may ask for
 	Notes    []string     `json:"notes,omitempty"` // faults of the disk, in words
 }
 
@@ -127,6 +128,7 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 	if s.Wire.SpeedLimitBytes > 0 {
 		row("speed", "tests have cost %s of %s this month", size(s.Wire.SpeedBytes), size(s.Wire.SpeedLimitBytes))
 	}
+	row("noc", "may ask for %s", cmp.Or(strings.Join(s.Commands, " and "), "nothing"))
 	if s.RSSBytes > 0 {
 		row("memory", "%s", size(s.RSSBytes))
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -58,18 +59,51 @@ func (p *parts) openBoard(registry *fleet.Registry, metrics *prometheus.Registry
 	limits := people.SessionLimits{Idle: c.SessionIdle.Std(), Life: c.SessionLife.Std()}
 	p.session = people.OpenSessions(filepath.Join(p.c.DataDir, "sessions.jsonl"), p.people, limits, now, p.log)
 	p.session.CountIn(metrics)
-	if p.journal, err = journal.Open(filepath.Join(p.c.DataDir, "journal.jsonl"), now, p.log); err != nil {
-		return err
-	}
-	if err = p.openAlerts(metrics, now); err != nil {
-		return err
-	}
-	if p.handler, err = web.New(web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: p.log,
+	shown := web.Config{Registry: registry, Live: p.live, Store: p.store, Metrics: metrics, Ready: p.ready, Now: now, Log: p.log,
 		Open: c.Open, Proxy: c.Proxy, People: p.people, Sessions: p.session, Audit: Audit(p.c), SessionLife: limits.Life,
-		Journal: p.journal, Commands: p.commands, Alerts: p.alerts}); err != nil {
-		return err
+		Journal: p.journal, Commands: p.commands}
+	if p.alerts != nil { // else it would be an AlertBook that is nil inside
+		shown.Alerts = p.alerts
 	}
-	return nil
+	p.handler, err = web.New(shown)
+	return err
+}
+
+// openJournal is what operators wrote down, which board and alerts go by. An intake beside a board has none.
+func (p *parts) openJournal(now func() time.Time) (err error) {
+	if p.c.Role == roleIntake {
+		return nil
+	}
+	p.journal, err = journal.Open(filepath.Join(p.c.DataDir, "journal.jsonl"), now, p.log)
+	return err
+}
+
+// ready lists what the collector depends on. It does not wait for anything.
+func (p *parts) ready() []web.Check {
+	all := []web.Check{{Name: "InfluxDB", Err: p.storeFault(), Next: next(p.c.Influx.URL, "influxdb", "/ping")}}
+	if p.brokerFault != nil {
+		all = append(all, web.Check{Name: "MQTT broker", Err: p.brokerFault(), Next: next(p.c.MQTT.Broker, "mosquitto", "")})
+	}
+	if p.c.Role == roleBoard {
+		_, stalled := p.polling.faults()
+		all = append(all, web.Check{Name: "intakes", Err: stalled, Next: "systemctl status nabz-collector"})
+	}
+	return all
+}
+
+// next is the command that says most about a server that is at fault: of the unit where it is on this machine, else whether it can be reached.
+func next(address, unit, path string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return "systemctl status " + unit
+	}
+	if path == "" {
+		return "nc -vz " + u.Hostname() + " " + u.Port()
+	}
+	return "curl -sS " + u.Scheme + "://" + u.Host + path
 }
 
 // webURL is where the board is.

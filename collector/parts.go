@@ -24,7 +24,6 @@ import (
 	"github.com/smartvillage/nabz/collector/ndt7"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/store"
-	"github.com/smartvillage/nabz/collector/web"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -45,8 +44,8 @@ type parts struct {
 	session  *people.Sessions
 	journal  *journal.Journal // what operators wrote down
 	handler  http.Handler
-	alerts   *alert.Engine    // nil: an intake, beside a board that has one
 	shown    *authority.Shown // nil: no TLS
+	alerts   *alert.Engine    // nil: an intake, beside a board that has one
 	agents   net.Listener     // where agents enrol and measure; nil: nowhere
 	tests    *ndt7.Server     // nil: no speed tests
 	visits   http.Handler     // of agents
@@ -118,6 +117,12 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 		err = p.openBroker(registry, secure, metrics)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err = p.openJournal(now); err != nil {
+		return nil, err
+	}
+	if err = p.openAlerts(metrics, now); err != nil {
 		return nil, err
 	}
 	if err = p.openWeb(registry, metrics, now); err != nil {
@@ -226,19 +231,6 @@ func (p *parts) influxFault() error {
 		return errors.New("starting")
 	}
 	return p.storeFault()
-}
-
-// ready lists what the collector depends on. It does not wait for anything.
-func (p *parts) ready() []web.Check {
-	all := []web.Check{{Name: "InfluxDB", Err: p.storeFault()}}
-	if p.brokerFault != nil {
-		all = append(all, web.Check{Name: "MQTT broker", Err: p.brokerFault()})
-	}
-	if p.c.Role == roleBoard {
-		_, stalled := p.polling.faults()
-		all = append(all, web.Check{Name: "intakes", Err: stalled})
-	}
-	return all
 }
 
 // deaf tells whether nothing of the agents can reach the board at present, for a reason that is here.

@@ -21,6 +21,7 @@ type agentCommand struct {
 	List   agentList   `cmd:"" help:"Print the agents."`
 	Rotate agentRotate `cmd:"" help:"Let agents enrol anew, with another secret."`
 	Revoke agentRevoke `cmd:"" help:"Let agents sign in no longer."`
+	Ask    agentAsk    `cmd:"" help:"Ask an agent that is connected for a speed test or diagnostics."`
 }
 
 type agentAdd struct {

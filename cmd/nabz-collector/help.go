@@ -25,6 +25,8 @@ SYNOPSIS
   nabz-collector agent add SITE/AGENT... [--every-site] [--secret] [--config FILE]
   nabz-collector agent list [--json] [--config FILE]
   nabz-collector agent rotate|revoke SITE/AGENT... [--config FILE]
+  nabz-collector agent ask SITE/AGENT speedtest|diagnostics --as USER [--board URL]
+                 [--config FILE]
   nabz-collector user add NAME [--role viewer|operator] [--generate] [--config FILE]
   nabz-collector user list [--config FILE]
   nabz-collector user password NAME [--generate] [--config FILE]
@@ -64,6 +66,9 @@ COMMANDS
               Print a token with which an agent enrols anew. Its secret changes when it does.
   agent revoke
               Let agents sign in no longer. Their connections end within a second.
+  agent ask   Ask an agent that is connected for a speed test now, or for what status and
+              check say there, by the board of a collector that runs; wait, and print the
+              answer. Exit status 1 where it is not done.
   user add    Let somebody sign in at the board: a viewer looks, an operator also acts. The
               password is asked for, or read from standard input, or made by --generate.
   user list   Print the users: name and role, one a line, with a tab between.

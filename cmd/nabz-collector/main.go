@@ -68,6 +68,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = c.Agent.Rotate.do(stdout, stderr)
 	case "agent revoke <address>":
 		err = c.Agent.Revoke.do(stderr)
+	case "agent ask <address> <what>":
+		err = c.Agent.Ask.do(ctx, os.Stdin, stdout, stderr)
 	case "broker export":
 		err = c.Broker.Export.do(stderr)
 	case "init":

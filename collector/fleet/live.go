@@ -162,6 +162,32 @@ func (l *Live) silence(since, now time.Time) time.Duration {
 	return silent
 }
 
+// longDeaf is how long the collector has to have been deaf for agents to have lost their connections or to try again more rarely, so that they
+// need time to come back.
+const longDeaf = 30 * time.Second
+
+// overdue tells whether an agent that was last heard then has been silent for longer than it may. Time spent deaf does not count, and after a long
+// stretch of it the count begins anew, for those that were not overdue before.
+func (l *Live) overdue(since, now time.Time, patience time.Duration) bool {
+	silent, counted := time.Duration(0), since
+	for _, d := range l.deaf {
+		from, to := later(d.from, counted), d.to
+		if to.IsZero() || to.After(now) {
+			to = now
+		}
+		if !to.After(from) {
+			continue
+		}
+		if silent += from.Sub(counted); silent > patience {
+			return true
+		}
+		if counted = to; to.Sub(from) >= longDeaf {
+			silent = 0
+		}
+	}
+	return silent+now.Sub(counted) > patience
+}
+
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

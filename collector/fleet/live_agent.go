@@ -211,7 +211,7 @@ func (ag *agentLive) state(l *Live, now time.Time) (SiteState, telemetry.Cause) 
 	switch {
 	case ag.head.At.IsZero():
 		return NeverSeen, ""
-	case o.State == "" || ag.offline() || l.silence(ag.head.At, now) > ag.patience(l, now):
+	case o.State == "" || ag.offline() || l.overdue(ag.head.At, now, ag.patience(l, now)):
 		return Unreachable, ""
 	}
 	return SiteState(o.State), o.Cause

@@ -251,23 +251,6 @@ func TestTheWayToTheCollectorIsShownWhereTheInternetIsSeldomAsked(t *testing.T) 
 	want(60, 50) // nothing newer is known
 }
 
-func TestTheCollectorsOwnDeafnessMakesNobodyUnreachable(t *testing.T) {
-	v := newVillage(t)
-	told := v.now
-	v.batch(kiosk, told, up(0))
-	v.now = told.Add(60 * time.Second)
-	v.deaf = true
-	v.want(Up, "", told)
-	v.now = told.Add(time.Hour)
-	v.want(Up, "", told)
-	v.deaf = false
-	v.want(Up, "", told)
-	v.now = v.now.Add(30 * time.Second)
-	v.want(Up, "", told)
-	v.now = v.now.Add(time.Second)
-	v.want(Unreachable, "", told)
-}
-
 func TestAConnectedAgentIsNotUnreachableBeforeItsIntervalIsKnown(t *testing.T) {
 	v := newVillage(t)
 	told := v.now

@@ -33,7 +33,7 @@ type Parts struct {
 	Known      func(telemetry.Address) bool
 	OnData     func(topic string, payload []byte) // must not wait; the payload is the callee's
 	OnPresence func(telemetry.Address, telemetry.Presence)
-	OnResult   func(a telemetry.Address, payload []byte) // of commands; must not wait
+	OnResult   func(a telemetry.Address, payload []byte) // of commands; must not wait long
 	Metrics    prometheus.Registerer
 	Log        *slog.Logger
 }

@@ -154,6 +154,11 @@ func TestNoPageHasASeriousFaultOfAccessibility(t *testing.T) {
 			b.do(chromedp.Navigate(p.url))
 			b.until(p.name, p.ready)
 			b.accessible(fmt.Sprintf("%s, %s", p.name, scheme))
+			if p.name == "map" {
+				shown[bool](b, `document.querySelector('.pin.s-down').click() === undefined`)
+				b.until("what is known of the site", `document.querySelector('.place')?.innerText.includes('Passu school') && getComputedStyle(document.querySelector('.leaflet-popup')).opacity === '1'`)
+				b.accessible("a site on the map, " + scheme)
+			}
 			if p.name == "board" {
 				shown[bool](b, `document.getElementById('help').showModal() === undefined`)
 				b.accessible("keys, " + scheme)

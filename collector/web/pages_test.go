@@ -141,7 +141,7 @@ func TestWhatIsNotThereIsSaidSo(t *testing.T) {
 		{"/sites/%3Cscript%3E", 404, "nabz-collector site add SITE"},
 		{"/nothing", 404, "There is no such page"},
 		{"/api/v1/sites/nowhere", 404, `{"error":"no site of that id","do":"list the sites with /api/v1/sites"}`},
-		{"/api/v1/sites/passu/series?range=1y", 400, "ask for one of these"},
+		{"/api/v1/sites/passu/series?range=2y", 400, "ask for one of these"},
 		{"/api/v1/sites/passu/series", 503, `"do":"see /readyz for what is wrong, and ask again"`},
 		{"/api/v1/nothing", 404, `"do":"there are /api/v1/sites`},
 		{"/static/old/nabz.css", 404, "reload the page"},

@@ -39,12 +39,25 @@ const (
 
 // stepOf is the finest step that keeps a chart readable. Detail comes each minute, not always at the same second, so no step is shorter than two.
 func stepOf(length time.Duration) time.Duration {
+	return nextStep((length + maxSteps - 1) / maxSteps)
+}
+
+// nextStep is the shortest step that is no shorter than that; all of them divide a day.
+func nextStep(least time.Duration) time.Duration {
 	for _, minutes := range []int{2, 5, 10, 15, 30, 60, 120, 180, 360, 720} {
-		if step := time.Duration(minutes) * time.Minute; length <= maxSteps*step {
+		if step := time.Duration(minutes) * time.Minute; step >= least {
 			return step
 		}
 	}
 	return 24 * time.Hour
+}
+
+// stepFor makes a step at least twice as long as the time between two lines: else their jitter alone would leave steps empty, as if nothing had been known there.
+func stepFor(step, every time.Duration) time.Duration {
+	if every = every.Round(30 * time.Second); step >= 2*every {
+		return step
+	}
+	return nextStep(2 * every)
 }
 
 // periodOf reads range, or from and to, of an address. Times without a zone are the site's. The error says what to write.

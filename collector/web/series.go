@@ -44,6 +44,7 @@ type chartAsk struct {
 	site   fleet.Site
 	period period
 	agent  string
+	again  bool // the step was chosen by how often the agent measures
 }
 
 // chart asks for one site's steps. A line says what came before its timestamp, so a step takes in its end and not its beginning.
@@ -72,7 +73,7 @@ func (s *server) chart(ctx context.Context, a chartAsk) (seriesDoc, error) {
 	if err != nil {
 		return doc, err
 	}
-	traffic, err := ask(`sum("rx_bytes"), sum("tx_bytes"), max("rx_peak_bps"), max("tx_peak_bps")`, "traffic", "", `, "iface"`)
+	traffic, err := ask(`sum("rx_bytes"), sum("tx_bytes"), max("rx_peak_bps"), max("tx_peak_bps"), count("rx_bytes")`, "traffic", "", `, "iface"`)
 	if err != nil {
 		return doc, err
 	}
@@ -90,6 +91,10 @@ func (s *server) chart(ctx context.Context, a chartAsk) (seriesDoc, error) {
 	}
 	doc.Agents, doc.Agent = speakers(a.agent, link, traffic, host, power, ledger.hours, ledger.tests)
 	link, traffic, host, power = of(doc.Agent, link), of(doc.Agent, traffic), of(doc.Agent, host), of(doc.Agent, power)
+	if coarser := stepFor(p.Step, cadence(step, append(slices.Clone(host), traffic...), 5)); coarser > p.Step && !a.again {
+		a.period.Step, a.again = coarser, true
+		return s.chart(ctx, a)
+	}
 	column := func(of *store.Series, i int, name, unit, help string, scale float64) {
 		doc.Series = append(doc.Series, seriesColumn{name, unit, help, lay(of, i, scale, from, step, n)})
 	}
@@ -126,6 +131,40 @@ func (s *server) chart(ctx context.Context, a chartAsk) (seriesDoc, error) {
 	doc.Hours = hoursOf(of(doc.Agent, ledger.hours), p, s.Now())
 	doc.Tests = testsOf(of(doc.Agent, ledger.tests), a.site)
 	return doc, nil
+}
+
+// cadence is how often an agent measures, as far as lines in steps tell it: the shortest of those of its series. Zero where nothing tells it. The column counts lines.
+func cadence(step int64, all []store.Series, column int) (shortest time.Duration) {
+	for _, one := range all {
+		var gaps []int64 // steps from one with lines to the next
+		var lines []float64
+		last := int64(-1)
+		for _, row := range one.Values {
+			at, ok1 := numberAt(row, 0)
+			n, ok2 := numberAt(row, column)
+			if !ok1 || !ok2 || n == 0 {
+				continue
+			}
+			if last >= 0 {
+				gaps, lines = append(gaps, (int64(at)-last)/step), append(lines, n)
+			}
+			last = int64(at)
+		}
+		if len(gaps) < 3 {
+			continue
+		}
+		typical := slices.Sorted(slices.Values(gaps))[len(gaps)/2]
+		took, told := int64(0), 0.0
+		for i, gap := range gaps {
+			if gap <= 2*typical { // longer ones are holes
+				took, told = took+gap*step, told+lines[i]
+			}
+		}
+		if every := time.Duration(float64(took)/told) * time.Millisecond; shortest == 0 || every < shortest {
+			shortest = every
+		}
+	}
+	return shortest
 }
 
 // speakers are the agents that told anything, and the one to show: the one asked for, else the one with most to tell.

@@ -117,6 +117,7 @@ func (b *browser) mouse(kind input.DispatchMouseEventType, x, y float64) {
 }
 
 func TestASitesPageFits(t *testing.T) {
+	axe(t)
 	b := newBrowser(t)
 	s := realStore(t)
 	c := closedOver(t, s, time.Time{})
@@ -155,6 +156,9 @@ func TestASitesPageFits(t *testing.T) {
 				b.until(p.name, p.ready)
 				if wide := shown[int64](b, `document.documentElement.scrollWidth`); wide > size.width {
 					t.Errorf("%s is %v px wide in a window of %d", p.name, wide, size.width)
+				}
+				if size.width == 1280 {
+					b.accessible(p.name + ", " + scheme)
 				}
 				b.picture(fmt.Sprintf("%s-%dx%d-%s", p.name, size.width, size.height, scheme), true)
 			}

@@ -207,7 +207,12 @@ func (w *world) want(path string, status int, parts ...string) string {
 // realStore is a store on a real InfluxDB, with databases of its own.
 func realStore(t testing.TB) *store.Store {
 	t.Helper()
-	db := influxd.ForTest(t)
+	return storeOn(t, influxd.ForTest(t))
+}
+
+// storeOn is realStore on that server.
+func storeOn(t testing.TB, db *influxd.Server) *store.Store {
+	t.Helper()
 	s, err := store.Open(store.Config{URL: db.URL, Token: db.Token, Org: db.Org, DetailBucket: db.Database(t, "detail"), LedgerBucket: db.Database(t, "ledger")},
 		slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
@@ -236,11 +241,12 @@ func put(t testing.TB, s *store.Store, tier telemetry.Tier, a telemetry.Address,
 func villages() []fleet.Site {
 	names := []string{"Karimabad", "Passu", "Gokina", "Saidpur", "Bunji", "Keran", "Misgar", "Shimshal", "Nagar", "Rumbur", "Dasu", "Astore"}
 	districts := []string{"Hunza", "Gojal", "Islamabad", "Saidpur", "Chitral", "Keran", "Hunza", "Gilgit", "Nagar", "Chitral", "Diamer", "Baltistan"}
+	places := [][2]float64{{36.33, 74.65}, {36.47, 74.90}, {33.74, 73.09}, {33.72, 73.05}, {35.64, 74.63}, {34.65, 73.94}, {36.79, 74.77}, {36.43, 75.30}, {36.25, 74.72}, {35.70, 71.68}, {35.29, 73.29}, {35.36, 74.86}}
 	var out []fleet.Site
 	for i, n := range names {
 		out = append(out, fleet.Site{ID: strings.ToLower(n), Name: n + []string{" health post", " school", " village centre"}[i%3], District: districts[i],
 			Operator: []string{"Karakoram Link", "Margalla Net"}[i%2], Technology: []string{"4G", "VSAT", "fibre"}[i%3],
-			Latitude: 35 + float64(i)/10, Longitude: 72.4 + float64(i)/10, Population: 800 + 350*i, TimeZone: "Asia/Karachi"})
+			Latitude: places[i][0], Longitude: places[i][1], Population: 800 + 350*i, TimeZone: "Asia/Karachi"})
 	}
 	return out
 }

@@ -1,175 +1,23 @@
 package walk
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/smartvillage/nabz/collector/audit"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/telemetry"
 )
-
-const operatorSecret = "umbrella glacier ladder apricot"
-
-// staff closes the board and makes an operator and a viewer.
-func (c *centre) staff() {
-	c.t.Helper()
-	c.rewrite("open = true\n", "")
-	c.user(operatorSecret+"\n", "add", "aisha", "--role", "operator")
-	c.user(operatorSecret+"\n", "add", "wall")
-}
-
-// rewrite replaces a text of the configuration, which has to be there.
-func (c *centre) rewrite(old, now string) {
-	c.t.Helper()
-	b, err := os.ReadFile(c.config())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if !strings.Contains(string(b), old) {
-		c.t.Fatalf("the configuration has no %q:\n%s", old, b)
-	}
-	if err := os.WriteFile(c.config(), []byte(strings.Replace(string(b), old, now, 1)), 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// configure puts lines in front of an agent's configuration, and further sections behind it.
-func (e *edge) configure(ca, sections string) {
-	e.t.Helper()
-	file := filepath.Join(e.dir, "agent.toml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	now := "ca_file = \"" + ca + "\"\n" + strings.Replace(string(text), "tls://", "mqtts://", 1) + sections
-	if err := os.WriteFile(file, []byte(now), 0o600); err != nil {
-		e.t.Fatal(err)
-	}
-}
-
-func (e *edge) kill() {
-	e.t.Helper()
-	if err := e.cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		e.t.Fatal(err)
-	}
-	_ = e.cmd.Wait()
-	e.cmd = nil
-}
-
-// told is a command as the API tells it.
-type told struct {
-	ID, Kind, Site, Agent, Who, State, Text, Data string
-	Ended                                         bool
-	Error, Do                                     string
-}
-
-// request asks the board as a user's script.
-func (c *centre) request(method, path, who string, form url.Values) (int, string) {
-	c.t.Helper()
-	req, err := http.NewRequest(method, c.web+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	req.SetBasicAuth(who, operatorSecret)
-	res, err := client.Do(req)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return res.StatusCode, string(body)
-}
-
-// command asks a site's agent for something.
-func (c *centre) command(site, kind string) (int, told) {
-	c.t.Helper()
-	code, body := c.request(http.MethodPost, "/api/v1/sites/"+site+"/commands", "aisha", url.Values{"kind": {kind}})
-	var one told
-	if err := json.Unmarshal([]byte(body), &one); err != nil {
-		c.t.Fatalf("asking for a %s of %s is answered %d %s", kind, site, code, body)
-	}
-	return code, one
-}
-
-// commands lists what was asked of a site.
-func (c *centre) commands(site string) []told {
-	code, body := c.request(http.MethodGet, "/api/v1/sites/"+site+"/commands", "aisha", nil)
-	var all struct{ Commands []told }
-	if err := json.Unmarshal([]byte(body), &all); code != http.StatusOK || err != nil {
-		return nil
-	}
-	return all.Commands
-}
-
-// becomes waits until a command is in one of the states.
-func (c *centre) becomes(site, id string, states ...string) (now told) {
-	c.t.Helper()
-	waitFor(c.t, 90*time.Second, fmt.Sprintf("command %s is one of %v", id, states), func() bool {
-		for _, one := range c.commands(site) {
-			if one.ID == id {
-				now = one
-				for _, s := range states {
-					if one.State == s {
-						return true
-					}
-				}
-			}
-		}
-		return false
-	})
-	return now
-}
-
-// connected waits until the board shows the site's agent connected and its link up, and the agent can be asked.
-func (c *centre) connected(site string) {
-	c.t.Helper()
-	waitFor(c.t, 60*time.Second, site+" is connected and up", func() bool {
-		_, body := c.request(http.MethodGet, "/api/v1/sites/"+site, "wall", nil)
-		var st struct {
-			Connected bool
-			State     string
-		}
-		return json.Unmarshal([]byte(body), &st) == nil && st.Connected && st.State == "up"
-	})
-}
-
-func (c *centre) audited(name string) (all []audit.Entry) {
-	b, err := os.ReadFile(filepath.Join(c.dir, "audit", name+".jsonl"))
-	if err != nil {
-		return nil
-	}
-	for line := range strings.Lines(string(b)) {
-		var e audit.Entry
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			c.t.Fatal(err)
-		}
-		if strings.HasPrefix(e.What, "command ") || e.Outcome == audit.Refused {
-			all = append(all, e)
-		}
-	}
-	return all
-}
 
 func TestAnOperatorAsksAVillageAndTheVillageAnswersOnce(t *testing.T) {
 	server := influxd.ForTest(t)
@@ -221,13 +69,35 @@ func TestAnOperatorAsksAVillageAndTheVillageAnswersOnce(t *testing.T) {
 	_, one = c.command("gokina", "diagnostics")
 	seen := c.becomes("gokina", one.ID, "done", "failed", "refused")
 	t.Logf("diagnostics: %s\n%s", seen.Text, seen.Data)
-	for _, part := range []string{"agent     gokina/main", "\nlink      up", "\npass  test line ", "\npass  credentials "} {
+	for _, part := range []string{"agent     gokina/main", "\nlink      up", "\npass  test line ", "\npass  credentials ", "\nnoc       may ask for speedtest and diagnostics\n"} {
 		if !strings.Contains(seen.Data, part) {
 			t.Errorf("the diagnostics do not say %q", part)
 		}
 	}
 	if mac := regexp.MustCompile(`([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}`); strings.Contains(seen.Data, c.secrets[a]) || mac.MatchString(seen.Data) {
 		t.Error("the diagnostics hold a secret or a hardware address")
+	}
+
+	// The same from the command line: what is refused there is said there.
+	for _, tt := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"gokina/main", "diagnostics", "--as", "aisha"}, 0, "\nlink      up"},
+		{[]string{"passu/main", "diagnostics", "--as", "aisha"}, 1, "nabz-collector: refused: the owner of this agent does not allow diagnostics"},
+		{[]string{"gokina/second", "diagnostics", "--as", "aisha"}, 1, "gokina/second: no such agent is enrolled"},
+		{[]string{"gokina/main", "diagnostics", "--as", "wall"}, 1, "you are wall, with the role viewer; next: this needs the role operator"},
+		{[]string{"gokina/main", "reboot", "--as", "aisha"}, 1, "no such command \"reboot\""},
+		{[]string{"gokina/main", "diagnostics", "--as", "aisha", "--board", "http://noc.example.org"}, 2, "use https://"},
+		{[]string{"gokina/main", "diagnostics", "--as", "aisha", "--board", "http://127.0.0.1:1"}, 1, "does the collector run"},
+	} {
+		cmd := exec.Command(program(t, "nabz-collector"), append(append([]string{"agent", "ask"}, tt.args...), "--config", c.config())...)
+		cmd.Stdin, cmd.Env = strings.NewReader(operatorSecret+"\n"), clean(os.Environ(), "INFLUX_", "NABZ_")
+		out, _ := cmd.CombinedOutput()
+		if status := cmd.ProcessState.ExitCode(); status != tt.status || !strings.Contains(string(out), tt.want) {
+			t.Errorf("agent ask %v ended with %d and says\n%s", tt.args, status, out)
+		}
 	}
 
 	for who, want := range map[string]int{"wall": 403, "nobody": 401} {
@@ -246,7 +116,8 @@ func TestAnOperatorAsksAVillageAndTheVillageAnswersOnce(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s %s %s %s", e.Who, e.What, e.On, e.Outcome))
 	}
 	want := "aisha command speedtest gokina/main done\naisha command speedtest result gokina/main done\naisha command speedtest passu/main done\naisha command speedtest result passu/main failed\n" +
-		"aisha command diagnostics passu/main done\naisha command diagnostics result passu/main failed\naisha command diagnostics gokina/main done\naisha command diagnostics result gokina/main done"
+		"aisha command diagnostics passu/main done\naisha command diagnostics result passu/main failed\naisha command diagnostics gokina/main done\naisha command diagnostics result gokina/main done\naisha command diagnostics gokina/main done\naisha command diagnostics result gokina/main done\n" +
+		"aisha command diagnostics passu/main done\naisha command diagnostics result passu/main failed"
 	if got := strings.Join(lines, "\n"); got != want {
 		t.Errorf("the audit log says\n%s\nwant\n%s", got, want)
 	}
@@ -396,4 +267,34 @@ func TestACommandThatIsUnderWayOutlivesKillsAndRunsOnce(t *testing.T) {
 	if bad := c.metric(`nabz_broker_forbidden_total{reason="result"}`) + c.metric(`nabz_command_results_dropped_total{reason="malformed"}`); bad != 0 {
 		t.Errorf("%v results were refused", bad)
 	}
+}
+
+// TestABoardAsksVillagesThroughAnExternalBroker has the board, which takes no data in, hear results by a connection of its own.
+func TestABoardAsksVillagesThroughAnExternalBroker(t *testing.T) {
+	influx := influxd.ForTest(t)
+	a := telemetry.Address{Site: "gokina", Agent: "main"}
+	base := newCentre(t, influx.URL, influx.Token, influx.Org, influx.Database(t, "asked_detail"), influx.Database(t, "asked_ledger"), a)
+	base.staff()
+	c := newCluster(t, base)
+	c.replica("intake")
+	shown := c.replica("board")
+	e := newEdge(t, c.centre, a)
+	e.configure(c.ca, "")
+	e.start()
+	shown.connected("gokina")
+	code, one := shown.command("gokina", "diagnostics")
+	if code != http.StatusAccepted {
+		t.Fatalf("the board answers %d %+v", code, one)
+	}
+	if seen := shown.becomes("gokina", one.ID, "done", "failed", "refused", "expired"); seen.State != "done" || !strings.Contains(seen.Data, "agent     gokina/main") {
+		t.Errorf("the diagnostics became %+v", seen)
+	}
+	if got := fmt.Sprint(shown.audited("done")); !strings.Contains(got, "command diagnostics gokina/main done") || !strings.Contains(got, "command diagnostics result gokina/main done") {
+		t.Errorf("the audit log says %s", got)
+	}
+	e.stop()
+	waitFor(t, 30*time.Second, "the board knows that the agent has gone", func() bool {
+		code, one := shown.command("gokina", "speedtest")
+		return code == http.StatusConflict && strings.Contains(one.Error, "gokina/main is not connected now")
+	})
 }

@@ -45,6 +45,26 @@ function unbroken(land) {
   return land;
 }
 
+// names puts each country's name in the middle of its largest part, where there is room to read it.
+function names(countries) {
+  const pane = map.createPane('names');
+  pane.style.zIndex = 450;
+  const group = L.layerGroup();
+  for (const f of countries.features) {
+    if (!f.id) continue; // no country of ISO 3166
+    const parts = f.geometry.type === 'Polygon' ? [f.geometry.coordinates] : f.geometry.coordinates;
+    const boxes = parts.map((p) => L.latLngBounds(p[0].map(([x, y]) => [y, x])));
+    const area = (b) => (b.getEast() - b.getWest()) * (b.getNorth() - b.getSouth());
+    const best = boxes.reduce((a, b) => (area(a) >= area(b) ? a : b));
+    const label = L.divIcon({ className: 'country', iconSize: [140, 16] });
+    label.options.html = element('span', '', f.properties.name);
+    group.addLayer(L.marker(best.getCenter(), { icon: label, interactive: false, keyboard: false, pane: 'names' }));
+  }
+  const show = () => (map.getZoom() >= 4 ? group.addTo(map) : group.remove());
+  map.on('zoomend', show);
+  show();
+}
+
 async function outline() {
   const world = await (await fetch(byId('map').dataset.outline)).json();
   const land = L.geoJSON(unbroken(topojson.feature(world, world.objects.land)), { interactive: false });
@@ -56,6 +76,7 @@ async function outline() {
   paint();
   land.addTo(map);
   borders.addTo(map);
+  names(topojson.feature(world, world.objects.countries));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', paint);
   byId('map').dataset.outlined = 'yes';
 }
@@ -121,18 +142,16 @@ function iconOf(c) {
   const shape = `<svg class="shape" aria-hidden="true"><use href="#shape-${state}"/></svg>`;
   if (!c.properties.cluster) return { html: shape, className: `pin s-${state}`, size: 24 };
   const n = c.properties.point_count;
-  const size = n < 10 ? 38 : n < 100 ? 46 : n < 1000 ? 54 : 62;
-  const bad = c.properties.bad ? `<span class="bad">${c.properties.bad}</span>` : '';
-  return { html: `${shape}<b>${n}</b>${bad}`, className: `cluster s-${state}`, size };
+  const bad = c.properties.bad ? `<span class="bad">${c.properties.bad}<span class="unseen"> in trouble.</span></span>` : '';
+  const size = (n < 10 ? 38 : n < 100 ? 44 : n < 1000 ? 50 : 58) + (bad ? 8 : 0);
+  return { html: `${shape}<b>${n}<span class="unseen"> sites, the worst ${state === 'never' ? 'never heard' : state}.</span></b>${bad}`, className: `cluster s-${state}`, size };
 }
 
+// A cluster's name is what stands in it, seen and unseen.
 function nameOf(c) {
-  if (!c.properties.cluster) {
-    const p = points.get(c.properties.id);
-    return `${p.title}: ${told(p)}`;
-  }
-  const bad = c.properties.bad ? `${c.properties.bad} in trouble` : 'none in trouble';
-  return `${c.properties.point_count} sites, ${bad}, the worst ${worst[c.properties.worst] === 'never' ? 'never heard' : worst[c.properties.worst]}. Show them`;
+  if (c.properties.cluster) return null;
+  const p = points.get(c.properties.id);
+  return `${p.title}: ${told(p)}`;
 }
 
 function openCluster(c) {
@@ -178,7 +197,7 @@ function draw() {
       if (focused) one.marker.getElement().focus({ preventScroll: true });
     }
     if (!layer.hasLayer(one.marker)) layer.addLayer(one.marker);
-    one.marker.getElement()?.setAttribute('aria-label', nameOf(c));
+    if (nameOf(c)) one.marker.getElement()?.setAttribute('aria-label', nameOf(c));
     if (one.marker.isPopupOpen()) one.marker.getPopup().update();
   }
   for (const [key, one] of drawn) {
