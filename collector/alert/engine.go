@@ -27,6 +27,7 @@ type Journal interface {
 	Maintenance(site fleet.Site, at time.Time) (journal.Window, bool)
 	Acknowledged(site string, since time.Time) (journal.Entry, bool)
 	AcknowledgedAlert(alert string) (journal.Entry, bool)
+	Subscribe() (ch <-chan struct{}, cancel func())
 }
 
 // Check is one thing that the NOC depends on. Err is nil when it is well.
@@ -140,6 +141,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	g.Go(func() error {
 		news, cancel := e.c.Fleet.Subscribe()
 		defer cancel()
+		var written <-chan struct{}
+		if e.c.Journal != nil {
+			ch, cancel := e.c.Journal.Subscribe()
+			defer cancel()
+			written = ch
+		}
 		tick := time.NewTicker(stepEvery)
 		defer tick.Stop()
 		changed := map[string]bool{}
@@ -155,6 +162,13 @@ func (e *Engine) Run(ctx context.Context) error {
 				for _, id := range ids {
 					changed[id] = true
 				}
+			case <-written: // the next look asks for it
+				e.mu.Lock()
+				e.asked = time.Time{}
+				for _, tr := range e.tracks {
+					tr.plannedAsked = time.Time{}
+				}
+				e.mu.Unlock()
 			case <-tick.C:
 				e.step(e.c.Now(), changed)
 				clear(changed)

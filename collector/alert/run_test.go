@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/journal"
 )
 
 func TestAChannelThatFailsIsTriedAgainLessAndLessOften(t *testing.T) {
@@ -52,6 +53,80 @@ func TestAChannelThatFailsIsTriedAgainLessAndLessOften(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestWhatAnOperatorWritesDownCountsWithinASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Defaults())
+		w.now = time.Now()
+		j := w.openJournal()
+		w.begin()
+		w.add("a")
+		w.pass(w.Grace)
+		w.out("a")
+		w.pass(6 * time.Minute)
+		time.Sleep(w.now.Sub(time.Now())) // the bubble's clock catches up with the world's
+		w.engine.c.Now = time.Now
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.engine.Run(ctx) }()
+		time.Sleep(3*stepEvery + stepEvery/2)
+		w.now = time.Now()
+		if _, err := j.Acknowledge("aisha", "", w.engine.Active()[0].ID, "calling"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(stepEvery)
+		if a := w.engine.Active()[0]; a.AcknowledgedBy != "aisha" {
+			t.Errorf("a second later it is taken care of by %q", a.AcknowledgedBy)
+		}
+		if _, err := j.Plan("aisha", journal.Window{Scope: journal.Scope{Site: "a"}, From: w.now, To: w.now.Add(time.Hour), Zone: "UTC", Reason: "new mast"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(stepEvery)
+		if n := len(w.engine.Active()); n != 0 {
+			t.Errorf("a second after maintenance began %d alerts go on", n)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestManyAlertsAtOnceAreFewMessages(t *testing.T) {
+	m := &counting{tape: tape{name: "tape"}}
+	s := Defaults()
+	s.LostPct = 0
+	w := newWorld(t, s, m).begin()
+	ids := make([]string, 50)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("s%02d", i)
+	}
+	w.add(ids...)
+	for i, id := range ids { // nothing in common
+		w.sites[id].Site.District = fmt.Sprint(i)
+	}
+	w.pass(w.Grace)
+	w.up(ids...)
+	w.out(ids...)
+	w.pass(6 * time.Minute)
+	for range 5 {
+		w.deliver()
+	}
+	if m.messages != 3 || len(m.news) != 50 {
+		t.Errorf("%d alerts in %d messages, want 50 in 3", len(m.news), m.messages)
+	}
+}
+
+// counting counts messages.
+type counting struct {
+	tape
+	messages int
+}
+
+func (c *counting) Send(ctx context.Context, m Message) (string, error) {
+	c.messages++
+	return c.tape.Send(ctx, m)
 }
 
 func TestSubscribersHearOfAlertsAndDeliveries(t *testing.T) {

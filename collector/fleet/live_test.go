@@ -449,6 +449,16 @@ func BenchmarkLiveOf5000Sites(b *testing.B) {
 		}
 		b.ReportMetric(held, "B-held/site")
 	})
+	b.Run("those-of-a-second", func(b *testing.B) { // 5,000 that report each minute
+		ids := make([]string, 0, 83)
+		for i := range 83 {
+			ids = append(ids, v.sites[60*i].ID)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			v.live.Some(ids)
+		}
+	})
 	b.Run("with-ribbons", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -20,7 +20,7 @@ func names(key string) (own, weak []string) {
 		"name":             "name sitename villagename | village location site place",
 		"district":         "district districtname | subdistrict province region county governorate tehsil taluka upazila woreda",
 		"operator":         "operator isp provider operatorname internetprovider serviceprovider internetserviceprovider carrier",
-		"upstream":         "upstream tower relay uplink backbone parentsite parent",
+		"upstream":         "upstream tower relay backbone parentsite parent",
 		"data_budget_mb":   "databudget databudgetmb monthlybudget monthlydata datalimit",
 		"technology":       "technology tech linktype connectiontype accesstechnology linktechnology | type link connection",
 		"latitude":         "latitude lat gpslatitude gpslat | y",
@@ -159,7 +159,10 @@ func match(row sheet.Row, o *Options) (headers, error) {
 						name = ""
 					}
 					if has[key] = take(key, func(cell string) bool {
-						_, cell, _ = unit(cell)
+						scale, cell, _ := unit(cell)
+						if key == "upstream" && scale != 0 { // "Upstream (Mbit/s)" is a speed
+							return false
+						}
 						return plain(cell) == name || !weaker && slices.Contains(own, plain(cell))
 					}); has[key] {
 						break

@@ -114,6 +114,8 @@ func TestColumnsAreFoundByTheirHeaders(t *testing.T) {
 	}{
 		{"synonyms, case and spaces", " SITE code|Village Name|lat|LNG|I.S.P.|Type|tz|Opening hours", Options{}, "A id, B name, C latitude, D longitude, E operator, F technology, G time_zone, H service_hours", "", ""},
 		{"units and brackets", "ID|Population (2023)|Download target (kbps)|Upload Mbit/s", Options{}, "A id, B population, C target_down_mbps, D target_up_mbps", "", ""},
+		{"what it hangs on, and not a speed", "id|Tower|Data budget (MB)", Options{}, "A id, B upstream, C data_budget_mb", "", ""},
+		{"a speed, and not what it hangs on", "id|Upstream (Mbit/s)", Options{}, "A id", `B "Upstream (Mbit/s)"`, ""},
 		{"the better name wins", "Site|Site ID|Village|Province|District", Options{}, "B id, C name, E district", `A "Site", D "Province"`, ""},
 		{"a province where there is no district", "Site|Name|Province", Options{}, "A id, B name, C district", "", ""},
 		{"site is the name where there is a code", "Code|Site", Options{}, "A id, B name", "", ""},
@@ -198,6 +200,20 @@ func TestAPlanTellsNewFromSameFromOther(t *testing.T) {
 	}
 	if want := (fleet.Site{ID: "other", Name: "Other", Operator: "B", Population: 7, Technology: "4G"}); len(p.Update) != 1 || p.Update[0] != want || p.Unchanged != 1 {
 		t.Errorf("updated %+v, want %+v; %d unchanged, want 1", p.Update, want, p.Unchanged)
+	}
+}
+
+func TestAnUpstreamAndADataBudgetComeFromTheTable(t *testing.T) {
+	s, err := Read(table("id|upstream|monthly data", "a|tower  Duikar|15", "b||"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Plan([]fleet.Site{{ID: "b", Upstream: "tower Altit", DataBudgetMB: 4}}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (fleet.Site{ID: "a", Upstream: "tower Duikar", DataBudgetMB: 15}); len(p.Add) != 1 || p.Add[0] != want || p.Unchanged != 1 {
+		t.Errorf("added %+v, %d unchanged; want %+v, and b as it was", p.Add, p.Unchanged, want)
 	}
 }
 
