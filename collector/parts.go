@@ -44,8 +44,8 @@ type parts struct {
 	session  *people.Sessions
 	journal  *journal.Journal // what operators wrote down
 	handler  http.Handler
-	shown    *authority.Shown // nil: no TLS
 	alerts   *alert.Engine    // nil: an intake, beside a board that has one
+	shown    *authority.Shown // nil: no TLS
 	agents   net.Listener     // where agents enrol and measure; nil: nowhere
 	tests    *ndt7.Server     // nil: no speed tests
 	visits   http.Handler     // of agents

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -34,11 +33,7 @@ var (
 type Codec struct {
 	sealer *Sealer
 	dec    *zstd.Decoder
-	rooms  sync.Pool // *[]byte: where texts are unpacked
 }
-
-// keepRoom is the largest of them that is kept.
-const keepRoom = 64 << 10
 
 // NewCodec makes a codec whose memory is bounded by MaxExpanded.
 func NewCodec() (*Codec, error) {
@@ -97,11 +92,14 @@ func (c *Codec) Open(dst, payload []byte) ([]byte, Encoding, error) {
 	case bytes.HasPrefix(payload, zstdMagic):
 		out, err := c.openZstd(dst, payload)
 		return out, Zstd, err
-	case payload[0] >= 'a' && payload[0] <= 'z':
+	case IsPlain(payload):
 		return append(dst, payload...), Plain, nil
 	}
 	return dst, Plain, fmt.Errorf("message begins with 0x%02x, neither line protocol nor gzip nor zstd: %w", payload[0], ErrMalformed)
 }
+
+// IsPlain tells whether a payload is line protocol as it stands, by its first byte. Whether it may be so large, and what it says, has to be seen.
+func IsPlain(payload []byte) bool { return len(payload) > 0 && payload[0] >= 'a' && payload[0] <= 'z' }
 
 func openGzip(dst, payload []byte) ([]byte, error) {
 	r, err := gzip.NewReader(bytes.NewReader(payload))
@@ -124,27 +122,17 @@ func (c *Codec) openZstd(dst, payload []byte) ([]byte, error) {
 	if err := h.Decode(payload); err != nil {
 		return dst, fmt.Errorf("zstd: %w: %w", ErrMalformed, err)
 	}
-	// The frames of agents do not say how long their text is, and to guess it means to copy it again and again.
-	room, _ := c.rooms.Get().(*[]byte)
-	if room == nil {
-		room = new([]byte)
-	}
-	out, err := c.dec.DecodeAll(payload, (*room)[:0])
-	defer func() {
-		if cap(out) <= keepRoom {
-			*room = out[:0]
-		}
-		c.rooms.Put(room)
-	}()
+	at := len(dst)
+	out, err := c.dec.DecodeAll(payload, dst)
 	switch {
 	case errors.Is(err, zstd.ErrUnknownDictionary):
 		return dst, fmt.Errorf("zstd dictionary %d is not known here, because this collector is older than the agent; update the collector: %w", h.DictionaryID, ErrNewer)
-	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), len(out) > MaxExpanded:
+	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), err == nil && len(out)-at > MaxExpanded:
 		return dst, fmt.Errorf("zstd message expands past the limit: %w of %d", ErrTooLarge, MaxExpanded)
 	case err != nil:
 		return dst, fmt.Errorf("zstd: %w: %w", ErrMalformed, err)
 	}
-	return append(dst, out...), nil
+	return out, nil
 }
 
 // castagnoli is the polynomial of CRC-32C (RFC 3720), which common processors compute themselves.

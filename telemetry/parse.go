@@ -47,15 +47,19 @@ type BadLine struct {
 // Parse decodes a batch's text and checks each line against the schema. A bad line never costs its
 // neighbours. The error speaks of the batch as a whole: more text or more lines than a batch may have.
 func Parse(text []byte) (good []Parsed, bad []BadLine, err error) {
-	return parse(text, nil)
+	return new(Parser).Parse(text)
 }
 
-// ParseFor is Parse for a reader who looks into the fields of some measurements only: the Fields of others may be nil. Every line is checked as by Parse.
-func ParseFor(text []byte, measurements ...string) (good []Parsed, bad []BadLine, err error) {
-	return parse(text, measurements)
+// Parser is Parse for who reads many batches, one after the other. What it returns is good until it parses the next.
+type Parser struct {
+	Fields []string // measurements into whose fields the reader looks: Fields of others are nil. Nil: all. Every line is checked in any case
+
+	good []Parsed
+	q    quick
 }
 
-func parse(text []byte, keep []string) (good []Parsed, bad []BadLine, err error) {
+// Parse is as Parse.
+func (p *Parser) Parse(text []byte) (good []Parsed, bad []BadLine, err error) {
 	if len(text) > MaxExpanded {
 		return nil, nil, fmt.Errorf("batch text of %d bytes: %w of %d", len(text), ErrTooLarge, MaxExpanded)
 	}
@@ -63,15 +67,18 @@ func parse(text []byte, keep []string) (good []Parsed, bad []BadLine, err error)
 	if n > MaxLines {
 		return nil, nil, fmt.Errorf("batch of %d lines: %w of %d", n, ErrTooLarge, MaxLines)
 	}
-	good = make([]Parsed, 0, min(n+1, 64))
-	q := quick{keep: keep}
+	if p.good == nil {
+		p.good = make([]Parsed, 0, min(n+1, 64))
+	}
+	good = p.good[:0]
+	p.q.keep, p.q.fields, p.q.tags = p.Fields, p.q.fields[:0], p.q.tags[:0]
 	for number := 1; len(text) > 0; number++ {
 		raw, rest, _ := bytes.Cut(text, []byte{'\n'})
 		text = rest
 		if len(raw) == 0 {
 			continue
 		}
-		l, tier, ok := q.line(raw)
+		l, tier, ok := p.q.line(raw)
 		if !ok {
 			if l, err = ParseLine(raw); err == nil {
 				tier, err = Check(&l)
@@ -83,6 +90,7 @@ func parse(text []byte, keep []string) (good []Parsed, bad []BadLine, err error)
 		}
 		good = append(good, Parsed{Line: l, Raw: raw, Tier: tier})
 	}
+	p.good = good
 	return good, bad, nil // err is that of a line
 }
 

@@ -27,12 +27,12 @@ func (e *Engine) beat(ctx context.Context) {
 	}
 	tick := time.NewTicker(h.Every)
 	defer tick.Stop()
-	for {
-		e.beatOnce(ctx)
+	for { // the first after a while: a collector that has just begun is not well yet
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			e.beatOnce(ctx)
 		}
 	}
 }

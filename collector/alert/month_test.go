@@ -18,8 +18,8 @@ type judged struct {
 func TestInAMonthNoOutageIsMissedAlertsAreRightAndARegionalCutIsOneAlert(t *testing.T) {
 	days, sites := 30, 44
 	seeds := []uint64{1, 2, 3}
-	if raceEnabled { // the whole month once
-		seeds = seeds[:1]
+	if raceEnabled { // the whole month once, for fewer
+		seeds, sites = seeds[:1], 28
 	}
 	for _, seed := range seeds {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
@@ -90,12 +90,18 @@ func (m *month) judge() {
 			continue
 		}
 		outages++
+		lasted := 2*time.Minute - 2*monthStep // or it is raised for what is no outage yet
+		if a.Rule == Unreachable {            // it is due 5 minutes after the last word, which may be a minute and some seconds old then
+			lasted = 3*time.Minute + 30*time.Second
+		}
 		is := false
 		for _, id := range a.Sites {
 			about[id] = append(about[id], a)
 			members++
 			v := m.village(id)
-			if slices.ContainsFunc(v.outs, func(o stretch) bool { return !a.Raised.Before(o.from) && a.Raised.Before(o.to.Add(90*time.Second)) }) {
+			if slices.ContainsFunc(v.outs, func(o stretch) bool {
+				return !a.Raised.Before(o.from.Add(lasted)) && a.Raised.Before(o.to.Add(90*time.Second))
+			}) {
 				is = true
 			}
 			end := a.Ended
@@ -163,7 +169,7 @@ func (m *month) judge() {
 	}
 	t.Logf("%d outages of more than 5 min, %d missed; %d alerts, %d of outages: %d right; %d of %d sites of them right; %d regional cuts; %d of %d cuts of the NOC's own line were told as such",
 		long, missed, len(all), outages, right, rightMembers, members, len(cuts), lost, len(m.cuts))
-	if long < 200 || len(cuts) < 5 || len(m.cuts) == 0 {
+	if long < 150 || len(cuts) < 5 || len(m.cuts) == 0 {
 		t.Errorf("the month is too quiet to prove anything")
 	}
 	if 100*right < 99*outages || 100*rightMembers < 99*members {

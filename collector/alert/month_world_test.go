@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -138,6 +139,10 @@ func newMonth(t *testing.T, seed uint64, sites, days int) *month {
 				at = at.Add(5*time.Minute + m.random(5*time.Minute))
 			}
 		}
+		for range days / 5 { // just long enough to be told
+			at := m.begin.Add(m.random(m.end.Sub(m.begin)))
+			v.lay(tile{at, at.Add(5*time.Minute + 25*time.Second + m.random(30*time.Second)), telemetry.StateDown, telemetry.CauseBackhaul})
+		}
 		silent := true // it was never heard, or somebody has switched it off: nobody can see what comes then, until it is up again
 		for _, x := range v.tiles {
 			n := len(v.outs)
@@ -222,7 +227,7 @@ func (m *month) run() {
 			m.restarts = m.restarts[1:]
 			m.start()
 			for _, v := range m.villages { // all connections are gone
-				v.online, v.lostAt, v.backAt = false, time.Time{}, m.now.Add(m.random(time.Minute))
+				v.online, v.lostAt, v.backAt = false, time.Time{}, m.now.Add(m.random(4*time.Minute)) // agents that tried in vain wait longer each time
 			}
 		}
 		clear(news)
@@ -319,6 +324,7 @@ func (v *village) store(m *month, h telemetry.Header) {
 // tape is a channel that takes everything.
 type tape struct {
 	name string
+	mu   sync.Mutex
 	news []News
 	when []time.Time
 	fail error
@@ -327,6 +333,8 @@ type tape struct {
 func (t *tape) Name() string    { return t.name }
 func (t *tape) Least() Severity { return Info }
 func (t *tape) Send(_ context.Context, m Message) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.fail != nil {
 		return "", t.fail
 	}

@@ -130,10 +130,10 @@ func (e *Engine) deliver(ctx context.Context, ch Channel, again *time.Time) time
 	m, items, next := e.waiting(ch, now)
 	if k, ok := ch.(keeper); ok {
 		if len(items) == 0 && now.Before(*again) {
-			return sooner(next, again.Sub(now))
+			return min(next, again.Sub(now))
 		}
 		*again = now.Add(k.Resend())
-		next = sooner(next, k.Resend())
+		next = min(next, k.Resend())
 	} else if len(items) == 0 {
 		return next
 	}
@@ -145,13 +145,11 @@ func (e *Engine) deliver(ctx context.Context, ch Channel, again *time.Time) time
 		return 0
 	}
 	if at := e.done(ch, items, err); at > 0 {
-		next = sooner(next, at)
+		next = min(next, at)
 		*again = e.c.Now().Add(at)
 	}
 	return next
 }
-
-func sooner(a, b time.Duration) time.Duration { return min(a, b) }
 
 // waiting is what is due for a channel: its oldest first, and at most so much as fits in a message.
 func (e *Engine) waiting(ch Channel, now time.Time) (m Message, items []*item, next time.Duration) {
@@ -219,11 +217,13 @@ func (e *Engine) done(ch Channel, items []*item, err error) (again time.Duration
 	if err != nil {
 		text = err.Error()
 		e.counts.failed[ch.Name()]++
-		again = retryFirst
 	} else {
 		e.counts.sent[ch.Name()]++
 	}
 	e.tellTrouble(ch.Name(), text)
+	if err != nil {
+		again = backoff(e.counts.trouble[ch.Name()])
+	}
 	gone := map[*item]bool{}
 	for _, i := range items {
 		i.busy = false
@@ -244,7 +244,6 @@ func (e *Engine) done(ch Channel, items []*item, err error) (again time.Duration
 			wait := backoff(i.Attempt)
 			i.Next = now.Add(wait)
 			d.Next = i.Next
-			again = max(again, wait)
 		}
 		if i.What != Changed || err != nil {
 			e.tries = append(e.tries, d)
@@ -277,6 +276,10 @@ func backoff(attempt int) time.Duration {
 func (e *Engine) tellTrouble(channel, fault string) {
 	was := e.counts.trouble[channel]
 	switch {
+	case fault != "" && was == 0 && channel == HeartbeatName:
+		e.c.Log.Error("no heartbeat goes out; whoever waits for it will take the collector for silent", "error", fault)
+	case fault == "" && was > 0 && channel == HeartbeatName:
+		e.c.Log.Info("the heartbeat goes out again", "missed", was)
 	case fault != "" && was == 0:
 		e.c.Log.Error("alerts cannot be told; it is tried again for a day", "channel", channel, "error", fault)
 	case fault == "" && was > 0:

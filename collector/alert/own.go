@@ -80,8 +80,8 @@ func (e *Engine) observeOwn(key string, rule Rule, bad bool, text string, now ti
 	}
 	a := e.active[o.Alert]
 	switch {
-	case bad && o.Alert == "" && now.Sub(o.Since) >= lasting && (lasting > 0 || rule == Certificate || e.c.OwnAfter == 0):
-		if e.c.OwnAfter <= 0 && rule != Certificate {
+	case bad && o.Alert == "" && now.Sub(o.Since) >= lasting:
+		if e.c.OwnAfter <= 0 && rule != Certificate { // switched off
 			return
 		}
 		a = &record{Alert: Alert{ID: now.UTC().Format("20060102-150405") + "-" + slug(key), Rule: rule, Severity: rule.severity(), Began: o.Since, Raised: now}, Own: key}
@@ -140,7 +140,7 @@ const lostKey = "lost"
 
 // lookLost sees whether most of the sites went out together, of several groups.
 func (e *Engine) lookLost(now time.Time) {
-	if e.c.LostPct <= 0 {
+	if e.c.LostPct <= 0 || e.c.OwnAfter <= 0 { // without an alert for it none for the sites may be held back
 		return
 	}
 	there, out, groups := 0, 0, map[groupKey]bool{}
@@ -183,5 +183,5 @@ func (e *Engine) lookLost(now time.Time) {
 		}
 	}
 	text := fmt.Sprintf("%d of %d sites are unreachable, of %d groups; no alert is raised for each of them", out, there, len(groups))
-	e.observeOwn(lostKey, Collector, e.lost.on, text, now, max(e.c.OwnAfter, time.Second))
+	e.observeOwn(lostKey, Collector, e.lost.on, text, now, e.c.OwnAfter)
 }

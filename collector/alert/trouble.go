@@ -233,7 +233,7 @@ func (s *Settings) lookBudget(st *fleet.Status, month monthly) verdict {
 	for i := range st.Agents {
 		used := month.used(telemetry.Address{Site: st.Site.ID, Agent: st.Agents[i].Agent})
 		if float64(used) >= s.BudgetAbovePct/100*float64(limit) {
-			v.is, v.since, v.detail = bad, st.Told.At, fmt.Sprintf("agent %s has used %s of its %s this month", st.Agents[i].Agent, bytesText(used), bytesText(limit))
+			v.is, v.since, v.told, v.detail = bad, st.Told.At, st.Told.At, fmt.Sprintf("agent %s has used %s of its %s this month", st.Agents[i].Agent, bytesText(used), bytesText(limit))
 		}
 	}
 	return v

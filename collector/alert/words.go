@@ -103,7 +103,7 @@ func (e *Engine) describe(a *record, members map[string]*trouble, of int) {
 	var lines []string
 	lines = append(lines, fmt.Sprintf("since %s", e.clock(a.Began)))
 	if a.Cause != "" {
-		lines = append(lines, "probably: "+a.Cause)
+		lines = append(lines, "probable cause: "+a.Cause)
 	}
 	named := 0
 	for _, id := range a.Sites {
@@ -157,10 +157,10 @@ func probable(a *record, members map[string]*trouble, of int) string {
 		return "name servers: addresses answer, names do not"
 	case a.Group != "" && told[telemetry.CauseBackhaul]*2 > n:
 		return shared + ": gateways answer, nothing behind them does"
-	case a.Group != "" && n >= 3 && 2*n >= of:
+	case a.Group != "" && (n >= 3 && 2*n >= of || n == of):
 		return shared + ", or the power there: they went out together"
 	case a.Group != "":
-		return "perhaps a common one: they went out within minutes of each other"
+		return "not certain: they went out within minutes of each other, and others of the group did not"
 	case empty > 0:
 		return "an empty battery"
 	case told[telemetry.CauseLocal] > 0:

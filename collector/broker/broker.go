@@ -180,6 +180,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.watch(ctx)
 	b.closing.Store(true)
 	close(b.ended)
+	b.gate.stop()
 	closed := make(chan error, 1)
 	go func() { closed <- b.server.Close() }()
 	slow := time.NewTimer(closeTime)

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -78,7 +77,7 @@ func (r *rules) tell(topic string, payload []byte) error {
 	if _, ok := cl.State.Subscriptions.Get(topic); !ok {
 		return nil
 	}
-	room, begin := c.out.post(cl.Properties.ProtocolVersion, topic, payload)
+	room, begin := c.out.Post(cl.Properties.ProtocolVersion, topic, payload)
 	if !room {
 		r.b.m.unsent.Inc()
 		return nil
@@ -97,51 +96,6 @@ func (r *rules) tell(topic string, payload []byte) error {
 	return nil
 }
 
-// outbox is what waits to be written to one connection besides what the broker itself writes. A slow reader costs its own goroutine and maxPending
-// messages, and keeps nobody waiting. What has come together is written at once.
-type outbox struct {
-	mu      sync.Mutex
-	waiting []byte
-	count   int  // messages in waiting
-	busy    bool // a goroutine is writing
-}
-
-// post puts a message in, at QoS 0: room is false when there are too many already. Begin says that somebody has to write now.
-func (o *outbox) post(version byte, topic string, payload []byte) (room, begin bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.count == maxPending {
-		return false, false
-	}
-	length := 2 + len(topic) + len(payload)
-	if version == 5 {
-		length++ // the length of its properties, which is 0
-	}
-	b := append(o.waiting, packets.Publish<<4)
-	for ; length >= 0x80; length >>= 7 {
-		b = append(b, byte(length)|0x80)
-	}
-	b = append(b, byte(length), byte(len(topic)>>8), byte(len(topic)))
-	b = append(b, topic...)
-	if version == 5 {
-		b = append(b, 0)
-	}
-	o.waiting = append(b, payload...)
-	o.count++
-	begin = !o.busy
-	o.busy = true
-	return true, begin
-}
-
-// take returns what waits; nothing ends the writing.
-func (o *outbox) take() []byte {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	b := o.waiting
-	o.waiting, o.count, o.busy = nil, 0, len(b) > 0
-	return b
-}
-
 // idleWriters is how many goroutines wait for the next connection to write to: a new one for each would have to grow its stack each time.
 const idleWriters = 16
 
@@ -150,7 +104,7 @@ const idleWriters = 16
 func (r *rules) write(c *guest) {
 	for c != nil {
 		runtime.Gosched() // who is at work may have more for this connection, which then goes in the same write: a tenth of the processor in a flood
-		for b := c.out.take(); len(b) > 0; b = c.out.take() {
+		for b := c.out.Take(); len(b) > 0; b = c.out.Take() {
 			_, _ = c.Conn.Write(b)
 		}
 		if r.idle.Add(1) > idleWriters {

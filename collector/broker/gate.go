@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/smartvillage/nabz/collector/outbox"
 )
 
 // Bounds on a connection that has not said who it is.
@@ -31,12 +33,17 @@ type gate struct {
 
 	mu   sync.Mutex
 	open map[*guest]struct{}
+	new  int        // guests that the broker does not serve yet
+	met  *sync.Cond // it serves one more
+	shut bool
 	done chan struct{}
 	once sync.Once
 }
 
 func newGate(l net.Listener, certificates *tls.Config, most int, log *slog.Logger) *gate {
-	return &gate{Listener: l, tls: certificates, max: most, log: log, open: map[*guest]struct{}{}, done: make(chan struct{})}
+	g := &gate{Listener: l, tls: certificates, max: most, log: log, open: map[*guest]struct{}{}, done: make(chan struct{})}
+	g.met = sync.NewCond(&g.mu)
+	return g
 }
 
 // Accept returns the next connection that there is room for; an error only when the gate is closed.
@@ -75,14 +82,36 @@ func (g *gate) admit(c net.Conn) *guest {
 	if g.tls != nil {
 		c = tls.Server(c, g.tls)
 	}
-	guest := &guest{Conn: c, gate: g}
+	guest := &guest{Conn: c, gate: g, out: outbox.Outbox{Most: maxPending}}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.open) >= g.max {
+	if len(g.open) >= g.max || g.shut {
 		return nil
 	}
 	g.open[guest] = struct{}{}
+	g.new++
 	return guest
+}
+
+// stop accepts no more and waits until the broker serves all who were accepted: when it is closed it waits for those that it knows of, and must not
+// come to know of others meanwhile.
+func (g *gate) stop() {
+	g.once.Do(func() { close(g.done) })
+	g.Listener.Close()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = true
+	for g.new > 0 {
+		g.met.Wait()
+	}
+}
+
+// serves notes that the broker serves a guest.
+func (g *gate) serves() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.new--
+	g.met.Broadcast()
 }
 
 // Close accepts no more, and ends the connections that are left: those that have not signed in are unknown to the
@@ -115,14 +144,16 @@ type guest struct {
 	head   [5]byte // packet type and length, as far as they are here
 	have   int
 	signed bool
+	met    sync.Once
 	closed sync.Once
 	secret atomic.Value  // string, with which its agent signed in
 	valid  atomic.Uint64 // revision of the credentials in which it was right
-	out    outbox
+	out    outbox.Outbox
 }
 
 // Read fails when the first packet is too large.
 func (c *guest) Read(p []byte) (int, error) {
+	c.met.Do(c.gate.serves)
 	n, err := c.Conn.Read(p)
 	if c.signed {
 		return n, err
@@ -149,6 +180,7 @@ func (c *guest) Read(p []byte) (int, error) {
 
 // Close gives the place back.
 func (c *guest) Close() error {
+	c.met.Do(c.gate.serves)
 	c.closed.Do(func() {
 		c.gate.mu.Lock()
 		defer c.gate.mu.Unlock()

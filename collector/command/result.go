@@ -83,7 +83,11 @@ func (c *Commander) ended(one Command) {
 		if one.State == Done {
 			outcome = audit.Done
 		}
-		if err := c.p.Audit.Record(audit.Entry{Who: one.Who, From: "the agent's answer", What: "command " + string(one.Kind) + " result", On: one.Address().String(), Outcome: outcome,
+		from := "the agent"
+		if one.State == Expired {
+			from = "the collector"
+		}
+		if err := c.p.Audit.Record(audit.Entry{Who: one.Who, From: from, What: "command " + string(one.Kind) + " result", On: one.Address().String(), Outcome: outcome,
 			Detail: string(one.State) + ", id " + one.ID + ": " + one.Text}); err != nil {
 			c.p.Log.Error("the audit log cannot be written", "error", err)
 		}

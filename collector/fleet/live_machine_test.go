@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -23,6 +24,20 @@ func TestTheNewestWordOfBatteryAndDiskIsKeptAndWhatWasNeverToldIsMissing(t *test
 	if m.BatteryPct == nil || *m.BatteryPct != 11 || m.Charging == nil || *m.Charging || m.Mains != nil || !m.BatteryAt.Equal(told.Add(time.Minute)) ||
 		m.DiskPct == nil || *m.DiskPct != 93 || !m.DiskAt.Equal(told.Add(time.Minute)) {
 		t.Errorf("machine is %+v, want 11 %%, not charging, mains not told, disk 93 %%", m)
+	}
+}
+
+func TestSomeSitesAreThoseOfTheOverview(t *testing.T) {
+	v := newVillage(t)
+	v.sites = append(v.sites, Site{ID: "passu"}, Site{ID: "sost"})
+	only := telemetry.Address{Site: "unlisted", Agent: "a"} // in no sites file
+	v.agents = append(v.agents, telemetry.Address{Site: "passu", Agent: "a"}, telemetry.Address{Site: "passu", Agent: "b"}, only)
+	v.batch(kiosk, v.now, up(0))
+	v.batch(only, v.now, down(telemetry.CauseDNS, time.Minute))
+	all := v.live.Overview()
+	got := v.live.Some([]string{"gone", "kibuye", "passu", "sost", "unlisted"})
+	if len(all) != 4 || !reflect.DeepEqual(got, all) {
+		t.Errorf("got  %+v\nwant %+v", got, all)
 	}
 }
 

@@ -72,7 +72,8 @@ func TestABoardThatPollsShowsWhatTheOneShowsThatStored(t *testing.T) {
 		}
 		if a.State != b.State || a.Cause != b.Cause || !a.Since.Equal(b.Since) || a.Told != b.Told || a.BacklogLines != b.BacklogLines || a.Boot != b.Boot ||
 			value(a.LatencyMs) != value(b.LatencyMs) || value(a.LossPct) != value(b.LossPct) || value(a.RxBps) != value(b.RxBps) || value(a.TxBps) != value(b.TxBps) ||
-			!slices.Equal(a.Ribbon, b.Ribbon) {
+			value(a.BatteryPct) != value(b.BatteryPct) || value(a.DiskPct) != value(b.DiskPct) || !a.BatteryAt.Equal(b.BatteryAt) || !a.DiskAt.Equal(b.DiskAt) ||
+			(a.Charging == nil) != (b.Charging == nil) || a.Charging != nil && *a.Charging != *b.Charging || !slices.Equal(a.Ribbon, b.Ribbon) {
 			t.Errorf("%s: the board that polls shows\n%+v\nthe one that stored\n%+v", what, b, a)
 		}
 		return b
@@ -86,9 +87,10 @@ func TestABoardThatPollsShowsWhatTheOneShowsThatStored(t *testing.T) {
 	}
 	for n := range 10 {
 		at := pass(time.Minute)
-		send(at, up(time.Duration(n)*time.Minute), link(at, 40+float64(n)), traffic(at, 60_000*int64(n+1)))
+		send(at, up(time.Duration(n)*time.Minute), link(at, 40+float64(n)), traffic(at, 60_000*int64(n+1)),
+			telemetry.NewLine("power", at).Float("battery_pct", 50-float64(n)).Bool("charging", n%2 == 0), telemetry.NewLine("host", at).Float("disk_pct", 70+float64(n)))
 		if n%3 == 0 { // not each batch is seen
-			if got := same("while it reports"); got.State != Up || got.LatencyMs == nil {
+			if got := same("while it reports"); got.State != Up || got.LatencyMs == nil || got.BatteryPct == nil || got.DiskPct == nil {
 				t.Errorf("while it reports it is %s, latency %v", got.State, got.LatencyMs)
 			}
 		}

@@ -57,6 +57,9 @@ func TestARestartGoesOnFromWhatInfluxDBHolds(t *testing.T) {
 	write(telemetry.Detail, seldom, telemetry.Header{At: stopped, Boot: "0123abcd", Seq: 4, Open: up(time.Minute), Clock: telemetry.ClockSynced, Next: 15 * time.Minute}.Line())
 	write(telemetry.Detail, silent, head(stopped.Add(-72*time.Hour), up(time.Minute)))
 
+	write(telemetry.Detail, kiosk, telemetry.NewLine("power", stopped.Add(-time.Minute)).Float("battery_pct", 14).Bool("charging", false))
+	write(telemetry.Detail, kiosk, telemetry.NewLine("host", stopped).Float("disk_pct", 91))
+
 	v.now = stopped.Add(10 * time.Minute) // the collector was away for ten minutes
 	if err := v.live.Restore(t.Context(), s); err != nil {
 		t.Fatal(err)
@@ -64,6 +67,9 @@ func TestARestartGoesOnFromWhatInfluxDBHolds(t *testing.T) {
 	st := v.want(Down, telemetry.CauseDNS, stopped.Add(-time.Hour))
 	if len(st.Ribbon) != 2 || st.BacklogLines != 3 || st.Clock != telemetry.ClockSynced || st.Boot != "0123abcd" {
 		t.Errorf("restored %+v", st)
+	}
+	if m := st.Machine; m.BatteryPct == nil || *m.BatteryPct != 14 || m.Charging == nil || *m.Charging || !m.BatteryAt.Equal(stopped.Add(-time.Minute)) || m.DiskPct == nil || *m.DiskPct != 91 {
+		t.Errorf("restored of battery and disk %+v", m)
 	}
 	if lost, _ := v.live.Site("lost"); lost.State != Unreachable || !lost.Told.At.Equal(stopped.Add(-72*time.Hour)) {
 		t.Errorf("a site that was lost before the restart is %s, last told %s", lost.State, lost.Told.At)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/smartvillage/nabz/telemetry"
@@ -36,19 +37,23 @@ func looked() []string { return []string{"batch", "span", "link", "traffic"} }
 // many times its text.
 const lineBytes = 768
 
-// unpack opens a message and tells what memory its batch takes until it is settled. An error means that it can never be opened.
-func (r *rules) unpack(payload []byte) (text []byte, weight int64, err error) {
-	if text, _, err = r.codec.Open(nil, payload); err != nil {
-		return nil, 0, err
+// unpack opens a message and tells what memory its batch takes until it is settled. The text may be the payload itself. An error means that it can
+// never be opened.
+func (r *rules) unpack(x *room, payload []byte) (text []byte, weight int64, err error) {
+	if len(payload) > 0 && len(payload) <= telemetry.MaxMessage && telemetry.IsPlain(payload) {
+		text = payload
+	} else {
+		if text, _, err = r.codec.Open(x.text[:0], payload); err != nil {
+			return nil, 0, err
+		}
+		x.text = text
 	}
 	return text, min(int64(len(text)+lineBytes*bytes.Count(text, []byte{'\n'})), r.c.FlightBytes), nil
 }
 
 // check parses the text of a message and holds it against the rules. The error means that nothing of it can ever be stored.
-func (r *rules) check(b *batch, text []byte, now time.Time) error {
-	parse := func(text []byte) ([]telemetry.Parsed, []telemetry.BadLine, error) {
-		return telemetry.ParseFor(text, looked()...)
-	}
+func (r *rules) check(x *room, text []byte, now time.Time) error {
+	b, parse := &x.batch, x.parser.Parse
 	if b.foreign = r.isForeign(text); b.foreign {
 		parse = r.parseForeign
 	}
@@ -117,37 +122,38 @@ type text struct {
 	lines []int // index in batch.good
 }
 
-// texts stamps the good lines: one text, or two where the batch is of the ledger and its header is detail. Detail that ends before
+// stamp writes the good lines for the writer: one text, or two where the batch is of the ledger and its header is detail. Detail that ends before
 // oldest is left out: InfluxDB keeps none of it any more, and would refuse it.
-func (b *batch) texts(oldest time.Time) (out []text, expired int) {
+func (x *room) stamp(oldest time.Time) (out []text, expired int) {
+	b := &x.batch
 	b.oldest = oldest.UnixMilli()
+	out, x.stamped, x.lines = x.texts[:0], x.stamped[:0], x.lines[:0]
+	size := 0
+	for n := range b.good {
+		size += len(b.good[n].Raw) + len(",agent=,site=\n") + len(b.address.Agent) + len(b.address.Site)
+	}
+	x.stamped, x.lines = slices.Grow(x.stamped, size), slices.Grow(x.lines, len(b.good)) // what is cut out of them below stays where it is
 	for _, tier := range []telemetry.Tier{telemetry.Ledger, telemetry.Detail} {
-		t := text{tier: tier, lines: make([]int, 0, len(b.good))}
-		size := 0
+		from, first := len(x.stamped), len(x.lines)
 		for n := range b.good {
 			switch {
 			case b.good[n].Tier != tier:
 			case b.expired(&b.good[n]):
 				expired++
 			default:
-				t.lines = append(t.lines, n)
-				size += len(b.good[n].Raw) + len(",agent=,site=\n") + len(b.address.Agent) + len(b.address.Site)
+				x.lines = append(x.lines, n)
+				x.stamped = b.appendLine(x.stamped, n)
 			}
 		}
-		if len(t.lines) == 0 {
-			continue
+		if len(x.lines) > first {
+			out = append(out, text{tier, x.stamped[from:], x.lines[first:]})
 		}
-		t.bytes = make([]byte, 0, size)
-		for _, n := range t.lines {
-			t.bytes = b.stamp(t.bytes, n)
-		}
-		out = append(out, t)
 	}
 	return out, expired
 }
 
-// stamp writes a good line behind dst with who sent it.
-func (b *batch) stamp(dst []byte, n int) []byte {
+// appendLine writes a good line behind dst with who sent it.
+func (b *batch) appendLine(dst []byte, n int) []byte {
 	if !b.foreign {
 		return telemetry.AppendStamped(dst, b.good[n], b.address)
 	}

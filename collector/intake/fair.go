@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"container/heap"
 	"context"
+	"hash/maphash"
 	"sync"
 )
 
@@ -18,6 +19,7 @@ const turn = 64 << 10
 type fair struct {
 	maxMessages int
 	maxBytes    int64
+	seed        maphash.Seed
 	ready       chan struct{} // a token for each message
 
 	mu       sync.Mutex
@@ -39,7 +41,7 @@ type flow struct {
 }
 
 func newFair(messages int, bytes int64) *fair {
-	return &fair{maxMessages: messages, maxBytes: bytes, ready: make(chan struct{}, messages), flows: map[string]*flow{}}
+	return &fair{maxMessages: messages, maxBytes: bytes, seed: maphash.MakeSeed(), ready: make(chan struct{}, messages), flows: map[string]*flow{}}
 }
 
 // weight makes both bounds count: so many messages of no bytes weigh as much as the bytes that may wait.
@@ -49,11 +51,12 @@ func (q *fair) weight(m message) int64 {
 
 // put takes a message in and says how many were given up for it; the message itself may be that one.
 func (q *fair) put(m message) (dropped int) {
+	m.sum = maphash.Bytes(q.seed, m.payload)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	f := q.flows[m.topic]
 	w := q.weight(m)
-	if f != nil && f.holds(m.payload) {
+	if f != nil && f.holds(&m) {
 		return 1 // the first of the two will be answered
 	}
 	for q.messages >= q.maxMessages || q.bytes+int64(len(m.payload)) > q.maxBytes {
@@ -84,10 +87,10 @@ func (q *fair) put(m message) (dropped int) {
 	return dropped
 }
 
-// holds tells whether a payload is among the newest that wait: an agent whose patience has ended sends it again.
-func (f *flow) holds(payload []byte) bool {
-	for _, m := range f.wait[max(0, len(f.wait)-64):] {
-		if bytes.Equal(m.payload, payload) {
+// holds tells whether a message is among the newest that wait: an agent whose patience has ended sends it again.
+func (f *flow) holds(m *message) bool {
+	for _, w := range f.wait[max(0, len(f.wait)-64):] {
+		if w.sum == m.sum && bytes.Equal(w.payload, m.payload) {
 			return true
 		}
 	}

@@ -71,16 +71,18 @@ func FuzzMessage(f *testing.F) {
 	f.Add([]byte("cpu x=1 1762171200\nhost load1=1 1762171200000\n"))
 	f.Add([]byte("batchx=1 1\n"))
 	f.Add([]byte("batch,x=y seq=1i 1\n"))
+	x := newRoom() // used again and again, as in the intake
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		text, weight, err := r.unpack(payload)
+		text, weight, err := r.unpack(x, payload)
 		if err != nil {
 			return
 		}
 		if weight < int64(len(text)) && weight < r.c.FlightBytes || weight > r.c.FlightBytes {
 			t.Fatalf("%d bytes of text weigh %d", len(text), weight)
 		}
-		b := &batch{address: clinic, payload: payload}
-		if r.check(b, text, now) != nil {
+		x.batch = batch{address: clinic, payload: payload}
+		b := &x.batch
+		if r.check(x, text, now) != nil {
 			return
 		}
 		lines := 0
@@ -92,7 +94,7 @@ func FuzzMessage(f *testing.F) {
 		if got := len(b.good) + len(b.bad); got != lines {
 			t.Fatalf("%d lines, %d good and %d bad", lines, len(b.good), len(b.bad))
 		}
-		texts, expired := b.texts(time.Time{})
+		texts, expired := x.stamp(time.Time{})
 		stamped := 0
 		for _, x := range texts {
 			for l := range bytes.Lines(x.bytes) {

@@ -77,6 +77,7 @@ type Intake struct {
 	trouble trouble
 	newer   sync.Once // tells that agents are newer than this collector
 
+	rooms  rooms
 	queue  *fair
 	flight *semaphore.Weighted // bytes of text between unpacking and verdict
 	ctx    context.Context     // of all that is under way; Run ends it
@@ -93,6 +94,7 @@ type message struct {
 	topic   string
 	payload []byte
 	arrived time.Time // only for how long ago that was
+	sum     uint64    // of the payload, by the queue
 }
 
 // New makes an intake and opens its dead letters. Run makes it work.
@@ -135,7 +137,7 @@ func (i *Intake) Deliver(topic string, payload []byte) {
 		return
 	}
 	i.pending++
-	i.lost(i.queue.put(message{topic, payload, time.Now()}))
+	i.lost(i.queue.put(message{topic: topic, payload: payload, arrived: time.Now()}))
 }
 
 // lost counts messages that were given up. The mutex is held.

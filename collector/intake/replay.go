@@ -90,7 +90,8 @@ func (p *Replay) file(ctx context.Context, r *rules, name string, sum *Replayed)
 		if !p.All && !slices.Contains(p.IDs, rec.id()) {
 			return nil
 		}
-		text, weight, err := r.unpack(rec.Payload)
+		x := newRoom()
+		text, weight, err := r.unpack(x, rec.Payload)
 		if err := flight.Acquire(ctx, weight); err != nil {
 			return err
 		}
@@ -101,8 +102,9 @@ func (p *Replay) file(ctx context.Context, r *rules, name string, sum *Replayed)
 			flight.Release(weight)
 			return broken
 		}
-		b := r.again(&rec.letter, text, err, p.Now())
-		return p.submit(ctx, r, b, func(stored int, err error) {
+		r.again(x, &rec.letter, text, err, p.Now())
+		b := &x.batch
+		return p.submit(ctx, r, x, func(stored int, err error) {
 			defer flight.Release(weight)
 			mu.Lock()
 			defer mu.Unlock()
@@ -138,21 +140,21 @@ func (p *Replay) file(ctx context.Context, r *rules, name string, sum *Replayed)
 	return errors.Join(err, p.renew(name, outcomes))
 }
 
-// again makes a batch of a letter, by the rules of now. What cannot be is in its bad lines.
-func (r *rules) again(l *letter, text []byte, opened error, now time.Time) *batch {
+// again makes the batch of a room of a letter, by the rules of now. What cannot be is in its bad lines.
+func (r *rules) again(x *room, l *letter, text []byte, opened error, now time.Time) {
 	a, _ := telemetry.ParseAddress(l.From) // readLetters has looked
-	b := &batch{address: a, payload: l.Payload}
+	b := &x.batch
+	b.address, b.payload = a, l.Payload
 	err := opened
 	switch {
 	case l.Batch != "": // one line of a batch, which is no message and was not packed
 		err = r.againLine(b, l, now)
 	case err == nil:
-		err = r.check(b, text, now)
+		err = r.check(x, text, now)
 	}
 	if err != nil {
 		b.good, b.bad = nil, []telemetry.BadLine{{Raw: l.Payload, Err: err}}
 	}
-	return b
 }
 
 func (r *rules) againLine(b *batch, l *letter, now time.Time) error {
@@ -171,9 +173,9 @@ func (r *rules) againLine(b *batch, l *letter, now time.Time) error {
 }
 
 // submit writes what is good of a batch. Done is called once, maybe later, when submit returns nil.
-func (p *Replay) submit(ctx context.Context, r *rules, b *batch, done func(stored int, err error)) error {
-	from := r.keptFrom(p.Now())
-	texts, expired := b.texts(from)
+func (p *Replay) submit(ctx context.Context, r *rules, x *room, done func(stored int, err error)) error {
+	b, from := &x.batch, r.keptFrom(p.Now())
+	texts, expired := x.stamp(from)
 	if expired > 0 {
 		words := map[int]string{}
 		for n := range b.good {
@@ -182,7 +184,7 @@ func (p *Replay) submit(ctx context.Context, r *rules, b *batch, done func(store
 			}
 		}
 		b.refuse(words)
-		texts, _ = b.texts(from) // the places of the lines have changed
+		texts, _ = x.stamp(from) // the places of the lines have changed
 	}
 	if len(texts) == 0 || p.Writer == nil {
 		done(len(b.good), nil)

@@ -21,8 +21,10 @@ func (i *Intake) work(m message) {
 		i.settled()
 		return
 	}
-	b := &batch{address: a, payload: m.payload, arrived: m.arrived}
-	text, weight, err := i.unpack(m.payload)
+	x := i.rooms.get()
+	x.batch = batch{address: a, payload: m.payload, arrived: m.arrived}
+	b := &x.batch
+	text, weight, err := i.unpack(x, m.payload)
 	if errors.Is(err, telemetry.ErrNewer) { // no fault of the batch: its agent keeps it until this collector has been updated
 		i.m.newer.Inc()
 		i.newer.Do(func() {
@@ -37,9 +39,13 @@ func (i *Intake) work(m message) {
 		i.settled()
 		return
 	}
-	release := func() { i.flight.Release(weight); i.settled() }
+	release := func() {
+		i.rooms.put(x)
+		i.flight.Release(weight)
+		i.settled()
+	}
 	if err == nil {
-		err = i.check(b, text, i.p.Now())
+		err = i.check(x, text, i.p.Now())
 	}
 	if err != nil {
 		i.m.refused.WithLabelValues(reasonOf(err)).Inc()
@@ -47,7 +53,7 @@ func (i *Intake) work(m message) {
 		release()
 		return
 	}
-	texts, expired := b.texts(i.keptFrom(i.p.Now()))
+	texts, expired := x.stamp(i.keptFrom(i.p.Now()))
 	i.m.expired.Add(float64(expired))
 	if len(texts) == 0 {
 		i.finish(b, release)
@@ -71,33 +77,48 @@ func (i *Intake) submit(b *batch, texts []text, release func()) {
 // writeTexts hands the texts of a batch over. Done is called once, when the writer has answered for all of them, with an error when they may be written
 // again; else the lines that were refused are among the bad ones then.
 func writeTexts(ctx context.Context, w Writer, b *batch, texts []text, done func(error)) {
-	var mu sync.Mutex
-	var trouble error
-	refused := map[int]string{}
-	left := len(texts)
-	answer := func(lines []int, bad []store.RefusedLine, err error) {
-		mu.Lock()
-		trouble = errors.Join(trouble, err)
-		for _, r := range bad {
-			refused[lines[r.Index]] = r.Words
-		}
-		left--
-		last := left == 0
-		mu.Unlock()
-		if !last {
-			return
-		}
-		if trouble == nil {
-			b.refuse(refused)
-		}
-		done(trouble)
-	}
+	h := &handover{b: b, left: len(texts), done: done}
 	for _, t := range texts {
-		err := w.Submit(ctx, t.tier, t.bytes, func(bad []store.RefusedLine, err error) { answer(t.lines, bad, err) })
+		err := w.Submit(ctx, t.tier, t.bytes, func(bad []store.RefusedLine, err error) { h.answer(t.lines, bad, err) })
 		if err != nil {
-			answer(t.lines, nil, err)
+			h.answer(t.lines, nil, err)
 		}
 	}
+}
+
+// handover is a batch of which the writer has not answered for all texts.
+type handover struct {
+	b    *batch
+	done func(error)
+
+	mu      sync.Mutex
+	left    int
+	trouble error
+	refused map[int]string // by place in b.good
+}
+
+// answer is the writer's for one text.
+func (h *handover) answer(lines []int, bad []store.RefusedLine, err error) {
+	h.mu.Lock()
+	if err != nil {
+		h.trouble = errors.Join(h.trouble, err)
+	}
+	for _, r := range bad {
+		if h.refused == nil {
+			h.refused = map[int]string{}
+		}
+		h.refused[lines[r.Index]] = r.Words
+	}
+	h.left--
+	last := h.left == 0
+	h.mu.Unlock()
+	if !last {
+		return
+	}
+	if h.trouble == nil {
+		h.b.refuse(h.refused)
+	}
+	h.done(h.trouble)
 }
 
 // refuse moves the lines that InfluxDB will not have to the bad ones.

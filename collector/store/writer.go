@@ -89,7 +89,7 @@ func NewWriter(s sink, o WriterOptions) *Writer {
 
 // Submit hands over a batch of stamped lines, each ended by a newline. It waits for room and then returns; done is
 // called later, once, from another goroutine: with an error when the lines may be written again, else with the
-// lines that were refused, all others being stored. When Submit itself returns an error, done is not called.
+// lines that were refused, all others being stored; the text is the caller's again then. When Submit itself returns an error, done is not called.
 func (w *Writer) Submit(ctx context.Context, tier telemetry.Tier, text []byte, done func([]RefusedLine, error)) error {
 	n := int(tier) - int(telemetry.Detail)
 	if n < 0 || n >= len(w.queues) {
@@ -171,7 +171,7 @@ func (w *Writer) next(ctx context.Context, q *queue) (jobs []*job) {
 // found, so that the cost grows with the bad ones and not with the good.
 func (w *Writer) settle(ctx context.Context, q *queue, jobs []*job) {
 	if len(jobs) == 1 {
-		jobs[0].done(w.settleOne(ctx, q, jobs[0].text))
+		jobs[0].done(w.settleOne(ctx, q, bytes.Clone(jobs[0].text))) // a request that was given up may go on reading, and the text is its owner's again
 		return
 	}
 	size := 0

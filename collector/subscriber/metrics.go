@@ -24,9 +24,9 @@ func newMetrics(r prometheus.Registerer, s *Subscriber) metrics {
 		connections: f.NewCounter(prometheus.CounterOpts{Name: prefix + "connections_total", Help: "Connections made to the external broker."}),
 		unsent:      f.NewCounter(prometheus.CounterOpts{Name: prefix + "unsent_total", Help: "Acknowledgements dropped because the external broker did not take them."}),
 		refused: f.NewCounterVec(prometheus.CounterOpts{Name: prefix + "refused_total",
-			Help: "Messages dropped that the external broker let through: topic not ours, agent not in the agents' file or revoked, retained data or results, malformed presence, results that are too large."}, []string{"reason"}),
+			Help: "Messages dropped that the external broker let through: topic not ours, agent not in the agents' file or revoked, retained data or results, malformed presence, results or data that are too large."}, []string{"reason"}),
 	}
-	for _, reason := range []string{"topic", "agent", "retain", "presence", "result"} {
+	for _, reason := range []string{"topic", "agent", "retain", "presence", "result", "size"} {
 		m.refused.WithLabelValues(reason)
 	}
 	return m

@@ -7,12 +7,16 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
+	"net/url"
+	"runtime"
 	"sync"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/smartvillage/nabz/collector/outbox"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -39,15 +43,15 @@ type Parts struct {
 }
 
 const (
-	group       = "nabz" // of the shared subscription
-	outboxMost  = 8192   // acknowledgements that wait for the connection to take them; more are dropped
-	connectTime = 10 * time.Second
-	writeTime   = 10 * time.Second
-	flushTime   = 2 * time.Second  // at the end, for what is in the outbox
-	firstPause  = time.Second      // after a connection that ended; doubled until
-	mostPause   = 30 * time.Second // all replicas may have lost it at once, so each pause is random
-	steadyAfter = time.Minute      // a connection that held for so long begins at firstPause again
-	keepalive   = 30 * time.Second
+	group        = "nabz" // of the shared subscription
+	outboxMost   = 8192   // acknowledgements that wait for the connection to take them; more are dropped
+	commandsMost = 256    // commands that do
+	connectTime  = 10 * time.Second
+	writeTime    = 10 * time.Second
+	firstPause   = time.Second      // after a connection that ended; doubled until
+	mostPause    = 30 * time.Second // all replicas may have lost it at once, so each pause is random
+	steadyAfter  = time.Minute      // a connection that held for so long begins at firstPause again
+	keepalive    = 30 * time.Second
 )
 
 // Subscriber is safe for concurrent use.
@@ -55,22 +59,25 @@ type Subscriber struct {
 	c      Config
 	p      Parts
 	m      metrics
-	outbox chan message
+	outbox outbox.Outbox
+	write  chan struct{} // the outbox has something, and nobody writes it
+
+	commands chan command
 
 	mu    sync.Mutex
 	fault error // why there is no connection; nil while there is one
 	told  bool  // the fault is in the log
 }
 
-type message struct {
+// command is one for an agent, in the form that it has on its way.
+type command struct {
 	topic   string
 	payload []byte
-	qos     byte
 }
 
 // New prepares a subscriber; Run connects it.
 func New(c Config, p Parts) *Subscriber {
-	s := &Subscriber{c: c, p: p, outbox: make(chan message, outboxMost), fault: errors.New("not connected yet")}
+	s := &Subscriber{c: c, p: p, outbox: outbox.Outbox{Most: outboxMost}, write: make(chan struct{}, 1), commands: make(chan command, commandsMost), fault: errors.New("not connected yet")}
 	s.m = newMetrics(p.Metrics, s)
 	return s
 }
@@ -91,27 +98,37 @@ func (s *Subscriber) Fault() error {
 // Publish sends an acknowledgement, at most once, and never waits. What cannot be sent now is an error: the agent sends its
 // batch again.
 func (s *Subscriber) Publish(topic string, payload []byte) error {
-	return s.publish(message{topic, payload, 0})
+	if err := s.Fault(); err != nil {
+		return s.unsent(topic, err)
+	}
+	room, begin := s.outbox.Post(4, topic, payload)
+	if begin {
+		s.write <- struct{}{} // has room: only who finds the outbox without a writer says so
+	}
+	if !room {
+		return s.unsent(topic, fmt.Errorf("%d acknowledgements wait for the broker already", outboxMost))
+	}
+	return nil
 }
 
 // Command sends a command to an agent, not retained and so that the broker confirms it, and never waits. Whether the agent is there only the broker
 // knows; who sends it asks again until the agent answers.
 func (s *Subscriber) Command(a telemetry.Address, payload []byte) error {
-	return s.publish(message{a.Topic(telemetry.KindCommand), payload, 1})
-}
-
-func (s *Subscriber) publish(m message) error {
+	topic := a.Topic(telemetry.KindCommand)
 	if err := s.Fault(); err != nil {
-		s.m.unsent.Inc()
-		return fmt.Errorf("publish on %s: %w", m.topic, err)
+		return s.unsent(topic, err)
 	}
 	select {
-	case s.outbox <- m:
+	case s.commands <- command{topic, payload}:
 		return nil
 	default:
-		s.m.unsent.Inc()
-		return fmt.Errorf("publish on %s: %d messages wait for the broker already", m.topic, outboxMost)
+		return s.unsent(topic, fmt.Errorf("%d commands wait for the broker already", commandsMost))
 	}
+}
+
+func (s *Subscriber) unsent(topic string, why error) error {
+	s.m.unsent.Inc()
+	return fmt.Errorf("publish on %s: %w", topic, why)
 }
 
 // Run keeps a connection until ctx ends. A broker that is not there, or does not let us in, is waited for.
@@ -141,7 +158,8 @@ func (s *Subscriber) Run(ctx context.Context) error {
 // session is one connection, from its sign-in to its end.
 func (s *Subscriber) session(ctx context.Context) error {
 	lost := make(chan error, 1)
-	o, err := s.options(lost)
+	var w *wire // set once it is connected
+	o, err := s.options(lost, func(conn *wire) { w = conn })
 	if err != nil {
 		return err
 	}
@@ -157,18 +175,36 @@ func (s *Subscriber) session(ctx context.Context) error {
 	s.up()
 	for {
 		select {
-		case m := <-s.outbox:
-			client.Publish(m.topic, m.qos, false, m.payload) // one that is lost with its connection is asked for again
+		case <-s.write:
+			if err := s.send(w); err != nil {
+				return fmt.Errorf("write to the broker at %s: %w", s.c.URL, err)
+			}
+		case m := <-s.commands:
+			client.Publish(m.topic, 1, false, m.payload) // one that is lost with its connection is asked for again
 		case err := <-lost:
 			return fmt.Errorf("the connection to the broker at %s broke: %w", s.c.URL, err)
 		case <-ctx.Done():
-			s.flush(client)
+			if len(s.write) > 0 {
+				_ = s.send(w) // who is not told sends again
+			}
 			return nil
 		}
 	}
 }
 
-func (s *Subscriber) options(lost chan<- error) (*mqtt.ClientOptions, error) {
+// send writes what waits, all that has come together at once.
+func (s *Subscriber) send(w *wire) error {
+	runtime.Gosched() // who is at work may have more, which then goes in the same write
+	for b := s.outbox.Take(); len(b) > 0; b = s.outbox.Take() {
+		if err := w.send(b); err != nil {
+			s.outbox.Take() // the next connection begins with an empty outbox, and a writer
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Subscriber) options(lost chan<- error, dialled func(*wire)) (*mqtt.ClientOptions, error) {
 	secret := ""
 	if s.c.Secret != nil {
 		var err error
@@ -178,10 +214,18 @@ func (s *Subscriber) options(lost chan<- error) (*mqtt.ClientOptions, error) {
 	}
 	// No session outlives its connection: what the broker would keep for a replica that is gone, nobody would be told of for as long,
 	// and its agents send it again anyway.
-	return mqtt.NewClientOptions().AddBroker(s.c.URL).SetTLSConfig(s.c.TLS).SetUsername(s.c.User).SetPassword(secret).
+	return mqtt.NewClientOptions().AddBroker(s.c.URL).SetUsername(s.c.User).SetPassword(secret).
 		SetClientID(fmt.Sprintf("%s-%016x", s.c.Name, rand.Uint64())).SetProtocolVersion(4).SetCleanSession(true).SetOrderMatters(true).
 		SetAutoReconnect(false).SetConnectRetry(false).SetConnectTimeout(connectTime).SetWriteTimeout(writeTime).
 		SetKeepAlive(keepalive).SetPingTimeout(connectTime).SetDefaultPublishHandler(s.take).
+		SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
+			w, err := s.dial(u)
+			if err != nil {
+				return nil, err // not a wire that is nil
+			}
+			dialled(w)
+			return w, nil
+		}).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost <- err }), nil
 }
 
@@ -214,18 +258,6 @@ func (s *Subscriber) subscribe(ctx context.Context, client mqtt.Client) error {
 	return nil
 }
 
-// flush sends what waits, within a bound.
-func (s *Subscriber) flush(client mqtt.Client) {
-	for end := time.Now().Add(flushTime); time.Now().Before(end); {
-		select {
-		case m := <-s.outbox:
-			client.Publish(m.topic, m.qos, false, m.payload)
-		default:
-			return
-		}
-	}
-}
-
 func wait(ctx context.Context, t mqtt.Token) error {
 	limit := time.NewTimer(connectTime + time.Second)
 	defer limit.Stop()
@@ -239,7 +271,7 @@ func wait(ctx context.Context, t mqtt.Token) error {
 	}
 }
 
-// take gets each message, on the one goroutine that reads the connection.
+// take gets each message that is no batch on the goroutine of the library, and batches that the wire did not deliver: they come at QoS 0.
 func (s *Subscriber) take(_ mqtt.Client, m mqtt.Message) {
 	a, kind, err := telemetry.ParseTopic(m.Topic())
 	reason := ""
@@ -268,11 +300,15 @@ func (s *Subscriber) take(_ mqtt.Client, m mqtt.Message) {
 	default:
 		reason = "topic"
 	}
-	if reason == "" {
-		return
+	if reason != "" {
+		s.refuse(reason, m.Topic())
 	}
+}
+
+// refuse counts a message that is dropped.
+func (s *Subscriber) refuse(reason, topic string) {
 	s.m.refused.WithLabelValues(reason).Inc()
-	s.p.Log.Debug("message from the broker is dropped", "reason", reason, "topic", fmt.Sprintf("%.140q", m.Topic()))
+	s.p.Log.Debug("message from the broker is dropped", "reason", reason, "topic", fmt.Sprintf("%.140q", topic))
 }
 
 // unfit is why a result is none.

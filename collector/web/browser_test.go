@@ -9,7 +9,6 @@ import (
 	"image/color"
 	"image/png"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -274,22 +273,7 @@ func TestPagesFitAndAskNobodyElse(t *testing.T) {
 	}
 	a := telemetry.Address{Site: "passu", Agent: "router"}
 	now := w.now()
-	lines, _ := past(1, 30*24, now)
-	put(t, s, telemetry.Ledger, a, lines...)
-	put(t, s, telemetry.Ledger, a, telemetry.NewLine("event", now.Add(-3*time.Hour)).Tag("kind", "boot").Str("detail", "machine started after a power cut"),
-		telemetry.NewLine("event", now.Add(-26*time.Hour)).Tag("kind", "clock").Str("detail", "clock stepped by 2.1 s"))
-	rnd := rand.New(rand.NewPCG(1, 1))
-	var detail []*telemetry.Line
-	for m := 0; m < 30*24*12; m++ {
-		at := now.Add(-time.Duration(m) * 5 * time.Minute)
-		if m > 60 && m < 90 || m > 2000 && m < 2300 {
-			continue
-		}
-		detail = append(detail, minute(rnd, at, 5*time.Minute)...)
-	}
-	for some := range slices.Chunk(detail, 5000) {
-		put(t, s, telemetry.Detail, a, some...)
-	}
+	month(t, s, a, now)
 	server := w.serve(t)
 	host := strings.TrimPrefix(server.URL, "http://")
 	pages := []struct{ name, path, ready string }{

@@ -253,10 +253,15 @@ func (s *server) windowOf(f url.Values) (win journal.Window, faults map[string]s
 			faults[name] = "is no date and time; write it as 2026-11-27 14:30"
 		}
 	}
-	if (win.Scope != journal.Scope{}) && !slices.ContainsFunc(s.Live.Overview(), func(st fleet.Status) bool { return win.Scope.Has(st.Site) }) {
+	if (win.Scope != journal.Scope{}) && !s.anySite(win.Scope) {
 		faults["scope"] = "matches no site; choose from the lists"
 	}
 	return win, faults
+}
+
+// anySite tells whether there is one: a name that is misspelt would be a window for nobody.
+func (s *server) anySite(scope journal.Scope) bool {
+	return slices.ContainsFunc(s.Live.Overview(), func(st fleet.Status) bool { return scope.Has(st.Site) })
 }
 
 // localTime reads what a browser's field for date and time sends, and what a person types.

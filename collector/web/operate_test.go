@@ -220,3 +220,34 @@ func TestTimesOfAFormAreOfItsZone(t *testing.T) {
 		t.Error("it does not hold")
 	}
 }
+
+func TestAProgramPlansListsAndCancelsMaintenance(t *testing.T) {
+	c := newClosed(t, noon)
+	c.settle()
+	ask := func(method, path, body, name string) (int, string) {
+		res, text := c.ask(method, path, nil, basic(name, secret), func(r *http.Request) { r.Body = readCloser{strings.NewReader(body)} })
+		return res.StatusCode, text
+	}
+	for _, tt := range []struct {
+		name, method, path, body, who string
+		status                        int
+		want                          string
+	}{
+		{"a viewer plans", "POST", "/api/v1/maintenance", `{"scope":{"site":"passu"}}`, "wall", 403, "needs the role operator"},
+		{"nonsense", "POST", "/api/v1/maintenance", `{"site":"passu"}`, "aisha", 400, `unknown field \"site\"`},
+		{"no time", "POST", "/api/v1/maintenance", `{"from":"soon"}`, "aisha", 400, "the request cannot be read"},
+		{"a district of no site", "POST", "/api/v1/maintenance", `{"scope":{"district":"Hunzaa"},"weekly":"Su 02:00-04:00","reason":"x"}`, "aisha", 422, "scope: matches no site"},
+		{"several faults", "POST", "/api/v1/maintenance", `{"weekly":"Sundays","zone":"Mars"}`, "aisha", 422, "reason: is empty"},
+		{"weekly", "POST", "/api/v1/maintenance", `{"scope":{"district":"Hunza"},"weekly":"Su 02:00-04:00","zone":"Asia/Karachi","reason":"upgrades"}`, "aisha", 201, `{"id":1,"at":"2026-11-20T10:30:00Z","who":"aisha","kind":"maintenance"`},
+		{"once", "POST", "/api/v1/maintenance", `{"scope":{"site":"passu"},"to":"2026-11-20T18:00:00+05:00","reason":"panel"}`, "aisha", 201, `"to":"2026-11-20T13:00:00Z"`},
+		{"the list, by a viewer", "GET", "/api/v1/maintenance", "", "wall", 200, `"weekly":"Su 02:00-04:00","zone":"Asia/Karachi","who":"aisha","reason":"upgrades","running":false,"next":"2026-11-21T21:00:00Z","until":"2026-11-21T23:00:00Z"`},
+		{"a viewer cancels", "POST", "/api/v1/maintenance/1/cancel", "", "wall", 403, "needs the role operator"},
+		{"cancel", "POST", "/api/v1/maintenance/1/cancel", "", "aisha", 200, `"kind":"cancel","of":1`},
+		{"cancel again", "POST", "/api/v1/maintenance/1/cancel", "", "aisha", 422, "somebody has cancelled it"},
+		{"cancel nonsense", "POST", "/api/v1/maintenance/-/cancel", "", "aisha", 404, "no such window"},
+	} {
+		if status, body := ask(tt.method, tt.path, tt.body, tt.who); status != tt.status || !strings.Contains(body, tt.want) {
+			t.Errorf("%s: answers %d %s, want %d with %s", tt.name, status, body, tt.status, tt.want)
+		}
+	}
+}

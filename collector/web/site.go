@@ -40,6 +40,7 @@ type sitePage struct {
 	Outages         []outageRow
 	MoreOutages     int // that the page leaves out
 	Services        []serviceRow
+	ServiceTicks    []tick
 	EventRows       []eventRow
 	Fault           string // why there is no history
 	Operate         operating
@@ -188,6 +189,9 @@ func (p *sitePage) fillPeriod(h history, st *fleet.Status) {
 		note += ": not citable"
 	}
 	p.PeriodFigures = []fact{{"Availability", share(f.Availability, 2), note}, {"Without power cuts", share(f.WithoutPower, 2), ""}, {"Outages", strconv.Itoa(count), span(down) + " in all"}}
+	if len(h.Services) > 0 {
+		p.ServiceTicks = ticks(h.Services[0].From.In(zone), h.Services[0].To.In(zone))
+	}
 	for i := range h.Services {
 		one := &h.Services[i]
 		row := serviceRow{Name: one.Service, Ready: share(one.Ready, 1), Of: span(time.Duration(one.WindowMs)*time.Millisecond) + " open, as far as told", Ribbon: one.ribbon(zone)}

@@ -28,7 +28,7 @@ type Collect struct {
 	Self    string        // the program that runs load.Run for "load PLAN"
 	For     time.Duration // of one slice
 	Rounds  int           // slices of each, of which the median counts
-	Only    []string      // parts that are wanted: rates, null, fleet, storm; none is all
+	Only    []string      // parts that are wanted: rates, null, drain, mosquitto, fleet, storm; none is all
 	Profile string        // file for a profile of the collector's processor time
 	Extra   string        // lines at the end of its configuration, to try something
 	Log     io.Writer
@@ -53,7 +53,7 @@ func (c Collect) Run(ctx context.Context) (figures []Figure, err error) {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context) ([]Figure, error)
-	}{{"rates", n.rates}, {"null", n.null}, {"storm", n.storm}, {"fleet", n.fleet}} {
+	}{{"rates", n.rates}, {"null", n.null}, {"drain", n.drain}, {"mosquitto", n.mosquitto}, {"storm", n.storm}, {"fleet", n.fleet}} {
 		if !c.wants(part.name) {
 			continue
 		}

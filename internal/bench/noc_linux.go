@@ -28,6 +28,8 @@ type noc struct {
 	trust     trust
 	influx    *influxd.Server
 	mqtt, web string // addresses
+	other     string // address of another broker; "": the embedded one
+	plans     int
 	collector *child
 	placed    bool // sites have districts, operators and places
 }
@@ -94,8 +96,13 @@ func (n *noc) open(ctx context.Context, influx string, agents int, secure bool) 
 			return err
 		}
 	}
-	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\n[web]\nlisten = %q\nopen = true\n[mqtt]\nlisten = %q\n",
-		n.path("sites.toml"), n.path("agents.toml"), n.path("collector"), influx, n.web, n.mqtt)
+	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\n[web]\nlisten = %q\nopen = true\n[mqtt]\n",
+		n.path("sites.toml"), n.path("agents.toml"), n.path("collector"), influx, n.web)
+	if n.other != "" {
+		text += fmt.Sprintf("listen = \"\"\nbroker = %q\n", "mqtt://"+n.other)
+	} else {
+		text += fmt.Sprintf("listen = %q\n", n.mqtt)
+	}
 	if secure {
 		text += fmt.Sprintf("tls_cert = %q\ntls_key = %q\n", n.trust.cert, n.trust.key)
 	}

@@ -26,7 +26,7 @@ export const charts = [
   { id: 'bands', title: 'Latency bands', from: 'hours', say: percent, least: 100, most: 100, cumulative: true, steps: true,
     note: ({ hours: { latency: l } }) => (l.answers ? `half within ${edge(l.p50_within_ms)}, 95 % within ${edge(l.p95_within_ms)}, of ${l.answers} answers` : 'share of answers within so many ms, by hour'),
     lines: [
-      { name: 'within_inf', label: 'longer', ink: '--band-5', fill: '--band-5', width: 0 },
+      { name: 'within_inf', label: 'longer', ink: '--band-5', fill: '--band-5', width: 0, say: (u, v, i) => percent(v == null || i == null ? null : v - (u.data[2][i] ?? 0)) },
       { name: 'within_600', label: '≤ 600 ms', ink: '--band-4', fill: '--band-4', width: 0 },
       { name: 'within_300', label: '≤ 300 ms', ink: '--band-3', fill: '--band-3', width: 0 },
       { name: 'within_150', label: '≤ 150 ms', ink: '--band-2', fill: '--band-2', width: 0 },
@@ -120,11 +120,12 @@ export function draw(el, chart, data, zone, view, chosen) {
     cursor: {
       y: false,
       points: { size: 6 },
+      dataIdx: (u, _, near, at) => (chart.from !== 'tests' && near > 0 && u.data[0][near] > at ? near - 1 : near), // a step reaches from its time to the next
       drag: { x: true, y: false, setScale: false, dist: 8 },
       bind: { dblclick: () => () => null },
       sync: { key: 'site', scales: ['x', null], filters: { pub: (type) => type === 'mousemove' || type === 'mouseleave' } },
     },
-    legend: { live: true },
+    legend: { live: true, markers: { width: 2 } },
     scales: { x: { time: true, range: () => [view.from, view.to] }, y: { range: (u, lo, hi) => [0, Math.min(chart.most ?? Infinity, Math.max(chart.least, (hi ?? 0) * 1.05))] } },
     axes: [
       { ...axis, values: [[86400 * 28, '{MMM} {YYYY}', null, null, null, null, null, null, 1], [86400, '{D} {MMM}', null, null, null, null, null, null, 1], [3600, '{HH}:{mm}', '\n{D} {MMM}', null, '\n{D} {MMM}', null, null, null, 1], [60, '{HH}:{mm}', '\n{D} {MMM}', null, '\n{D} {MMM}', null, null, null, 1]] },
@@ -135,7 +136,7 @@ export function draw(el, chart, data, zone, view, chosen) {
       ...chart.lines.map((l) => ({ label: l.label, stroke: colour(l.ink), width: l.points ? 0 : l.width, dash: l.dash, fill: l.fill && colour(l.fill), spanGaps: false,
         paths: l.points ? () => null : chart.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
         points: l.points ? { show: true, size: 6, fill: colour(l.ink), width: 0 } : { show: false, filter: alone, size: 4, fill: colour(l.ink) },
-        value: (u, v) => chart.say(v) })),
+        value: (u, v, _, i) => (l.say ? l.say(u, v, i) : chart.say(v)) })),
     ],
     bands: chart.band ? [{ series: chart.band, fill: colour('--chart-a-wash') }] : [],
     hooks: {

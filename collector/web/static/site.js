@@ -159,7 +159,8 @@ function key(e, p) {
   const move = (n) => {
     const at = u.cursor.idx ?? (n > 0 ? -1 : u.data[0].length);
     const i = Math.max(0, Math.min(u.data[0].length - 1, at + n));
-    u.setCursor({ left: u.valToPos(u.data[0][i], 'x'), top: 10 }, true, true);
+    const half = p.chart.from === 'tests' ? 0 : (u.data[0][1] - u.data[0][0]) / 2;
+    u.setCursor({ left: u.valToPos(u.data[0][i] + half, 'x'), top: 10 }, true, true);
   };
   const doing = { ArrowLeft: () => move(-step), ArrowRight: () => move(step), '+': () => wider(1 / 3, middle()), '=': () => wider(1 / 3, middle()), '-': () => wider(3),
     PageUp: () => aside(-0.5), PageDown: () => aside(0.5), Escape: back }[e.key];

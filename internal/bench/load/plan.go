@@ -12,11 +12,12 @@ import (
 
 // Plan is what one process is to do. Which fields count depends on Kind.
 type Plan struct {
-	Kind     string        // pour, fleet, write or sink
+	Kind     string        // pour, fleet, write, sink or fill
 	Addr     string        // of the broker, host:port; for write the URL of InfluxDB; for sink where to listen
 	Agents   int           // that send as fast as they may
 	Window   int           // batches that each of them has under way
 	Batches  int           // that each of them sends; with Repeat, how many different ones it has
+	First    int           // of Batches, that are sent before the others; fill
 	Repeat   bool          // send them again and again, until told to stop
 	Zstd     bool          // pack them
 	Start    int64         // ms: the first line of all has this time
@@ -94,6 +95,8 @@ func Run(ctx context.Context, p Plan, stdin io.Reader, stdout io.Writer) error {
 		err = write(ctx, p, begin, r)
 	case "sink":
 		err = sink(ctx, p, r)
+	case "fill":
+		err = fill(ctx, p, begin, r)
 	default:
 		err = fmt.Errorf("plan of an unknown kind %q", p.Kind)
 	}

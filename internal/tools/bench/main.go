@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.StringVar(&s.build, "build", "scripts/build-agent", "program that builds a release: TARGET FILE")
 	fs.StringVar(&s.influxd, "inside", "", "for the tool itself: it runs in a namespace of its own, with this influxd")
 	fs.IntVar(&s.rounds, "rounds", 3, "collector: slices of each kind, of which the median counts")
-	fs.Func("only", "collector: parts that are wanted, of rates,null,storm,fleet; default all", func(v string) error { s.only = strings.Split(v, ","); return nil })
+	fs.Func("only", "collector: parts that are wanted, of rates,null,drain,mosquitto,storm,fleet; default all", func(v string) error { s.only = strings.Split(v, ","); return nil })
 	fs.StringVar(&s.profile, "profile", "", "collector: file for a profile of its processor time, of the part that ran last")
 	fs.StringVar(&s.extra, "extra", "", "collector: lines at the end of its configuration, to try something")
 	if err := fs.Parse(args); err != nil {
