@@ -76,6 +76,10 @@ bench-board: build ## from an agent's sending to 200 screens, first byte, memory
 third-party: ## fetch the pinned browser libraries again, checked by hash
 	go run ./internal/tools/getweb third_party/web
 
+.PHONY: dashboards
+dashboards: ## write Grafana's dashboards anew from the code in dashboards/
+	go run ./internal/tools/dashboards dashboards
+
 .PHONY: dictionary
 dictionary: ## train one more dictionary for sealing batches; those that were shipped never change
 	go run ./internal/tools/traindict telemetry/dictionary/$$(( $$(ls telemetry/dictionary | wc -l) + 1 )).zdict $$(( $$(ls telemetry/dictionary | wc -l) + 1 ))

@@ -90,6 +90,7 @@ func TestArrowsPointOneWay(t *testing.T) {
 		"collector/intake":  {"collector/web", "collector/report"},
 		"collector/fleet":   {"collector/web", "collector/intake", "collector/broker", "collector/alert"},
 		"collector/alert":   {"collector/web", "collector/intake", "collector/broker", "collector/people", "collector/store", "collector/command"},
+		"collector/scribe":  {"collector/web", "collector/intake", "collector/broker", "collector/report", "collector/command"},
 		"collector/report":  {"collector/web", "collector/intake", "collector/broker"},
 		"collector/people":  {"collector/web", "collector/intake", "collector/broker", "collector/enrol"},
 		"collector/enrol":   {"collector/web", "collector/intake", "collector/broker", "collector/people"},

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/smartvillage/nabz/collector/broker"
 	"github.com/smartvillage/nabz/collector/intake"
@@ -29,6 +30,7 @@ type Config struct {
 	DataDir          string        `toml:"data_dir"`
 	UnreachableAfter conf.Duration `toml:"unreachable_after"`
 	LogLevel         string        `toml:"log_level"`
+	Name             string        `toml:"name"`
 	Role             string        `toml:"role"`
 	Influx           InfluxConfig  `toml:"influx"`
 	MQTT             MQTTConfig    `toml:"mqtt"`
@@ -138,6 +140,9 @@ func (c *Config) Validate(d *conf.Doc) error {
 	v.Filled("data_dir", c.DataDir, "name a folder that the collector may write to")
 	v.Within("unreachable_after", c.UnreachableAfter, 10*time.Second, 24*time.Hour)
 	v.OneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	if len(c.Name) > 64 || strings.ContainsFunc(c.Name, unicode.IsControl) {
+		v.Add("name", "%.80q is not a name; use at most 64 characters", c.Name)
+	}
 	c.validateRole(v)
 	c.Influx.validate(v)
 	c.MQTT.validate(v)

@@ -56,7 +56,7 @@ func TestEachFaultNamesItsLineAndWhatWouldBeAccepted(t *testing.T) {
 			`c.toml:2: influx.ledger_bucket: "nabz" is influx.detail_bucket too; the ledger is kept for ever and detail is not, so give each its own`},
 		{"too impatient", "unreachable_after = \"1s\"", `c.toml:1: unreachable_after: 1s is outside 10s to 24h`},
 		{"a foreign measurement of our own name", "[intake]\nextra_measurements = [\"cpu\", \"host\"]",
-			`c.toml:2: intake.extra_measurements: "host" is a measurement of nabz itself, which only its agents write; have the sender use another name (in Telegraf: name_override or name_prefix)`},
+			`c.toml:2: intake.extra_measurements: "host" is a measurement of nabz itself, which no other program may write; have the sender use another name (in Telegraf: name_override or name_prefix)`},
 		{"level", "log_level = \"loud\"", `c.toml:1: log_level: "loud" is none of debug, info, warn, error`},
 		{"time zone", "[web]\ntime_zone = \"Mars\"", `c.toml:2: web.time_zone: "Mars" is not an IANA name such as "Asia/Karachi"`},
 		{"several", "data_dir = \"\"\n[intake]\nrequests = 0\nmax_ahead = \"1s\"",

@@ -50,3 +50,8 @@ func (c *Config) storeConfig() store.Config {
 	return store.Config{URL: i.URL, Token: i.Token, Org: i.Org, DetailBucket: i.DetailBucket, LedgerBucket: i.LedgerBucket,
 		DetailRetention: i.DetailRetention.Std(), Timeout: i.Timeout.Std(), Gzip: i.Gzip}
 }
+
+// OpenStore opens the InfluxDB of that configuration, to ask it.
+func OpenStore(c Config) (*store.Store, error) {
+	return store.Open(c.storeConfig(), slog.New(slog.DiscardHandler))
+}

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +25,7 @@ import (
 	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/ndt7"
 	"github.com/smartvillage/nabz/collector/people"
+	"github.com/smartvillage/nabz/collector/scribe"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -36,6 +39,7 @@ type parts struct {
 	intake *intake.Intake // nil: a board, which takes nothing in
 	broker mqttEnd
 	live   *fleet.Live
+	scribe *scribe.Scribe
 	influx *influxWatch
 
 	commands *command.Commander // nil: an intake, which nobody asks
@@ -125,6 +129,7 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 	if err = p.openAlerts(metrics, now); err != nil {
 		return nil, err
 	}
+	p.openScribe(registry, metrics)
 	if err = p.openWeb(registry, metrics, now); err != nil {
 		return nil, err
 	}
@@ -198,6 +203,16 @@ func (p *parts) openIntake(metrics *prometheus.Registry, now func() time.Time) (
 	settings.QueueMessages, settings.QueueBytes = c.QueueMessages, c.QueueBytes
 	p.intake, err = intake.New(settings, intake.Parts{Writer: p.writer, Querier: p.store, Watcher: watcher, Publisher: late{p}, Metrics: metrics, Now: now, Log: p.log})
 	return err
+}
+
+// openScribe prepares the collector's own lines. One collector of a programme tells of the sites: the one with the board.
+func (p *parts) openScribe(registry *fleet.Registry, metrics prometheus.Gatherer) {
+	name := p.c.Name
+	if name == "" {
+		name, _ = os.Hostname() // a machine without a name is told by the role alone
+	}
+	p.scribe = scribe.New(scribe.Config{Name: cmp.Or(name, "collector"), Role: p.c.Role, Sites: p.c.Role != roleIntake},
+		scribe.Parts{Database: p.store, Roster: registry, Metrics: metrics, Live: p.live, Influx: p.influx.fault, Fault: p.storeFault, MQTT: p.brokerFault, Now: time.Now, Log: p.log})
 }
 
 // late is the broker, which is made after the intake because it delivers to it.

@@ -173,6 +173,7 @@ func (p *parts) keep(ctx context.Context) error {
 	if p.alerts != nil {
 		g.Go(func() error { return p.alerts.Run(ctx) })
 	}
+	g.Go(func() error { return p.scribe.Run(ctx) })
 	if p.commands != nil {
 		g.Go(func() error { return p.commands.Run(ctx) })
 	}

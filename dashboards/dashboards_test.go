@@ -1,135 +1,119 @@
 package dashboards_test
 
 import (
-	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/smartvillage/nabz/dashboards"
 )
 
-// The parts of Grafana's files that matter here.
-type (
-	dashboard struct {
-		UID, Title  string
-		Description string
-		Templating  struct{ List []variable }
-		Panels      []panel
-	}
-	variable struct {
-		Name, Type, Query string
-		Datasource        source
-	}
-	panel struct {
-		ID                       int
-		Type, Title, Description string
-		Datasource               source
-		GridPos                  struct{ X, Y, W, H int }
-		FieldConfig              struct{ Defaults struct{ Unit string } }
-		Targets                  []target
-	}
-	target struct {
-		RefID, Query, Alias, ResultFormat string
-		RawQuery                          bool
-		Datasource                        source
-	}
-	source struct{ Type, UID string }
-)
-
-func load(t *testing.T) map[string]dashboard {
-	t.Helper()
-	all := map[string]dashboard{}
-	for _, file := range []string{"fleet.json", "site.json"} {
-		text, err := os.ReadFile(file)
+func TestTheFilesAreWhatTheCodeMakes(t *testing.T) {
+	var want []string
+	for _, d := range dashboards.All("") {
+		want = append(want, d.File())
+		text, err := d.JSON()
 		if err != nil {
 			t.Fatal(err)
 		}
-		var d dashboard
-		if err := json.Unmarshal(text, &d); err != nil {
-			t.Fatalf("%s: %v", file, err)
+		if got, err := os.ReadFile(d.File()); err != nil || string(got) != string(text) {
+			t.Errorf("%s is not what the code makes (%v); make dashboards writes it anew", d.File(), err)
 		}
-		if len(d.Panels) == 0 {
-			t.Fatalf("%s has no panel", file)
-		}
-		all[file] = d
 	}
-	return all
-}
-
-// provisioned lists the data sources by uid, with their database.
-func provisioned(t *testing.T) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile("provisioning/datasources/nabz.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	databases := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?ms)^    uid: (\S+)$.*?^      dbName: (\S+)$`).FindAllStringSubmatch(string(text), -1) {
-		databases[m[1]] = m[2]
-	}
-	return databases
-}
-
-func TestTheDataSourcesAreTheTwoTiers(t *testing.T) {
-	got := provisioned(t)
-	if len(got) != 2 || got["nabz-detail"] != "nabz" || got["nabz-ledger"] != "nabz_ledger" {
-		t.Errorf("got %v; want nabz-detail on nabz and nabz-ledger on nabz_ledger", got)
+	got, err := filepath.Glob("*.json")
+	if slices.Sort(want); err != nil || !slices.Equal(got, want) {
+		t.Errorf("the folder holds %v (%v), want %v", got, err, want)
 	}
 }
 
-func TestEveryPanelHasIdSourceUnitAndDescription(t *testing.T) {
-	units := []string{"percent", "ms", "s", "dtdurationms", "bps", "bytes", "celsius", "short", "string"}
-	databases := provisioned(t)
-	uids := map[string]bool{}
-	for file, d := range load(t) {
-		if d.UID == "" || uids[d.UID] || d.Title == "" || d.Description == "" {
-			t.Errorf("%s: uid %q, title %q and description %q must be there, and the uid its own", file, d.UID, d.Title, d.Description)
+func TestEveryPanelHasIdSourceUnitThresholdsAndDescriptionAndNeedsNoPlugIn(t *testing.T) {
+	units := []string{"percent", "ms", "s", "bps", "Bps", "bytes", "celsius", "short", "string"}
+	builtIn := []string{"stat", "table", "timeseries", "state-timeline", "geomap"}
+	seen := map[string]bool{}
+	for _, d := range dashboards.All("") {
+		if d.UID == "" || seen[d.UID] || d.Title == "" || !strings.HasSuffix(d.Description, ".") {
+			t.Errorf("%q: uid %q, title and description %q must be there, and the uid its own", d.Title, d.UID, d.Description)
 		}
-		uids[d.UID] = true
-		ids := map[int]bool{}
+		seen[d.UID] = true
+		ids, titles := map[int]bool{}, map[string]bool{}
 		for _, p := range d.Panels {
+			what := d.Title + ": " + p.Title
 			if p.ID == 0 || ids[p.ID] {
-				t.Errorf("%s: %q has id %d, which is none or another panel's", file, p.Title, p.ID)
+				t.Errorf("%s has id %d, which is none or another panel's", what, p.ID)
 			}
 			ids[p.ID] = true
+			if titles[p.Title] {
+				t.Errorf("%s is there twice", what)
+			}
+			titles[p.Title] = true
 			if p.Title == "" || !strings.HasSuffix(p.Description, ".") {
-				t.Errorf("%s: panel %d %q lacks a title, or a description in sentences: %q", file, p.ID, p.Title, p.Description)
+				t.Errorf("%s lacks a title, or a description in sentences: %q", what, p.Description)
 			}
-			if !slices.Contains(units, p.FieldConfig.Defaults.Unit) {
-				t.Errorf("%s: %q has unit %q, want one of %v", file, p.Title, p.FieldConfig.Defaults.Unit, units)
+			if !slices.Contains(builtIn, p.Type) {
+				t.Errorf("%s is a %q, which Grafana does not bring along", what, p.Type)
 			}
-			if databases[p.Datasource.UID] == "" || p.Datasource.Type != "influxdb" {
-				t.Errorf("%s: %q asks %+v, which is not provisioned", file, p.Title, p.Datasource)
+			if u, _ := p.Defaults["unit"].(string); !slices.Contains(units, u) {
+				t.Errorf("%s has unit %q, want one of %v", what, u, units)
 			}
-			if len(p.Targets) == 0 {
-				t.Errorf("%s: %q asks nothing", file, p.Title)
+			if p.Defaults["noValue"] == nil {
+				t.Errorf("%s does not say what is shown where there is nothing", what)
 			}
-			for _, q := range p.Targets {
-				if q.Datasource != p.Datasource || !q.RawQuery || q.Query == "" || q.ResultFormat == "" || q.RefID == "" {
-					t.Errorf("%s: %q: query %+v is not a raw one to the panel's own source", file, p.Title, q)
-				}
+			if p.Defaults["thresholds"] == nil && p.Type != "table" {
+				t.Errorf("%s has no thresholds", what)
 			}
-		}
-		for _, v := range d.Templating.List {
-			if databases[v.Datasource.UID] == "" {
-				t.Errorf("%s: $%s asks %+v, which is not provisioned", file, v.Name, v.Datasource)
+			if p.Source != dashboards.Detail && p.Source != dashboards.Ledger || len(p.Queries) == 0 {
+				t.Errorf("%s asks nothing, or %q", what, p.Source)
 			}
 		}
 	}
 }
 
 func TestPanelsDoNotOverlap(t *testing.T) {
-	for file, d := range load(t) {
-		for i, p := range d.Panels {
-			if a := p.GridPos; a.W < 1 || a.H < 1 || a.X < 0 || a.Y < 0 || a.X+a.W > 24 {
-				t.Errorf("%s: %q lies outside the grid: %+v", file, p.Title, a)
+	for _, d := range dashboards.All("") {
+		for i, a := range d.Panels {
+			if a.W < 1 || a.H < 1 || a.X < 0 || a.Y < 0 || a.X+a.W > 24 {
+				t.Errorf("%s: %q lies outside the grid", d.Title, a.Title)
 			}
-			for _, q := range d.Panels[:i] {
-				a, b := p.GridPos, q.GridPos
+			for _, b := range d.Panels[:i] {
 				if a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H {
-					t.Errorf("%s: %q lies over %q", file, p.Title, q.Title)
+					t.Errorf("%s: %q lies over %q", d.Title, a.Title, b.Title)
 				}
+			}
+		}
+	}
+}
+
+func TestNoDashboardLeadsElsewhereThanToGrafanaAndTheBoard(t *testing.T) {
+	address := regexp.MustCompile(`[a-z]+://[^"]*`)
+	for _, d := range dashboards.All("https://noc.example.org") {
+		text, err := d.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range address.FindAllString(string(text), -1) {
+			if a != "https://noc.example.org" {
+				t.Errorf("%s names %s", d.Title, a)
+			}
+		}
+		if !strings.Contains(string(text), `"query": "https://noc.example.org"`) {
+			t.Errorf("%s does not know where the board is", d.Title)
+		}
+	}
+}
+
+// Unknown is neither up nor down, and is shown as such.
+func TestAStateThatIsNotKnownIsNamedSo(t *testing.T) {
+	for _, d := range dashboards.All("") {
+		for _, p := range d.Panels {
+			asks := ""
+			for _, q := range p.Queries {
+				asks += q.Text
+			}
+			if strings.Contains(asks, `last("code")`) && p.Type != "stat" && p.Type != "table" && p.Defaults["noValue"] != "not known" {
+				t.Errorf("%s: %s shows a state, and %v where there is none", d.Title, p.Title, p.Defaults["noValue"])
 			}
 		}
 	}

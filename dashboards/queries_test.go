@@ -1,269 +1,334 @@
 package dashboards_test
 
 import (
+	"bytes"
 	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/url"
+	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/report"
+	"github.com/smartvillage/nabz/collector/scribe"
 	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/dashboards"
 	"github.com/smartvillage/nabz/internal/influxd"
+	"github.com/smartvillage/nabz/internal/sim"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// database is one InfluxDB database that answers for one data source.
-type database struct {
-	server *influxd.Server
-	name   string
+// programme is a simulated one in a real InfluxDB.
+type programme struct {
+	*store.Store
+	sites    []fleet.Site
+	states   []fleet.Status
+	scribe   *scribe.Scribe
+	now      time.Time // of the collector's own lines
+	from, to time.Time // of the agents': always the same days, so that the truth is always the same
 }
 
-type series struct {
-	Name    string
-	Tags    map[string]string
-	Columns []string
-	Values  [][]any
-}
+// Sites, Site and Agents make it a roster; Overview says the states.
+func (p *programme) Sites() []fleet.Site             { return slices.Clone(p.sites) }
+func (p *programme) Site(string) (fleet.Site, bool)  { return fleet.Site{}, false }
+func (p *programme) Agents() (a []telemetry.Address) { return nil }
+func (p *programme) Overview() []fleet.Status        { return p.states }
 
-func (d database) do(t *testing.T, path string, query url.Values, body string) []byte {
+func newProgramme(t *testing.T, server *influxd.Server, days int) *programme {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.server.URL+path+"?"+query.Encode(), strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d.server.Token != "" {
-		req.Header.Set("Authorization", "Token "+d.server.Token)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode >= 300 {
-		t.Fatalf("%s %v: %s %s (%v)", path, query, res.Status, text, err)
-	}
-	return text
-}
-
-// ask returns the series that a query gives, times in ms.
-func (d database) ask(t *testing.T, query string) []series {
-	t.Helper()
-	var answer struct {
-		Results []struct {
-			Series []series
-			Error  string
-		}
-	}
-	text := d.do(t, "/query", url.Values{"db": {d.name}, "epoch": {"ms"}, "q": {query}}, "")
-	if err := json.Unmarshal(text, &answer); err != nil {
-		t.Fatal(err)
-	}
-	if len(answer.Results) != 1 || answer.Results[0].Error != "" {
-		t.Fatalf("%s\ngave %s", query, text)
-	}
-	return answer.Results[0].Series
-}
-
-// write stores lines as the collector does: checked against the schema, stamped with who sent them.
-func (d database) write(t *testing.T, tier telemetry.Tier, from telemetry.Address, lines ...*telemetry.Line) {
-	t.Helper()
-	var text, stamped []byte
-	for _, l := range lines {
-		var err error
-		if text, err = l.Append(text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	good, bad, err := telemetry.Parse(text)
-	if err != nil || len(bad) > 0 {
-		t.Fatalf("sample lines: %v %v", err, bad)
-	}
-	for _, p := range good {
-		if p.Tier == tier {
-			stamped = telemetry.AppendStamped(stamped, p, from)
-		}
-	}
-	d.do(t, "/write", url.Values{"db": {d.name}, "precision": {"ms"}}, string(stamped))
-}
-
-// fleet stores two hours of two sites, with every measurement of the schema, and returns the databases by the
-// uid of their data source.
-func fleet(t *testing.T, s *influxd.Server, now time.Time) map[string]database {
-	t.Helper()
-	dbs := map[string]database{}
-	for uid, base := range provisioned(t) {
-		dbs[uid] = database{s, s.Database(t, base)}
-	}
-	st, err := store.Open(store.Config{URL: s.URL, Token: s.Token, Org: s.Org, DetailBucket: dbs["nabz-detail"].name, LedgerBucket: dbs["nabz-ledger"].name},
+	st, err := store.Open(store.Config{URL: server.URL, Token: server.Token, Org: server.Org, DetailBucket: server.Database(t, "detail"), LedgerBucket: server.Database(t, "ledger")},
 		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer st.Close()
+	t.Cleanup(st.Close)
 	if err := st.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for i, from := range []telemetry.Address{{Site: "village-a", Agent: "router"}, {Site: "village-b", Agent: "kiosk"}} {
-		lines := append(ledger(now), detail(now, i)...)
-		dbs["nabz-detail"].write(t, telemetry.Detail, from, lines...)
-		dbs["nabz-ledger"].write(t, telemetry.Ledger, from, lines...)
+	p := &programme{Store: st, now: time.Now().UTC().Truncate(time.Millisecond), from: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
+	p.to = p.from.Add(time.Duration(days) * 24 * time.Hour)
+	world := sim.World{Seed: 42}
+	for i, v := range sim.Villages() {
+		p.sites = append(p.sites, fleet.Site{ID: v.ID, Name: v.Name, District: v.District, Operator: v.Operator, Technology: string(v.Technology), Latitude: v.Latitude,
+			Longitude: v.Longitude, Population: v.Population, TargetDownMbps: 4, TimeZone: v.TimeZone})
+		track := world.Track(v)
+		if v.ID == "misgar" { // its agent came on the second day: before, nothing is known
+			track.Since(p.from.Add(30 * time.Hour))
+		}
+		p.tell(t, track, v.Address())
+		state := []fleet.SiteState{fleet.Up, fleet.Up, fleet.Degraded, fleet.Down, fleet.Off, fleet.Unreachable, fleet.NeverSeen}[i%7]
+		p.states = append(p.states, fleet.Status{Site: p.sites[i], AgentStatus: fleet.AgentStatus{State: state, Since: p.now.Add(-time.Hour)}})
 	}
-	return dbs
-}
-
-// ledger is 100 minutes: 60 up, 20 degraded, 15 down, 5 off by a power cut.
-func ledger(now time.Time) []*telemetry.Line {
-	start := now.Add(-100 * time.Minute)
-	var lines []*telemetry.Line
-	for _, s := range []telemetry.Span{
-		{Length: 60 * time.Minute, State: telemetry.StateUp},
-		{Length: 20 * time.Minute, State: telemetry.StateDegraded},
-		{Length: 15 * time.Minute, State: telemetry.StateDown, Cause: telemetry.CauseBackhaul, Err: time.Second},
-		{Length: 5 * time.Minute, State: telemetry.StateOff, Cause: telemetry.CausePower, Err: time.Minute},
-	} {
-		s.Start = start
-		start = s.End()
-		lines = append(lines, s.Line())
-	}
-	at := now.Add(-90 * time.Minute)
-	return append(lines,
-		telemetry.NewLine("hour", at).Int("ms", 3_600_000).Int("rtt_le_25", 0).Int("rtt_le_50", 10).Int("rtt_le_100", 50).
-			Int("rtt_le_150", 60).Int("rtt_le_300", 80).Int("rtt_le_600", 95).Int("rtt_le_1200", 99).Int("rtt_le_inf", 100).
-			Int("sent", 110).Int("lost", 10).Int("rx_bytes", 1_000_000).Int("tx_bytes", 100_000),
-		telemetry.NewLine("hour_service", at).Tag("service", "clinic").Int("ready_ms", 3_000_000).Int("window_ms", 3_600_000),
-		telemetry.NewLine("speedtest", at).Tag("server", "noc").Int("down_bps", 9_000_000).Int("up_bps", 2_000_000).Int("used_bytes", 4_000_000),
-		telemetry.NewLine("event", at).Tag("kind", "boot").Str("detail", "after a power cut"))
-}
-
-// detail is one set of lines a minute for the last hour.
-func detail(now time.Time, n int) []*telemetry.Line {
-	var lines []*telemetry.Line
-	for m := range 60 {
-		at := now.Add(-time.Duration(m) * time.Minute)
-		h := telemetry.Header{At: at, Boot: "4f2a9c1b", Seq: uint64(100 - m), SpoolBytes: 512, SpoolLines: 9, WireBytes: int64(1_000_000 - 1000*m),
-			Clock: telemetry.ClockSynced, Open: telemetry.OpenSpan{State: telemetry.StateDown, Cause: telemetry.CauseLocal, Length: time.Minute}}
-		lines = append(lines, h.Line(),
-			telemetry.NewLine("traffic", at).Tag("iface", "wan0").Int("rx_bytes", 60_000).Int("tx_bytes", 6_000).
-				Int("rx_peak_bps", 90_000).Int("tx_peak_bps", 9_000).Int("errs", 0).Int("drops", int64(n)),
-			telemetry.NewLine("host", at).Float("cpu_pct", 3).Float("mem_pct", 40).Float("disk_pct", 12).Float("load1", 0.2).
-				Float("temp_c", 51).Int("uptime_s", int64(9000-60*m)),
-			telemetry.NewLine("power", at).Float("battery_pct", 88).Float("volts", 12.6))
-		for _, target := range []string{"gateway", "internet", "dns"} {
-			lines = append(lines, telemetry.NewLine("link", at).Tag("target", target).Int("sent", 10).Int("lost", 1).
-				Float("rtt_min_ms", 20).Float("rtt_avg_ms", 30).Float("rtt_max_ms", 50).Float("jitter_ms", 4))
+	p.scribe = scribe.New(scribe.Config{Name: "noc", Role: "all", Sites: true}, scribe.Parts{Database: st, Roster: p, Live: p, Metrics: metrics(),
+		Influx: func() error { return nil }, Fault: func() error { return nil }, MQTT: func() error { return nil },
+		Now: func() time.Time { p.now = p.now.Add(time.Millisecond); return p.now }, Log: slog.New(slog.DiscardHandler)})
+	for _, write := range []func() error{func() error { return p.scribe.Look(t.Context()) }, func() error { return p.scribe.Note(t.Context()) }} {
+		if err := write(); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return lines
+	return p
 }
 
-// fill puts in what Grafana would: a variable of several values becomes (a|b), the time filter bounds in ms.
-func fill(query string, now time.Time, site, agent string) string {
-	return strings.NewReplacer(
-		"$timeFilter", fmt.Sprintf("time >= %dms and time <= %dms", now.Add(-6*time.Hour).UnixMilli(), now.UnixMilli()),
-		"$__interval_ms", "60000", "$__interval", "1m", "$site", site, "$agent", agent).Replace(query)
+// metrics has one of each kind that the collector shows, and of each that the scribe tells of.
+func metrics() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	for _, name := range []string{"intake_messages_total", "intake_bytes_total", "intake_lines_total", "intake_refused_total", "intake_dropped_total", "intake_unstored_total",
+		"intake_dead_letters_total", "intake_acks_total", "intake_write_faults_total", "broker_signins_rejected_total"} {
+		r.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "nabz_" + name}))
+	}
+	for _, name := range []string{"nabz_intake_queue_messages", "nabz_intake_queue_bytes", "nabz_broker_connections", "process_resident_memory_bytes", "go_memstats_heap_alloc_bytes", "go_goroutines"} {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name})
+		g.Set(7)
+		r.MustRegister(g)
+	}
+	cpu := prometheus.NewCounter(prometheus.CounterOpts{Name: "process_cpu_seconds_total"})
+	writes := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "nabz_intake_write_seconds", Buckets: []float64{.01, .1, 1}})
+	r.MustRegister(cpu, writes)
+	return r
+}
+
+// tell stores what the simulated agent told of the period and the day after, on which it may return from a gap, and what the simulator does not tell.
+func (p *programme) tell(t *testing.T, track *sim.Track, from telemetry.Address) {
+	t.Helper()
+	var told sim.Told
+	if err := track.Tell(&told, p.from, p.to.Add(24*time.Hour), func(int64) int64 { return 600_000 }); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []*telemetry.Line{telemetry.NewLine("event", p.from.Add(time.Hour)).Tag("kind", "boot").Str("detail", "after a power cut"),
+		telemetry.NewLine("speedtest", p.from.Add(time.Hour)).Tag("server", "collector").Int("down_bps", 5_000_000).Int("up_bps", 1_000_000).Int("used_bytes", 4_000_000)} {
+		var err error
+		if told.Ledger, err = l.Append(told.Ledger); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for at := p.to.Add(-3 * time.Hour); at.Before(p.to); at = at.Add(time.Minute) {
+		h := telemetry.Header{At: at, Boot: "4f2a9c1b", Seq: uint64(at.Unix() / 60), SpoolBytes: 512, SpoolLines: 9, WireBytes: at.Unix() * 10,
+			Clock: telemetry.ClockSynced, Open: telemetry.OpenSpan{State: telemetry.StateUp, Length: time.Minute}}
+		for _, l := range []*telemetry.Line{h.Line(), telemetry.NewLine("clients", at).Int("wifi_stations", 4).Int("dhcp_leases", 5),
+			telemetry.NewLine("power", at).Float("battery_pct", 80)} {
+			var err error
+			if told.Detail, err = l.Append(told.Detail); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for tier, text := range map[telemetry.Tier][]byte{telemetry.Detail: told.Detail, telemetry.Ledger: told.Ledger} {
+		good, bad, err := telemetry.Parse(text)
+		if err != nil || len(bad) > 0 {
+			t.Fatalf("simulated lines: %v %v", err, bad)
+		}
+		for some := range slices.Chunk(good, 5000) {
+			var stamped bytes.Buffer
+			for _, l := range some {
+				stamped.Write(telemetry.AppendStamped(nil, l, from))
+			}
+			if err := p.Write(t.Context(), tier, stamped.Bytes()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// check asks all queries of that time, and gives them by dashboard and panel.
+func (p *programme) check(t *testing.T, from, to time.Time) map[string][]dashboards.Tried {
+	t.Helper()
+	tried, err := dashboards.Check(t.Context(), p, dashboards.All(""), from, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]dashboards.Tried{}
+	for _, x := range tried {
+		if x.Err != nil {
+			t.Errorf("%s: %s %s: %v\n%s", x.Dashboard, x.Panel, x.Ref, x.Err, x.Query)
+		}
+		key := strings.TrimPrefix(x.Dashboard, "nabz: ") + "/" + x.Panel
+		all[key] = append(all[key], x)
+	}
+	return all
 }
 
 func TestEveryPanelAndVariableGivesRowsFromARealInfluxDB(t *testing.T) {
 	influxd.Each(t, func(t *testing.T, server *influxd.Server) {
-		now := time.Now().Truncate(time.Millisecond)
-		dbs := fleet(t, server, now)
+		p := newProgramme(t, server, 3)
 		left := regexp.MustCompile(`\$[A-Za-z_{]`)
-		check := func(t *testing.T, uid, query string) {
-			t.Helper()
-			if m := left.FindString(query); m != "" {
-				t.Fatalf("a variable that the test does not know is left in %s", query)
-			}
-			for _, s := range dbs[uid].ask(t, query) {
-				for _, row := range s.Values {
-					for _, v := range row[1:] { // the first is the time
-						if v != nil {
-							return
-						}
-					}
+		recent := p.check(t, p.now.Add(-time.Hour), p.now)
+		for key, tried := range p.check(t, p.from, p.to) {
+			for i, x := range tried {
+				if x.Rows+recent[key][i].Rows == 0 {
+					t.Errorf("%s %s: no value from\n%s", key, x.Ref, x.Query)
 				}
-			}
-			t.Errorf("no value from\n%s", query)
-		}
-		for file, d := range load(t) {
-			for _, v := range d.Templating.List {
-				t.Run(file+" $"+v.Name, func(t *testing.T) {
-					check(t, v.Datasource.UID, fill(v.Query, now, "village-a", ".*"))
-				})
-			}
-			for _, p := range d.Panels {
-				for _, q := range p.Targets {
-					t.Run(file+" "+p.Title+" "+q.RefID, func(t *testing.T) {
-						if file == "fleet.json" {
-							check(t, q.Datasource.UID, fill(q.Query, now, "(village-a|village-b)", ".*"))
-						}
-						check(t, q.Datasource.UID, fill(q.Query, now, "village-b", "(kiosk)"))
-					})
+				if left.MatchString(x.Query) {
+					t.Errorf("%s %s: a variable that nobody fills is left in\n%s", key, x.Ref, x.Query)
 				}
 			}
 		}
 	})
 }
 
-func TestAvailabilityOnDashboardsIsUpTimeOverObservedTime(t *testing.T) {
-	influxd.Each(t, func(t *testing.T, server *influxd.Server) {
-		now := time.Now().Truncate(time.Millisecond)
-		dbs := fleet(t, server, now)
-		db := dbs["nabz-ledger"]
-		at := now.Add(-2 * time.Hour)
-		for site, spans := range map[string][]telemetry.Span{
-			"always-up": {{Start: at, Length: time.Hour, State: telemetry.StateUp}},
-			"never-up":  {{Start: at, Length: time.Hour, State: telemetry.StateDown, Cause: telemetry.CauseBackhaul}},
-			"switched-off": {{Start: at, Length: 30 * time.Minute, State: telemetry.StateUp},
-				{Start: at.Add(30 * time.Minute), Length: time.Hour, State: telemetry.StateOff, Cause: telemetry.CauseShutdown}},
-		} {
-			for _, s := range spans {
-				db.write(t, telemetry.Ledger, telemetry.Address{Site: site, Agent: "router"}, s.Line())
+// number is one column of the first row.
+func number(t *testing.T, series []store.Series, column string) float64 {
+	t.Helper()
+	for _, s := range series {
+		for i, c := range s.Columns {
+			n, ok := s.Values[0][i].(json.Number)
+			if c == column && ok {
+				v, err := n.Float64()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return v
 			}
 		}
-		tests := []struct {
-			file, title, site string
-			want              map[string]float64 // by site, "" for all together
-		}{
-			{"site.json", "Availability", "village-a", map[string]float64{"": 80}},
-			{"site.json", "Availability without power cuts", "village-a", map[string]float64{"": 100 * 80. / 95}},
-			{"site.json", "Availability", "always-up", map[string]float64{"": 100}},
-			{"site.json", "Availability", "never-up", map[string]float64{"": 0}},
-			{"site.json", "Availability", "switched-off", map[string]float64{"": 100}},
-			{"fleet.json", "Availability", "(village-a|never-up)", map[string]float64{"": 50}},
-			{"fleet.json", "Availability of each site", "(village-a|never-up|always-up)", map[string]float64{"village-a": 80, "never-up": 0, "always-up": 100}},
+	}
+	t.Fatalf("no number in column %q of %v", column, series)
+	return 0
+}
+
+func TestFiguresOnPanelsAreThoseOfAReportForTheSamePeriod(t *testing.T) {
+	influxd.Each(t, func(t *testing.T, server *influxd.Server) {
+		p := newProgramme(t, server, 3)
+		var ids []string
+		for _, s := range p.sites {
+			ids = append(ids, s.ID)
 		}
-		boards := load(t)
-		for _, tt := range tests {
-			t.Run(tt.title+" "+tt.site, func(t *testing.T) {
-				got := map[string]float64{}
-				for _, p := range boards[tt.file].Panels {
-					if p.Title != tt.title {
-						continue
-					}
-					for _, s := range db.ask(t, fill(p.Targets[0].Query, now, tt.site, ".*")) {
-						v, ok := s.Values[0][1].(float64)
-						if !ok || len(s.Values) != 1 {
-							t.Errorf("got rows %v, want one number", s.Values)
-						}
-						got[s.Tags["site"]] = v
+		want, err := report.Availability(t.Context(), p, p.from, p.to, ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want.Programme.Times.DownMs() == 0 || want.Programme.Times.OffPowerMs == 0 || want.Programme.Times.OffShutdownMs == 0 || want.Programme.UnknownMs == 0 {
+			t.Fatalf("the truth is too kind to prove anything: %+v", want.Programme)
+		}
+		same := func(what string, got float64, want *float64) {
+			t.Helper()
+			if want == nil || math.Abs(got-100**want) > 0.0002 {
+				t.Errorf("%s: the panel says %v %%, the report %v", what, got, *want)
+			}
+		}
+		// Of a range chosen by hand, and of a month as Grafana writes it.
+		for _, to := range []time.Time{p.to, p.to.Add(-time.Millisecond)} {
+			panels := p.check(t, p.from, to)
+			f := want.Programme
+			for _, x := range []struct {
+				panel, column string
+				want          *float64
+			}{{"Availability", "availability", f.Availability}, {"Without power cuts", "availability", f.WithoutPower}, {"Observed", "observed", f.Completeness},
+				{"At least", "at least", f.Lower}, {"At most", "at most", f.Upper}} {
+				same(x.panel, number(t, panels["programme figures/"+x.panel][0].Series, x.column), x.want)
+			}
+			rows := map[string][]store.Series{}
+			for _, s := range panels["programme figures/Each site"][0].Series {
+				rows[s.Tags["site"]] = []store.Series{s}
+			}
+			for _, s := range want.Sites {
+				same(s.Site, number(t, rows[s.Site], "Availability"), s.Availability)
+				same(s.Site+" without power cuts", number(t, rows[s.Site], "Without power cuts"), s.WithoutPower)
+				same(s.Site+" observed", number(t, rows[s.Site], "Observed"), s.Completeness)
+				same(s.Site+" at least", number(t, rows[s.Site], "At least"), s.Lower)
+				same(s.Site+" at most", number(t, rows[s.Site], "At most"), s.Upper)
+				for column, ms := range map[string]int64{"Down": s.Times.DownMs(), "Power cuts": s.Times.OffPowerMs, "Switched off": s.Times.OffShutdownMs} {
+					if got := number(t, rows[s.Site], column); got != float64(ms) {
+						t.Errorf("%s: %s is %v ms on the panel, %d in the report", s.Site, column, got, ms)
 					}
 				}
-				if len(got) != len(tt.want) {
-					t.Errorf("got %v, want %v", got, tt.want)
+			}
+			// One site's own dashboard: that of the first in the list.
+			first := values(t, panels, "site", "site")[0]
+			for _, s := range want.Sites {
+				if s.Site == first {
+					same("the dashboard of "+first, number(t, panels["site/Availability"][0].Series, "availability"), s.Availability)
+					same("the dashboard of "+first+", observed", number(t, panels["site/Observed"][0].Series, "observed"), s.Completeness)
 				}
-				for site, want := range tt.want {
-					// Nothing but the rounding of the last digits may differ.
-					if d := got[site] - want; d > 1e-9 || d < -1e-9 {
-						t.Errorf("site %q: got %v, want %v", site, got[site], want)
-					}
+			}
+		}
+	})
+}
+
+// values are what a variable offers.
+func values(t *testing.T, panels map[string][]dashboards.Tried, board, name string) []string {
+	t.Helper()
+	for _, d := range dashboards.All("") {
+		for _, v := range d.Variables {
+			if d.Title == "nabz: "+board && v.Name == name {
+				return v.Values(panels[board+"/$"+name][0].Series)
+			}
+		}
+	}
+	t.Fatalf("no variable %s on %s", name, board)
+	return nil
+}
+
+func TestASiteThatMovedIsInItsNewDistrictAlone(t *testing.T) {
+	influxd.Each(t, func(t *testing.T, server *influxd.Server) {
+		p := newProgramme(t, server, 1)
+		p.sites[0].District, p.sites[0].Name = "New (north)/east", "Gokina's new place"
+		gone := p.sites[1]
+		p.sites = slices.Delete(p.sites, 1, 2)
+		if err := p.scribe.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		panels := p.check(t, p.from, p.to)
+		districts := values(t, panels, "fleet", "district")
+		if !slices.Contains(districts, "New (north)/east") || slices.Contains(districts, "Islamabad") { // both of its sites have left it
+			t.Errorf("the districts are %q", districts)
+		}
+		sites := values(t, panels, "fleet", "site")
+		if len(sites) != len(p.sites) || !slices.Contains(sites, p.sites[0].ID) || slices.Contains(sites, gone.ID) {
+			t.Errorf("the sites are %q", sites)
+		}
+		if n := number(t, panels["fleet/$count"][0].Series, "count"); n != float64(len(p.sites)) {
+			t.Errorf("%v sites are counted, want %d", n, len(p.sites))
+		}
+		about := panels["fleet/Sites"][1].Series
+		i := slices.IndexFunc(about, func(s store.Series) bool { return s.Tags["site"] == p.sites[0].ID })
+		if i < 0 || !slices.Contains(about[i].Values[0], any("Gokina's new place")) || !slices.Contains(about[i].Values[0], any("New (north)/east")) {
+			t.Errorf("the table says %v", about)
+		}
+		// A district chosen by hand, whose name means something in a regular expression, gives its site.
+		for _, d := range dashboards.All("") {
+			for i, v := range d.Variables {
+				if v.Name == "district" {
+					d.Variables[i] = dashboards.Variable{Name: "district", Kind: "custom", Query: `New \(north\)\/east`}
 				}
-			})
+			}
+			if d.Title != "nabz: fleet" {
+				continue
+			}
+			tried, err := dashboards.Check(t.Context(), p, []dashboards.Dashboard{d}, p.from, p.to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range tried {
+				if x.Err != nil || x.Panel == "$count" && number(t, x.Series, "count") != 1 {
+					t.Errorf("%s: %v %v", x.Panel, x.Err, x.Series)
+				}
+			}
+		}
+	})
+}
+
+func TestStatesOnPanelsAreThoseOfTheBoard(t *testing.T) {
+	influxd.Each(t, func(t *testing.T, server *influxd.Server) {
+		p := newProgramme(t, server, 1)
+		panels := p.check(t, p.from, p.to)
+		for title, state := range map[string]fleet.SiteState{"Up": fleet.Up, "Degraded": fleet.Degraded, "Down": fleet.Down, "Off": fleet.Off, "Unreachable": fleet.Unreachable} {
+			want := 0
+			for _, s := range p.states {
+				if s.State == state {
+					want++
+				}
+			}
+			if got := number(t, panels["fleet/"+title][0].Series, "sites"); want == 0 || got != float64(want) {
+				t.Errorf("%s: %v sites on the panel, %d on the board", title, got, want)
+			}
+		}
+		if got := number(t, panels["fleet/Not known"][0].Series, "sites"); got != 0 {
+			t.Errorf("%v sites are not known, want none", got)
 		}
 	})
 }

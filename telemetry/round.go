@@ -4,9 +4,11 @@ import "math"
 
 // spec is what the schema says of a field; nothing when it does not know it.
 func spec(measurement, key string) FieldSpec {
-	for _, f := range index[measurement].Fields {
-		if f.Key == key {
-			return f
+	for _, m := range []map[string]Measurement{index, ownIndex} {
+		for _, f := range m[measurement].Fields {
+			if f.Key == key {
+				return f
+			}
 		}
 	}
 	return FieldSpec{}

@@ -379,3 +379,26 @@ func newCodec(t testing.TB) *Codec {
 	t.Cleanup(c.Close)
 	return c
 }
+
+func TestNoAgentMaySendTheCollectorsOwnLines(t *testing.T) {
+	for _, m := range OwnSchema() {
+		l := NewLine(m.Name, time.Now())
+		for _, s := range m.Tags {
+			if s.Key != "site" {
+				l.Tag(s.Key, "x")
+			}
+		}
+		for _, f := range m.Fields {
+			l.Int(f.Key, 1)
+		}
+		if _, err := Check(l); err == nil || !strings.Contains(err.Error(), "is not in the schema") {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+	}
+	if err := CheckOwn(NewLine("state", time.Now()).Tag("site", "a").Int("code", 6).Str("state", "up")); err == nil {
+		t.Error("a code beyond the schema passes")
+	}
+	if err := CheckOwn(NewLine("span", time.Now())); err == nil {
+		t.Error("an agent's line passes for the collector's own")
+	}
+}

@@ -42,6 +42,9 @@ SYNOPSIS
   nabz-collector dead-letters replay ID... | --all [--dry-run] [--config FILE]
   nabz-collector alert list [--json] [--config FILE]
   nabz-collector alert test [CHANNEL] [--config FILE]
+  nabz-collector dashboards install --grafana-dir DIR [--board-url URL] [--influx-url URL]
+                 [--token-file FILE] [--config FILE]
+  nabz-collector dashboards check [--range LENGTH] [--config FILE]
   nabz-collector config
   nabz-collector --help | --version
 
@@ -91,6 +94,15 @@ COMMANDS
               attempts to tell of them.
   alert test  Tell each channel of alert.urls_file and alert.alertmanager, or one, something
               that is no alert, and print what was sent and what was answered.
+  dashboards install
+              Write data sources and dashboards where Grafana finds them: under DIR/provisioning.
+              InfluxDB's address and buckets are those of the configuration; the credential goes
+              into a file of its own that only Grafana may read. Safe to run again, as after
+              an upgrade; restart Grafana then.
+  dashboards check
+              Ask every query of every panel and variable of InfluxDB, as Grafana would: how many
+              rows, how many ms, which error. 1 where a query fails. No rows is no error: nobody
+              may have measured that.
   config      Print an example configuration with every key at its default.
 
 OPTIONS
@@ -126,6 +138,7 @@ EXAMPLE
   nabz-collector site add gokina --name Gokina --time-zone Asia/Karachi
   nabz-collector agent add gokina/main
   nabz-collector dead-letters replay --all --dry-run
+  nabz-collector dashboards install --grafana-dir /etc/grafana --board-url https://noc.example.org
 `
 
 // help prints the whole manual for every command: it fits a screen or two. The options come from the flags themselves.

@@ -30,6 +30,7 @@ type commands struct {
 	Renew       renewCommand       `cmd:"" help:"Make a new server certificate where the one in use ends within two months."`
 	DeadLetters deadLettersCommand `cmd:"" name:"dead-letters" help:"What could not be stored."`
 	Alert       alertCommand       `cmd:"" help:"What wakes a person."`
+	Dashboards  dashboardsCommand  `cmd:"" help:"What Grafana shows."`
 	Config      struct{}           `cmd:"" help:"Print the example configuration."`
 	Version     kong.VersionFlag   `help:"Print the version."`
 }
@@ -92,6 +93,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = c.Alert.List.do(stdout)
 	case "alert test", "alert test <channel>":
 		err = c.Alert.Test.do(ctx, stdout)
+	case "dashboards install":
+		err = c.Dashboards.Install.do(stdout)
+	case "dashboards check":
+		err = c.Dashboards.Check.do(ctx, stdout)
 	default:
 		err = c.Run.do(ctx, stderr)
 	}

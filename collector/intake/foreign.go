@@ -22,9 +22,9 @@ const (
 
 // CheckExtra tells why a name cannot be one of extra_measurements.
 func CheckExtra(name string) error {
-	for _, m := range telemetry.Schema() {
+	for _, m := range append(telemetry.Schema(), telemetry.OwnSchema()...) {
 		if m.Name == name {
-			return fmt.Errorf("%q is a measurement of nabz itself, which only its agents write; have the sender use another name (in Telegraf: name_override or name_prefix)", name)
+			return fmt.Errorf("%q is a measurement of nabz itself, which no other program may write; have the sender use another name (in Telegraf: name_override or name_prefix)", name)
 		}
 	}
 	ok := name != "" && len(name) <= maxForeignName && name[0] != '_'

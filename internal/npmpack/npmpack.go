@@ -6,14 +6,11 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -58,21 +55,7 @@ func (p Package) CheckFile(file string, data []byte) error {
 
 // Fetch gets the package through the npm client and returns its pinned files, every hash checked.
 func (p Package) Fetch(ctx context.Context, npm string) (map[string][]byte, error) {
-	dir, err := os.MkdirTemp("", "npmpack-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	cmd := exec.CommandContext(ctx, npm, "pack", p.Name+"@"+p.Version, "--ignore-scripts", "--prefer-offline", "--loglevel=error", "--pack-destination="+dir)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("npm pack %s@%s: %w\n%s", p.Name, p.Version, err, out)
-	}
-	found, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
-	if err != nil || len(found) != 1 {
-		return nil, fmt.Errorf("npm pack %s@%s left %d packages (%v), want one", p.Name, p.Version, len(found), err)
-	}
-	data, err := os.ReadFile(found[0])
+	data, err := p.pack(ctx, npm)
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +64,8 @@ func (p Package) Fetch(ctx context.Context, npm string) (map[string][]byte, erro
 
 // Open takes the pinned files out of a package's bytes, every hash checked.
 func (p Package) Open(tgz []byte) (map[string][]byte, error) {
-	sum := sha512.Sum512(tgz)
-	if got := "sha512-" + base64.StdEncoding.EncodeToString(sum[:]); got != p.Integrity {
-		return nil, fmt.Errorf("%s %s: integrity is %s, pinned is %s", p.Name, p.Version, got, p.Integrity)
+	if err := p.checkWhole(tgz); err != nil {
+		return nil, err
 	}
 	z, err := gzip.NewReader(bytes.NewReader(tgz))
 	if err != nil {
