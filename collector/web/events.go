@@ -49,7 +49,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	next := time.NewTimer(wait)
 	defer next.Stop()
 	waits, trouble := true, ""
-	if s.sendAll(w, []byte(": nabz\n\n")) != nil { // the browser knows that it is connected
+	if s.sendAll(w, []byte("retry: 3000\n\n")) != nil { // the browser knows that it is connected
 		return
 	}
 	for {

@@ -350,7 +350,7 @@ func (s *server) encode(u update, g *sight) []byte {
 	if g != nil {
 		order = "." + orderOf(g.order)
 	}
-	fmt.Fprintf(&b, "retry: 3000\nid: %d%s\nevent: update\ndata: ", u.At, order)
+	fmt.Fprintf(&b, "id: %d%s\nevent: update\ndata: ", u.At, order)
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // it is no page; without it rows are half as long
 	if err := e.Encode(u); err != nil {
