@@ -25,6 +25,7 @@ type alertsTop struct {
 	head
 	List template.HTML // as a stream sends it
 	None bool          // this collector has no alerts
+	Said string        // what was done
 }
 
 // alertRow is one alert in words.
@@ -38,7 +39,7 @@ type alertRow struct {
 	More                                int
 	Over                                int
 	Acknowledged                        string
-	Open                                bool // nobody has, and somebody can
+	Open                                bool // nobody has, and who looks may
 }
 
 type deliveryRow struct{ At, Machine, Alert, Channel, What, Attempt, Err, Next string }
@@ -68,15 +69,16 @@ func alertsTitle(n int) string {
 func (s *server) alertsPage(w http.ResponseWriter, r *http.Request) {
 	n := s.look()
 	top := alertsTop{head: s.head(alertsTitle(n.alerts), "alerts", s.Now()), None: s.Alerts == nil}
+	top.Said = deeds[r.URL.Query().Get("said")]
 	top.Who, top.Alerts, top.Old, top.Events = visitorOf(r), n.alerts, n.old, "/events?show=alerts"
 	if !top.None {
-		top.List = template.HTML(s.alertList(n)) //nolint:gosec // made by a template
+		top.List = template.HTML(s.alertList(n, mayOperate(r))) //nolint:gosec // made by a template
 	}
 	s.page(w, r, "alerts", top)
 }
 
-// alertList is the lists of the page, for all who look at it.
-func (s *server) alertList(n *snapshot) string {
+// alertList is the lists of the page: one for all who may acknowledge, one for all others.
+func (s *server) alertList(n *snapshot, acts bool) string {
 	if s.Alerts == nil {
 		return ""
 	}
@@ -88,10 +90,10 @@ func (s *server) alertList(n *snapshot) string {
 	now := s.Now()
 	active := s.Alerts.Active()
 	for i := range active {
-		l.Active = append(l.Active, newAlertRow(&active[i], names, now))
+		l.Active = append(l.Active, newAlertRow(&active[i], names, now, acts))
 	}
 	for _, a := range s.Alerts.Recent(recentAlerts) {
-		l.Recent = append(l.Recent, newAlertRow(&a, names, now))
+		l.Recent = append(l.Recent, newAlertRow(&a, names, now, acts))
 	}
 	for _, d := range s.Alerts.Deliveries(recentTold) {
 		l.Deliveries = append(l.Deliveries, newDeliveryRow(d, now))
@@ -99,7 +101,7 @@ func (s *server) alertList(n *snapshot) string {
 	return s.fragment("alert-list", l)
 }
 
-func newAlertRow(a *alert.Alert, names map[string]string, now time.Time) alertRow {
+func newAlertRow(a *alert.Alert, names map[string]string, now time.Time, acts bool) alertRow {
 	r := alertRow{ID: a.ID, Rule: string(a.Rule), Title: a.Title, Text: a.Text, Group: a.Group, Cause: a.Cause, Severity: a.Severity,
 		Word: strings.ToUpper(string(a.Severity[:1])) + string(a.Severity[1:]), Began: newInstant(a.Began, now), Raised: newInstant(a.Raised, now), Over: len(a.Over)}
 	if !a.Active() {
@@ -119,7 +121,7 @@ func newAlertRow(a *alert.Alert, names map[string]string, now time.Time) alertRo
 	if !a.Acknowledged.IsZero() {
 		r.Acknowledged = "by " + a.AcknowledgedBy + " at " + moment(a.Acknowledged, now)
 	} else {
-		r.Open = a.Active()
+		r.Open = acts && a.Active()
 	}
 	return r
 }
@@ -148,7 +150,7 @@ func (s *server) acknowledgeAlert(w http.ResponseWriter, r *http.Request) {
 	again := func(status int, faults map[string]string) {
 		s.failed(w, status, "It is not acknowledged", strings.Join(slices.Collect(maps.Values(faults)), " "))
 	}
-	s.write(w, r, "acknowledge", "alert "+id, "/alerts", func(who string) (journal.Entry, error) {
+	s.write(w, r, "acknowledge", "alert "+id, "/alerts?said=acknowledge", func(who string) (journal.Entry, error) {
 		return s.Journal.Acknowledge(who, "", id, r.PostForm.Get("text"))
 	}, again)
 }

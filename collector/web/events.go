@@ -39,6 +39,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	f := &feed{page: "board", view: parseView(r)}
 	if page := r.URL.Query().Get("show"); page == "map" || page == "alerts" {
 		f.page, f.view.Page, f.view.Sort = page, 1, ""
+		f.acts = page == "alerts" && mayOperate(r)
 	}
 	back := comebackOf(r)
 	look := time.NewTicker(stillEvery)

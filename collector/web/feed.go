@@ -128,6 +128,7 @@ func (s *server) glance(tick int64) *snapshot {
 type feed struct {
 	page string // "board", "map", "alerts"
 	view view
+	acts bool   // who looks may acknowledge alerts
 	had  *sight // nil: nothing yet
 }
 
@@ -154,7 +155,7 @@ type look struct {
 
 // message is what a board of that feed has to be told at a snapshot; nil when that is nothing. The feed has had it then.
 func (s *server) message(n *snapshot, f *feed, back comeback) []byte {
-	l := n.look(f.page + f.view.url(""))
+	l := n.look(fmt.Sprint(f.page, f.acts, f.view.url("")))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.sight == nil {
@@ -194,7 +195,7 @@ func (s *server) see(n *snapshot, l *look, f *feed) {
 	g := &sight{seq: n.seq, alerts: n.alerts}
 	l.sight = g
 	if f.page == "alerts" {
-		g.title, g.list = alertsTitle(n.alerts), s.alertList(n)
+		g.title, g.list = alertsTitle(n.alerts), s.alertList(n, f.acts)
 		return
 	}
 	v := f.view

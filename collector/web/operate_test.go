@@ -1,16 +1,19 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/audit"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/telemetry"
@@ -88,6 +91,55 @@ func TestAnOperatorAcknowledgesAndCommentsAndAViewerSeesIt(t *testing.T) {
 	c.tell(telemetry.Address{Site: "passu", Agent: "router"}, noon, open(telemetry.StateUp, "", time.Minute))
 	if body := c.reads("wall", "/sites/passu"); strings.Contains(body, "takes care of it") {
 		t.Error("it is acknowledged still, and up")
+	}
+}
+
+func TestAnOperatorAcknowledgesAnAlertOnTheListOfAlerts(t *testing.T) {
+	c := newClosed(t, noon)
+	c.settle()
+	running, stop := context.WithCancel(context.Background())
+	var ended chan struct{}
+	withEngine(t, running, &ended)(c.world, &c.server.Config)
+	t.Cleanup(func() { stop(); <-ended })
+	news, cancel := c.server.Alerts.Subscribe()
+	defer cancel()
+	of := func(site string) *alert.Alert {
+		for late := time.After(20 * time.Second); ; {
+			for _, a := range c.server.Alerts.Active() {
+				if slices.Contains(a.Sites, site) {
+					return &a
+				}
+			}
+			select {
+			case <-news:
+			case <-late:
+				t.Fatalf("no alert about %s; active are %+v", site, c.server.Alerts.Active())
+			}
+		}
+	}
+	a := of("passu")
+	form := `action="/alerts/` + a.ID + `/acknowledge"`
+	says(t, "the operator's list", c.reads("aisha", "/alerts"), form)
+	if strings.Contains(c.reads("wall", "/alerts"), form) {
+		t.Error("a viewer is offered what only operators may do")
+	}
+	if status, _ := c.does("wall", "/alerts/"+a.ID+"/acknowledge", url.Values{"text": {"x"}}); status != 403 {
+		t.Errorf("a viewer who acknowledges gets %d, want 403", status)
+	}
+	status, body := c.does("aisha", "/alerts/"+a.ID+"/acknowledge", url.Values{"text": {"crew is on the way"}})
+	if says(t, "the list after it", body, "It is acknowledged"); status != 200 {
+		t.Errorf("answers %d", status)
+	}
+	for late := time.After(20 * time.Second); of("passu").AcknowledgedBy != "aisha"; {
+		select {
+		case <-news:
+		case <-late:
+			t.Fatalf("the engine does not know of it: %+v", of("passu"))
+		}
+	}
+	says(t, "the viewer's list", c.reads("wall", "/alerts"), "by aisha")
+	if status, body := c.does("aisha", "/alerts/no-such-alert/acknowledge", url.Values{"text": {"x"}}); status != 409 || !strings.Contains(body, "This alert does not go on any more") {
+		t.Errorf("an alert that is none answers %d: %.200s", status, body)
 	}
 }
 
