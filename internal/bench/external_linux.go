@@ -159,7 +159,8 @@ func (n *noc) day() int64 {
 // would send again what is given up, are not there.
 func (n *noc) backlog(ctx context.Context, influx string, zstd bool) (s slice, err error) {
 	extra := n.c.Extra
-	n.c.Extra += fmt.Sprintf("[intake]\nqueue_messages = %d\nqueue_bytes = %d\n", fewAgents*(drainEach+drainFirst), 2<<30)
+	large := fmt.Sprintf("[intake]\nqueue_messages = %d\nqueue_bytes = %d\n", fewAgents*(drainEach+drainFirst), 2<<30)
+	n.c.Extra = large + strings.Replace(extra, "[intake]\n", "", 1) // what is tried may be of this table
 	err = n.open(ctx, influx, fewAgents, false)
 	n.c.Extra = extra
 	if err != nil {
