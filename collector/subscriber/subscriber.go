@@ -272,7 +272,7 @@ func wait(ctx context.Context, t mqtt.Token) error {
 	}
 }
 
-// take gets each message that is no batch on the goroutine of the library, and batches that the wire did not deliver: they come at QoS 0.
+// take gets each message that is no batch on the goroutine of the library, and batches that the wire does not deliver: those at QoS 1, and retained ones.
 func (s *Subscriber) take(_ mqtt.Client, m mqtt.Message) {
 	a, kind, err := telemetry.ParseTopic(m.Topic())
 	reason := ""
