@@ -77,7 +77,7 @@ func TestTheBoardOverTLSAsksWhoComes(t *testing.T) {
 	defer events.Body.Close()
 	if b := make([]byte, 6); events.StatusCode != 200 || events.ProtoMajor != 2 {
 		t.Errorf("events answer %d by %s", events.StatusCode, events.Proto)
-	} else if _, err := io.ReadFull(events.Body, b); err != nil || string(b) != ": nabz" { // a comment, at once, so that a browser knows that it is heard
+	} else if _, err := io.ReadFull(events.Body, b); err != nil || string(b) != "retry:" { // at once, so that a browser knows that it is heard
 		t.Errorf("events begin with %q, %v", b, err)
 	}
 	if err := command.Remove("aisha"); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/mosquitto"
 	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/internal/influxd"
@@ -132,6 +133,26 @@ func TestABrokerThatIsKilledTurnsNoSiteUnreachable(t *testing.T) {
 		t.Errorf("while the broker is gone the site is %s", got)
 	}
 	s.stale("MQTT broker", "systemctl status mosquitto")
+
+	// Grafana is told of the sites meanwhile, and of no state: "up" would pass there for what is so now.
+	r, err := fleet.OpenRegistry(s.c.SitesFile, s.c.AgentsFile)
+	if err == nil {
+		err = r.AddSite(fleet.Site{ID: "sela"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := func(tier telemetry.Tier, measurement string) bool {
+		series, err := s.store.Query(t.Context(), tier, `SELECT * FROM "`+measurement+`" WHERE "site" = 'sela'`)
+		return err == nil && len(series) > 0
+	}
+	waitFor(t, "a new site is told of", func() bool { return told(telemetry.Ledger, "site") })
+	if err := s.scribe.Look(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if told(telemetry.Detail, "state") {
+		t.Error("a state is told while nothing can be heard")
+	}
 }
 
 func parsedBatch(t *testing.T, text []byte) []telemetry.Parsed {

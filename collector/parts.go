@@ -212,7 +212,7 @@ func (p *parts) openScribe(registry *fleet.Registry, metrics prometheus.Gatherer
 		name, _ = os.Hostname() // a machine without a name is told by the role alone
 	}
 	p.scribe = scribe.New(scribe.Config{Name: cmp.Or(name, "collector"), Role: p.c.Role, Sites: p.c.Role != roleIntake},
-		scribe.Parts{Database: p.store, Roster: registry, Metrics: metrics, Live: p.live, Influx: p.influx.fault, Fault: p.storeFault, MQTT: p.brokerFault, Now: time.Now, Log: p.log})
+		scribe.Parts{Database: p.store, Roster: registry, Metrics: metrics, Live: p.live, Influx: p.influx.fault, Fault: p.storeFault, MQTT: p.brokerFault, Deaf: p.deaf, Now: time.Now, Log: p.log})
 }
 
 // late is the broker, which is made after the intake because it delivers to it.

@@ -61,7 +61,7 @@ func TestEveryPanelHasIdSourceUnitThresholdsAndDescriptionAndNeedsNoPlugIn(t *te
 			if p.Defaults["noValue"] == nil {
 				t.Errorf("%s does not say what is shown where there is nothing", what)
 			}
-			if p.Defaults["thresholds"] == nil && p.Type != "table" {
+			if p.Defaults["thresholds"] == nil {
 				t.Errorf("%s has no thresholds", what)
 			}
 			if p.Source != dashboards.Detail && p.Source != dashboards.Ledger || len(p.Queries) == 0 {

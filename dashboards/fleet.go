@@ -14,7 +14,7 @@ func fleetDashboard() Dashboard {
 		p.Options = with(p.Options, object{"colorMode": "background"})
 		return p
 	}
-	unknown := stat("Not known", "Chosen sites of which the collector has told nothing for eleven minutes, because it or InfluxDB does not work. They count as neither up nor down.",
+	unknown := stat("Not known", "Chosen sites of which the collector has told nothing for eleven minutes, because it, its broker or InfluxDB does not work. They count as neither up nor down.",
 		Detail, judged(with(now, object{"noValue": "all"}), steps("green", 1, "orange")), Query{Ref: "A", Text: `SELECT ` + chosen + ` - count("code") AS "sites" FROM (` + statesNow + `)`})
 
 	where := Panel{Type: "geomap", Title: "Where", Description: "Sites whose place is in the sites file, coloured by the state that the board shows. The outlines are a file of Grafana's own, so that the map needs no internet.",

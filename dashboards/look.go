@@ -110,7 +110,7 @@ func table(title, description string, source Source, defaults object, queries ..
 	}
 	return Panel{Type: "table", Title: title, Description: description, Source: source, W: 24, H: 10, Queries: queries,
 		Options:  object{"showHeader": true, "cellHeight": "sm", "frameIndex": 0, "enablePagination": true},
-		Defaults: with(object{"custom": object{"align": "auto", "cellOptions": object{"type": "auto"}, "filterable": true, "inspect": false}}, defaults)}
+		Defaults: with(object{"custom": object{"align": "auto", "cellOptions": object{"type": "auto"}, "filterable": true, "inspect": false}, "thresholds": steps("text")}, defaults)}
 }
 
 // arrange puts the columns of a table in order; times and what only filters are hidden.

@@ -180,6 +180,9 @@ func (b *board) ask(ctx context.Context, method string, form url.Values, to any)
 	return nil
 }
 
+// goesOn is what becomes of a command whose end is not waited for.
+const goesOn = "the command goes on, and the site's page shows its end"
+
 // follow waits for the end of a command, and prints it.
 func (b *board) follow(ctx context.Context, one asked, stdout, stderr io.Writer) error {
 	tick := time.NewTicker(askEvery)
@@ -188,11 +191,11 @@ func (b *board) follow(ctx context.Context, one asked, stdout, stderr io.Writer)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return errors.New("stopped; the command goes on, and the site's page shows its end")
+			return fmt.Errorf("stopped; %s", goesOn)
 		}
 		var all struct{ Commands []asked }
 		if err := b.ask(ctx, http.MethodGet, nil, &all); err != nil {
-			return err
+			return fmt.Errorf("%w; %s", err, goesOn)
 		}
 		id := one.ID
 		one = asked{}

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -54,5 +55,16 @@ func TestAskTrustsTheVeryCertificateThatTheBoardHas(t *testing.T) {
 				t.Errorf("got %v, want %q; heard %q", err, tt.want, got)
 			}
 		})
+	}
+}
+
+func TestAskSaysThatACommandGoesOnThoughTheBoardDoesNotAnswer(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	b := &board{http: s.Client(), url: s.URL}
+	defer b.http.CloseIdleConnections()
+	err := b.follow(t.Context(), asked{ID: "9f3a11c24f2a9c1b", State: "sent"}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "404") || !strings.HasSuffix(err.Error(), "; the command goes on, and the site's page shows its end") {
+		t.Errorf("got %v", err)
 	}
 }

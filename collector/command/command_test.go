@@ -152,9 +152,9 @@ func TestACommandIsSentAndItsEndIsRecordedWithWhoAsked(t *testing.T) {
 	if now := d.now(c); now.State != Accepted {
 		t.Errorf("accepted: %+v", now)
 	}
-	d.says(gokina, c, telemetry.ResultDone, "down 4.1 Mbit/s", []byte("agent gokina/main\nlink\tup\x1b")...)
+	d.says(gokina, c, telemetry.ResultDone, "down 4.1 Mbit/s", []byte("agent gokina/main\nlink\tup\x1b\u009b31m")...)
 	now := d.now(c)
-	if now.State != Done || now.Text != "down 4.1 Mbit/s" || now.Data != "agent gokina/main\nlink up " {
+	if now.State != Done || now.Text != "down 4.1 Mbit/s" || now.Data != "agent gokina/main\nlink up  31m" {
 		t.Errorf("done: %+v", now)
 	}
 	d.says(gokina, c, telemetry.ResultFailed, "no, it was not") // what has ended stays so

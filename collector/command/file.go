@@ -20,7 +20,7 @@ type file struct {
 	lines int
 }
 
-// maxFile bounds what is read. Twice what can be there.
+// maxFile bounds what is read, and is more than can be there: of the lines of a command one has data.
 const maxFile = 64 << 20
 
 // open reads the file, the oldest command first. A tail that a power cut tore is cut off; a line that is none is told and left out.
@@ -34,7 +34,7 @@ func (f *file) open(log *slog.Logger) ([]Command, error) {
 	if bad > 0 {
 		log.Warn("lines in the file of commands cannot be read and are left out", "file", f.path, "lines", bad)
 	}
-	if bad > 0 || f.lines > len(all) {
+	if torn := len(data) > 0 && data[len(data)-1] != '\n'; bad > 0 || f.lines > len(all) || torn {
 		return all, f.rewrite(all)
 	}
 	return all, nil
@@ -85,9 +85,18 @@ func (c *Command) good() bool {
 	return wire.Check() == nil && c.Address().Check() == nil && len(c.Data) <= telemetry.MaxResultData && len(c.Text) <= 2*telemetry.MaxResultText
 }
 
+// lineOf is a command as a line of the file. No text of an agent's takes more than twice its length there, on which maxFile rests.
+func lineOf(c *Command) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(c)
+	return b.Bytes(), err
+}
+
 // put appends a line, which is on disk when it returns.
 func (f *file) put(c Command) (err error) {
-	line, err := json.Marshal(c)
+	line, err := lineOf(&c)
 	if err != nil {
 		return err
 	}
@@ -100,7 +109,7 @@ func (f *file) put(c Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := out.Write(append(line, '\n')); err != nil {
+	if _, err := out.Write(line); err != nil {
 		return errors.Join(err, out.Truncate(info.Size())) // a full disk takes half a line
 	}
 	f.lines++
@@ -110,12 +119,12 @@ func (f *file) put(c Command) (err error) {
 // rewrite replaces the file by one that says only how things stand.
 func (f *file) rewrite(all []Command) error {
 	var b bytes.Buffer
-	for _, one := range all {
-		line, err := json.Marshal(one)
+	for i := range all {
+		line, err := lineOf(&all[i])
 		if err != nil {
 			return err
 		}
-		b.Write(append(line, '\n'))
+		b.Write(line)
 	}
 	if err := wholefile.Replace(f.path, b.Bytes(), 0o600); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,6 +49,42 @@ func TestCommandsOutliveARestartAndATornFile(t *testing.T) {
 			t.Errorf("after a second restart: %+v", third.now(under))
 		}
 	})
+}
+
+func TestALineThatLacksOnlyItsEndDoesNotSpoilTheNext(t *testing.T) {
+	dir := t.TempDir()
+	d := newDesk(t, dir)
+	first := d.asks(gokina, telemetry.CommandDiagnostics)
+	file := filepath.Join(dir, "commands.jsonl")
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, text[:len(text)-1], 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := newDesk(t, dir)
+	second := again.asks(passu, telemetry.CommandSpeedtest)
+	third := newDesk(t, dir)
+	third.now(first)
+	third.now(second)
+}
+
+func TestNoAgentsWordsMakeTheFileLargerThanIsRead(t *testing.T) {
+	d := newDesk(t, t.TempDir())
+	c := d.asks(gokina, telemetry.CommandDiagnostics)
+	for _, state := range []telemetry.ResultState{telemetry.ResultAccepted, telemetry.ResultDone} {
+		packed, err := d.codec.Seal(nil, []byte(strings.Repeat("<&>\u2028\n\x01\u009b", telemetry.MaxResultData/12)), telemetry.Zstd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.says(gokina, c, state, "", packed...)
+	}
+	most := int64(maxFile / (3*inAllMost + 2) * 3) // of the lines of one command, where all are like that
+	info, err := os.Stat(d.file.path)
+	if now := d.now(c); err != nil || now.State != Done || len(now.Data) < telemetry.MaxResultData/2 || info.Size() > most {
+		t.Errorf("a command with %d bytes of data takes %d on disk, want %d at most (%v)", len(now.Data), info.Size(), most, err)
+	}
 }
 
 func TestCommandsAreBounded(t *testing.T) {

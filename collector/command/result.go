@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -40,7 +41,7 @@ func (c *Commander) result(a telemetry.Address, payload []byte) (dropped string)
 		return ""
 	}
 	data := ""
-	if len(r.Data) > 0 {
+	if len(r.Data) > 0 && State(r.State).Ended() {
 		if data, err = c.unpack(r.Data); err != nil {
 			data, r.Text = "", strings.TrimSpace(r.Text+" (its data could not be read: "+err.Error()+")")
 		}
@@ -69,7 +70,7 @@ func (c *Commander) unpack(data []byte) (string, error) {
 		return "", fmt.Errorf("not text: %w", telemetry.ErrMalformed)
 	}
 	return strings.Map(func(r rune) rune {
-		if r != '\n' && (r < ' ' || r == 0x7f) {
+		if r != '\n' && !strconv.IsPrint(r) { // a terminal must not take it for an order
 			return ' '
 		}
 		return r

@@ -31,7 +31,7 @@ func (b *batch) expired(l *telemetry.Parsed) bool {
 var errHeader = errors.New("no batch header")
 
 // looked lists the measurements into whose fields somebody looks: this intake and its watcher. The lines of others only pass through.
-func looked() []string { return []string{"batch", "span", "link", "traffic"} }
+func looked() []string { return []string{"batch", "span", "link", "traffic", "host", "power"} }
 
 // lineBytes is what a line takes in memory beside its text, taken apart and with its verdict. A message of short lines, or of many empty ones, takes
 // many times its text.

@@ -45,7 +45,7 @@ type Querier interface {
 }
 
 // Watcher hears of lines that InfluxDB has, before the agent does. At is the collector's clock. The lines alias a
-// buffer that is used again, and only those of batch, span, link and traffic have their fields.
+// buffer that is used again, and only those of batch, span, link, traffic, host and power have their fields.
 type Watcher interface {
 	Stored(a telemetry.Address, at time.Time, lines []telemetry.Parsed)
 }

@@ -47,6 +47,7 @@ type Parts struct {
 	Influx   func() error // why InfluxDB is not asked to take anything now, or nil
 	Fault    func() error // why agents' data cannot be stored or read now, or nil
 	MQTT     func() error // the same of an external broker; nil where the broker is embedded
+	Deaf     func() bool  // nothing of the agents reaches the board, so that their states are not known; nil: never
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -98,7 +99,11 @@ func (s *Scribe) Look(ctx context.Context) error {
 	case s.p.Influx() != nil:
 		return errAway
 	}
-	return errors.Join(s.sites.write(ctx, s.p), s.states.write(ctx, s.p))
+	err := s.sites.write(ctx, s.p)
+	if s.p.Deaf != nil && s.p.Deaf() { // the board shows what it heard last, marked as old; told again here it would pass for what is so now
+		return err
+	}
+	return errors.Join(err, s.states.write(ctx, s.p))
 }
 
 // Note writes how the collector fared since New or the Note before, and what waits from before. Run does so each minute.

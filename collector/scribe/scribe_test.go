@@ -32,6 +32,7 @@ type world struct {
 	lines  []string // tier and line
 	fail   error    // of writes
 	away   error
+	deaf   bool
 	log    bytes.Buffer
 
 	metrics *prometheus.Registry
@@ -59,6 +60,11 @@ func (w *world) Overview() (all []fleet.Status) {
 func (w *world) fault() (err error) {
 	w.set(func() { err = w.away })
 	return err
+}
+
+func (w *world) hearsNothing() (deaf bool) {
+	w.set(func() { deaf = w.deaf })
+	return deaf
 }
 
 // set changes the world, or looks at it.
@@ -109,7 +115,7 @@ func newWorld() *world {
 
 func (w *world) scribe(db database, role string) *Scribe {
 	return New(Config{Name: "noc", Role: role, Sites: role != "intake"}, Parts{Database: db, Roster: w, Live: w, Metrics: w.metrics,
-		Influx: w.fault, Fault: w.fault, Now: time.Now, Log: slog.New(slog.NewTextHandler(&w.log, nil))})
+		Influx: w.fault, Fault: w.fault, Deaf: w.hearsNothing, Now: time.Now, Log: slog.New(slog.NewTextHandler(&w.log, nil))})
 }
 
 // run starts a scribe in the bubble, and ends it with the test.
@@ -208,6 +214,35 @@ func TestAStateIsToldAtOnceAndEachFiveMinutes(t *testing.T) {
 		w.set(func() { w.away = nil })
 		after(6 * time.Second)
 		if got := w.take("state"); len(got) != 2 || !strings.Contains(got[0], "code=1i") { // as it is now, not as it was
+			t.Errorf("after that: %q", got)
+		}
+	})
+}
+
+func TestACollectorThatHearsNothingTellsNoStates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.set(func() {
+			w.sites = []fleet.Site{{ID: "gokina"}}
+			w.states = []fleet.Status{{Site: w.sites[0], AgentStatus: fleet.AgentStatus{State: fleet.Up, Since: time.Now()}}}
+		})
+		w.run(t, "all")
+		after(6 * time.Second)
+		if got := w.take("state"); len(got) != 1 {
+			t.Errorf("at first: %q", got)
+		}
+		w.set(func() { w.deaf = true })
+		w.set(func() { w.sites = append(w.sites, fleet.Site{ID: "sela"}) })
+		after(time.Hour)
+		if got := w.take("state"); len(got) != 0 {
+			t.Errorf("while it hears nothing: %q", got)
+		}
+		if got := w.take("site"); len(got) != 4 {
+			t.Errorf("what the sites file says needs no ears: %q", got)
+		}
+		w.set(func() { w.deaf = false })
+		after(6 * time.Second)
+		if got := w.take("state"); len(got) != 1 {
 			t.Errorf("after that: %q", got)
 		}
 	})

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -146,6 +147,35 @@ func TestBatchesShareARequestUntilItIsFullOrHasWaited(t *testing.T) {
 			t.Errorf("the last batch waited %v, want 1s", took)
 		}
 	})
+}
+
+// keeper is a sink that keeps what it was given, as a request that was given up may.
+type keeper struct{ kept [][]byte }
+
+func (k *keeper) Write(_ context.Context, _ telemetry.Tier, text []byte) error {
+	k.kept = append(k.kept, text)
+	return nil
+}
+
+func TestATextIsItsOwnersAgainOnceItsVerdictIsThere(t *testing.T) {
+	for _, together := range [][]string{{"alone\n"}, {"one\n", "two\n"}} {
+		synctest.Test(t, func(t *testing.T) {
+			k := &keeper{}
+			w := store.NewWriter(k, store.WriterOptions{Lines: 10, Linger: time.Second})
+			run(t, w)
+			for _, s := range together {
+				text := []byte(s)
+				if err := w.Submit(t.Context(), telemetry.Detail, text, func([]store.RefusedLine, error) { clear(text) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if got, want := string(bytes.Join(k.kept, nil)), strings.Join(together, ""); got != want {
+				t.Errorf("the request has become %q, want %q", got, want)
+			}
+		})
+	}
 }
 
 func TestASmallRequestWaitsWhileAnotherIsUnderWayButNotForEver(t *testing.T) {

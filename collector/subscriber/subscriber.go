@@ -197,7 +197,8 @@ func (s *Subscriber) send(w *wire) error {
 	runtime.Gosched() // who is at work may have more, which then goes in the same write
 	for b := s.outbox.Take(); len(b) > 0; b = s.outbox.Take() {
 		if err := w.send(b); err != nil {
-			s.outbox.Take() // the next connection begins with an empty outbox, and a writer
+			for len(s.outbox.Take()) > 0 { // until nothing came meanwhile: only then the outbox knows that nobody writes, and asks for a writer again
+			}
 			return err
 		}
 	}
@@ -271,7 +272,7 @@ func wait(ctx context.Context, t mqtt.Token) error {
 	}
 }
 
-// take gets each message that is no batch on the goroutine of the library, and batches that the wire did not deliver: they come at QoS 0.
+// take gets each message that is no batch on the goroutine of the library, and batches that the wire does not deliver: those at QoS 1, and retained ones.
 func (s *Subscriber) take(_ mqtt.Client, m mqtt.Message) {
 	a, kind, err := telemetry.ParseTopic(m.Topic())
 	reason := ""
