@@ -134,6 +134,9 @@ func (c *Config) AlertWays() (w alert.Ways, err error) {
 
 // openAlerts makes the engine that decides what is an alert. It belongs to a board: an intake beside one has none.
 func (p *parts) openAlerts(metrics prometheus.Registerer, now func() time.Time) error {
+	if p.c.Role == roleIntake {
+		return nil
+	}
 	ways, err := p.c.AlertWays()
 	if err != nil {
 		return err
