@@ -363,6 +363,8 @@ func TestDataOfTheMonthAreCountedThroughRestartsOfAgentAndCollector(t *testing.T
 	w.set("a", func(s *site) { s.WireBytes = 0.5e6 }) // it has started anew
 	w.pass(time.Second)
 	w.want()
+	w.pass(w.Grace)
+	w.want()
 	w.set("a", func(s *site) { s.WireBytes = 1.6e6 })
 	w.pass(2 * time.Second)
 	w.want("a has nearly used the data of this month")
