@@ -102,7 +102,6 @@ func TestWhatAChannelHasNotHeardOfIsKeptHoweverMuchEndsMeanwhile(t *testing.T) {
 	if len(sink.news) != many || len(e.outbox) != 0 {
 		t.Errorf("%d of %d were told, and %d wait for ever", len(sink.news), many, len(e.outbox))
 	}
-	w.out()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a := &record{Alert: Alert{ID: "last", Rule: Collector, Severity: Critical}}

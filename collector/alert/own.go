@@ -3,6 +3,7 @@ package alert
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/fleet"
@@ -121,7 +122,7 @@ func (e *Engine) ownWords(a *record, o *ownTrouble) {
 	case o.Rule == Certificate:
 		a.Title = "a certificate ends soon, and then no agent can connect"
 	default:
-		a.Title = "the collector is in trouble: " + a.Own[len("check "):]
+		a.Title = "the collector is in trouble: " + strings.TrimPrefix(a.Own, "check ")
 	}
 }
 
