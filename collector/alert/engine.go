@@ -36,10 +36,11 @@ type Check struct {
 	Err  error
 }
 
-// Expiry is when a certificate ends.
+// Expiry is when a certificate ends, what happens then, and what to do before, in words.
 type Expiry struct {
-	Name string
-	End  time.Time
+	Name       string
+	End        time.Time
+	Then, Next string
 }
 
 // Config is what an Engine works with. Fleet and Now are required.

@@ -50,6 +50,8 @@ func (e *Engine) lookOwn(checks []Check, now time.Time) (fault bool) {
 	return fault
 }
 
+const certificateEnded = " ended"
+
 func (e *Engine) lookCertificates(now time.Time) {
 	all, seen := []Expiry(nil), map[string]bool{}
 	if e.c.Certificates != nil {
@@ -58,9 +60,9 @@ func (e *Engine) lookCertificates(now time.Time) {
 	for _, c := range all {
 		left := c.End.Sub(now)
 		soon := e.c.CertificateWithin > 0 && left < e.c.CertificateWithin
-		text := fmt.Sprintf("%s ends on %s, in %d days; run nabz-collector renew", c.Name, e.clock(c.End), int(left.Hours()/24))
+		text := fmt.Sprintf("%s ends on %s, in %d days, and then %s; %s", c.Name, e.clock(c.End), int(left.Hours()/24), c.Then, c.Next)
 		if left <= 0 {
-			text = fmt.Sprintf("%s ended on %s; run nabz-collector renew", c.Name, e.clock(c.End))
+			text = fmt.Sprintf("%s%s on %s, so %s; %s", c.Name, certificateEnded, e.clock(c.End), c.Then, c.Next)
 		}
 		key := "certificate " + c.Name
 		seen[key] = true
@@ -119,8 +121,10 @@ func (e *Engine) ownWords(a *record, o *ownTrouble) {
 		a.Title, a.Cause = "most sites were lost at once", "the NOC's own way to the internet, or something that all operators share"
 	case o.Rule == InfluxDB:
 		a.Title = "InfluxDB cannot be used: nothing is stored, and agents keep what they measure"
+	case o.Rule == Certificate && strings.Contains(o.Text, certificateEnded):
+		a.Title = "a certificate has ended"
 	case o.Rule == Certificate:
-		a.Title = "a certificate ends soon, and then no agent can connect"
+		a.Title = "a certificate ends soon"
 	default:
 		a.Title = "the collector is in trouble: " + strings.TrimPrefix(a.Own, "check ")
 	}

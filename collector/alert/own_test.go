@@ -79,3 +79,20 @@ func TestACertificateThatIsNoMoreAskedForIsNoAlert(t *testing.T) {
 	w.pass(2 * time.Second)
 	w.want()
 }
+
+func TestAnAlertOfACertificateSaysWhatStopsThenAndWhatToDo(t *testing.T) {
+	w := newWorld(t, Defaults())
+	w.expiries = []Expiry{{Name: "the board's certificate (board.pem)", End: w.now.Add(72 * time.Hour), Then: "browsers refuse the board", Next: "renew it where it came from"}}
+	w.begin()
+	w.pass(2 * time.Second)
+	w.want("a certificate ends soon")
+	if got, want := w.engine.Active()[0].Text, "the board's certificate (board.pem) ends on 2026-11-23 12:00 UTC, in 2 days, and then browsers refuse the board; renew it where it came from"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	w.now = w.now.Add(72 * time.Hour)
+	w.pass(time.Second)
+	w.want("a certificate has ended")
+	if got, want := w.engine.Active()[0].Text, "the board's certificate (board.pem) ended on 2026-11-23 12:00 UTC, so browsers refuse the board; renew it where it came from"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
