@@ -1,11 +1,13 @@
 package alert
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/journal"
 )
 
 func TestAConnectionThatBreaksForAMomentIsNoAlertThoughTheNextWordComesLate(t *testing.T) {
@@ -125,4 +127,24 @@ func TestTheDataOfLastMonthAreNotThoseOfThisOne(t *testing.T) {
 	w.now = time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	w.pass(4 * time.Minute)
 	w.want()
+}
+
+func TestAnAlertThatEndsByMaintenanceDoesNotSayThatTheSiteIsWell(t *testing.T) {
+	sink := &tape{name: "tape"}
+	w := newWorld(t, Defaults(), sink)
+	j := w.openJournal()
+	w.begin()
+	w.add("a")
+	w.pass(w.Grace)
+	w.out("a")
+	w.pass(6 * time.Minute)
+	w.deliver()
+	if _, err := j.Plan("aisha", journal.Window{Scope: journal.Scope{Site: "a"}, From: w.now, To: w.now.Add(time.Hour), Zone: "UTC", Reason: "new mast"}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(10 * time.Second)
+	w.deliver()
+	if got, want := sink.told(), []string{"raised a is unreachable", "recovered a is unreachable (in maintenance now)"}; !slices.Equal(got, want) {
+		t.Errorf("people were told %q, want %q", got, want)
+	}
 }

@@ -146,8 +146,10 @@ func (e *Engine) flap(tr *track, id string, now time.Time) {
 // rest keeps quiet of a site in maintenance, and for a while after it.
 func (e *Engine) rest(tr *track, id string, now time.Time) {
 	for _, t := range tr.Troubles {
-		if t.Alert != "" {
-			e.leave(id, t, now, told)
+		if a := e.active[t.Alert]; a != nil {
+			if e.leave(id, t, now, told); !a.Active() {
+				a.Title += " (in maintenance now)" // it may be as ill as ever
+			}
 		}
 		if t.Kind == flapping {
 			t.Quiet = now.Add(flapWithin)
