@@ -134,6 +134,9 @@ func (c *Config) AlertWays() (w alert.Ways, err error) {
 
 // openAlerts makes the engine that decides what is an alert. It belongs to a board: an intake beside one has none.
 func (p *parts) openAlerts(metrics prometheus.Registerer, now func() time.Time) error {
+	if p.c.Role == roleIntake {
+		return nil
+	}
 	ways, err := p.c.AlertWays()
 	if err != nil {
 		return err
@@ -162,13 +165,13 @@ func (p *parts) openAlerts(metrics prometheus.Registerer, now func() time.Time) 
 // certificates are those without which agents or people cannot connect.
 func (p *parts) certificates() (out []alert.Expiry) {
 	if p.shown != nil {
-		out = append(out, alert.Expiry{Name: "the certificate that agents are shown (" + filepath.Base(p.c.MQTT.TLSCert) + ")", End: p.shown.End()})
+		out = append(out, alert.Expiry{Name: "the certificate that agents are shown (" + filepath.Base(p.c.MQTT.TLSCert) + ")", End: p.shown.End(), Then: "no agent can connect", Next: "run nabz-collector renew"})
 	}
 	if p.shownPeople != nil {
-		out = append(out, alert.Expiry{Name: "the board's certificate (" + filepath.Base(p.c.Web.TLSCert) + ")", End: p.shownPeople.End()})
+		out = append(out, alert.Expiry{Name: "the board's certificate (" + filepath.Base(p.c.Web.TLSCert) + ")", End: p.shownPeople.End(), Then: "browsers refuse the board", Next: "renew it where it came from"})
 	}
 	if !p.caEnd.IsZero() {
-		out = append(out, alert.Expiry{Name: "the authority's certificate (" + filepath.Base(p.c.Agents.CAFile) + ")", End: p.caEnd})
+		out = append(out, alert.Expiry{Name: "the authority's certificate (" + filepath.Base(p.c.Agents.CAFile) + ")", End: p.caEnd, Then: "no agent can connect", Next: "plan for a new authority, with which every agent has to be enrolled anew"})
 	}
 	return out
 }

@@ -119,3 +119,16 @@ func goneIsOneAlert(t *testing.T, db *influxd.Server) {
 		t.Errorf("%v alerts were raised, want one", got)
 	}
 }
+
+func TestAnIntakeBesideABoardRunsAndHasNoAlerts(t *testing.T) {
+	s := startWith(t, 0, func(c *Config) {
+		c.Role, c.MQTT.Broker, c.MQTT.Listen = roleIntake, "mqtt://127.0.0.1:1", ""
+		c.Influx.URL = "http://127.0.0.1:1"
+	})
+	if s.alerts != nil {
+		t.Error("it would tell people what the board tells them")
+	}
+	if code, _ := s.get("/healthz"); code != http.StatusOK {
+		t.Errorf("healthz says %d", code)
+	}
+}

@@ -26,14 +26,31 @@ func (e *Engine) end(a *record, at time.Time, silent bool) {
 	}
 	e.describeOne(a)
 	e.ended = append(e.ended, a)
-	if n := len(e.ended) - keepEnded; n > 0 {
-		e.ended = slices.Delete(e.ended, 0, n)
-	}
 	e.now = true
 	e.note(a, Recovered)
+	e.forget()
 }
 
-// settle puts what has changed into words, and tells again what nobody has taken care of.
+// forget drops the oldest of those that are over, but none of which a channel has still to hear.
+func (e *Engine) forget() {
+	n := len(e.ended) - keepEnded
+	if n <= 0 {
+		return
+	}
+	waits := make(map[string]bool, len(e.outbox))
+	for _, i := range e.outbox {
+		waits[i.Alert] = true
+	}
+	e.ended = slices.DeleteFunc(e.ended, func(a *record) bool {
+		if n <= 0 || waits[a.ID] {
+			return false
+		}
+		n--
+		return true
+	})
+}
+
+// settle puts what has changed into words, and tells again what nobody has taken care of. While the NOC is at fault what is known of sites is old.
 func (e *Engine) settle(now time.Time) {
 	for _, a := range e.active {
 		if a.changed {
@@ -44,7 +61,7 @@ func (e *Engine) settle(now time.Time) {
 				e.now = true
 			}
 		}
-		if e.c.Repeat > 0 && a.Severity == Critical && a.Acknowledged.IsZero() {
+		if e.c.Repeat > 0 && a.Severity == Critical && a.Acknowledged.IsZero() && (a.Rule.Own() || e.faulty.IsZero()) {
 			for _, ch := range e.c.Channels {
 				if at, ok := a.Told[ch.Name()]; ok && !keepsState(ch) && now.Sub(at) >= e.c.Repeat && !e.waits(ch.Name(), a.ID) {
 					e.put(ch, a, Repeated)

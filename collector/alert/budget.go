@@ -45,8 +45,9 @@ func (m monthly) take(st *fleet.Status) (news bool) {
 	return news
 }
 
-func (m monthly) used(a telemetry.Address) int64 {
-	if w := m[a]; w != nil {
+// used is what an agent had in the month that it is now.
+func (m monthly) used(a telemetry.Address, now time.Time) int64 {
+	if w := m[a]; w != nil && w.Month == now.UTC().Format("2006-01") {
 		return w.Used
 	}
 	return 0

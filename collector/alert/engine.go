@@ -36,10 +36,11 @@ type Check struct {
 	Err  error
 }
 
-// Expiry is when a certificate ends.
+// Expiry is when a certificate ends, what happens then, and what to do before, in words.
 type Expiry struct {
-	Name string
-	End  time.Time
+	Name       string
+	End        time.Time
+	Then, Next string
 }
 
 // Config is what an Engine works with. Fleet and Now are required.
@@ -103,6 +104,7 @@ type record struct {
 	Key    groupKey             `json:"key"`
 	Starts []start              `json:"starts,omitempty"` // of its troubles
 	Told   map[string]time.Time `json:"told,omitempty"`   // by channel, the last time
+	Well   bool                 `json:"well,omitempty"`   // one of its sites at least has left it with something to tell of that
 	Silent bool                 `json:"silent,omitempty"` // nobody is told of its end
 	Own    string               `json:"own,omitempty"`    // the check or certificate that it is about
 
@@ -185,7 +187,8 @@ func (e *Engine) step(now time.Time, changed map[string]bool) {
 		checks = e.c.Checks()
 	}
 	e.mu.Lock()
-	fault, known := e.lookOwn(checks, now), e.known
+	fault := e.lookOwn(checks, now)
+	known := e.known // what it has made of it
 	e.mu.Unlock()
 	var whole, some []fleet.Status
 	switch {

@@ -36,8 +36,10 @@ func TestEachRuleHasItsTimeAndItsBoundAndCanBeSwitchedOff(t *testing.T) {
 			func(w *world) { w.set("a", func(s *site) { s.Clock = telemetry.ClockSynced }) }, 3 * time.Minute},
 		{"budget", func(s *Settings) { s.BudgetMB = 0 }, func(w *world) { w.set("a", func(s *site) { s.WireBytes += mb(13.5) }) }, time.Second, "a has nearly used the data of this month",
 			func(w *world) { w.now = time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC) }, 4 * time.Minute},
-		{"certificate", func(s *Settings) { s.CertificateWithin = 0 }, func(w *world) { w.expiries = []Expiry{{"server.pem", w.now.Add(720*time.Hour - time.Second)}} }, time.Second,
-			"a certificate ends soon, and then no agent can connect", func(w *world) { w.expiries[0].End = w.now.AddDate(2, 0, 0) }, time.Second},
+		{"certificate", func(s *Settings) { s.CertificateWithin = 0 }, func(w *world) {
+			w.expiries = []Expiry{{Name: "server.pem", End: w.now.Add(720*time.Hour - time.Second)}}
+		}, time.Second,
+			"a certificate ends soon", func(w *world) { w.expiries[0].End = w.now.AddDate(2, 0, 0) }, time.Second},
 		{"InfluxDB", func(s *Settings) { s.OwnAfter = 0 }, func(w *world) { w.checks = []Check{{"InfluxDB", errors.New("gone")}} }, 61 * time.Second,
 			"InfluxDB cannot be used: nothing is stored, and agents keep what they measure", func(w *world) { w.checks = []Check{{"InfluxDB", nil}} }, 62 * time.Second},
 		{"broker", func(s *Settings) { s.OwnAfter = 0 }, func(w *world) { w.checks = []Check{{"MQTT broker", errors.New("gone")}} }, 61 * time.Second,
@@ -362,6 +364,8 @@ func TestDataOfTheMonthAreCountedThroughRestartsOfAgentAndCollector(t *testing.T
 	w.restart()
 	w.set("a", func(s *site) { s.WireBytes = 0.5e6 }) // it has started anew
 	w.pass(time.Second)
+	w.want()
+	w.pass(w.Grace)
 	w.want()
 	w.set("a", func(s *site) { s.WireBytes = 1.6e6 })
 	w.pass(2 * time.Second)

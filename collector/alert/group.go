@@ -78,7 +78,7 @@ type candidate struct {
 func (e *Engine) due(now time.Time) (out []candidate) {
 	for id, tr := range e.tracks {
 		for _, t := range tr.Troubles {
-			if t.Alert != "" || !t.Good.IsZero() || t.wait < 0 || e.lost.on && t.Kind == outage {
+			if t.Alert != "" || !t.Good.IsZero() || t.wait < 0 || !t.holds || e.lost.on && t.Kind == outage {
 				continue
 			}
 			at := latest(t.Since.Add(t.wait), e.calmFor(t))
@@ -107,13 +107,8 @@ func (e *Engine) due(now time.Time) (out []candidate) {
 	return out
 }
 
-// calmFor is when a trouble may become an alert at the earliest. Outages wait for sites that have to connect anew.
-func (e *Engine) calmFor(t *trouble) time.Time {
-	if t.Kind == outage || t.Kind == flapping {
-		return latest(t.Quiet, e.calm)
-	}
-	return t.Quiet
-}
+// calmFor is when a trouble may become an alert at the earliest: sites have to connect anew, and to say whether it is still so.
+func (e *Engine) calmFor(t *trouble) time.Time { return latest(t.Quiet, e.calm) }
 
 func compare(a, b string) int {
 	switch {
@@ -152,7 +147,7 @@ func (e *Engine) neighbours(key groupKey, site string, t *trouble, now time.Time
 			continue
 		}
 		n := tr.of(t.Kind)
-		if n == nil || n.Alert != "" || !n.Good.IsZero() || now.Sub(n.Seen) < min(settle, n.wait) || now.Before(n.Quiet) || e.inMaintenance(id, now) {
+		if n == nil || n.Alert != "" || !n.Good.IsZero() || n.wait < 0 || !n.holds || now.Sub(n.Seen) < min(settle, n.wait) || now.Before(n.Quiet) || e.inMaintenance(id, now) {
 			continue
 		}
 		left = append(left, candidate{id, n})

@@ -19,19 +19,23 @@ type Heartbeat struct {
 // undelivered is how long news may wait for a channel before the heartbeat stops: then nobody can be told in any other way.
 const undelivered = 15 * time.Minute
 
+// firstBeat is when a collector that has just begun says that it is well, however rarely it does later.
+const firstBeat = time.Minute
+
 // beat asks each time whether all is well, and says so, until ctx ends.
 func (e *Engine) beat(ctx context.Context) {
 	h := e.c.Heartbeat
 	if h.Every <= 0 {
 		return
 	}
-	tick := time.NewTicker(h.Every)
-	defer tick.Stop()
+	timer := time.NewTimer(min(h.Every, firstBeat))
+	defer timer.Stop()
 	for { // the first after a while: a collector that has just begun is not well yet
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
+			timer.Reset(h.Every)
 			e.beatOnce(ctx)
 		}
 	}

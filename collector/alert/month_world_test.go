@@ -275,7 +275,7 @@ func (v *village) live(m *month) (heard bool) {
 		v.lostAt, v.backAt = time.Time{}, m.now.Add(m.random(40*time.Second))
 	case linked && !v.online && !m.now.Before(v.backAt):
 		v.session++
-		v.online, v.backAt, v.next, heard = true, time.Time{}, m.now, true
+		v.online, v.backAt, heard = true, time.Time{}, true // what is not due yet waits
 		m.live.Presence(v.address, telemetry.Presence{Online: true, Session: v.session})
 	}
 	if linked && v.online && v.lostAt.IsZero() && (!m.now.Before(v.next) || v.dirty) {

@@ -66,7 +66,9 @@ func (e *Engine) note(a *record, what string) {
 	for _, ch := range e.c.Channels {
 		switch {
 		case keepsState(ch):
-			e.put(ch, a, what)
+			if admits(ch.Least(), a.Severity) && !(what == Changed && e.waits(ch.Name(), a.ID)) { // it is told all that goes on with what waits
+				e.put(ch, a, what)
+			}
 		case what == Changed || !admits(ch.Least(), a.Severity):
 		case what != Recovered:
 			e.put(ch, a, what)
@@ -158,7 +160,7 @@ func (e *Engine) waiting(ch Channel, now time.Time) (m Message, items []*item, n
 	next = time.Hour
 	m = Message{Now: now, Link: e.c.Link, Started: e.started}
 	if every := e.c.Heartbeat.Every; !e.well.IsZero() && now.Sub(e.well) < 2*every {
-		m.Beat = e.well.Add(3 * every)
+		m.Beat = e.well.Add(3 * max(every, resendEvery)) // it must not end before it is told again
 	}
 	most := atOnce
 	if keepsState(ch) {
@@ -238,7 +240,9 @@ func (e *Engine) done(ch Channel, items []*item, err error) (again time.Duration
 				}
 				a.Told[ch.Name()] = now
 			}
-		case now.Sub(i.Queued) >= dayRetry:
+		case i.What != Recovered && e.active[i.Alert] == nil: // it is over meanwhile, which is told in its place
+			gone[i] = true
+		case now.Sub(i.Queued) >= dayRetry && !(i.What == Raised && e.active[i.Alert] != nil): // somebody has to hear of what goes on
 			gone[i] = true
 		default:
 			wait := backoff(i.Attempt)
@@ -254,10 +258,14 @@ func (e *Engine) done(ch Channel, items []*item, err error) (again time.Duration
 	}
 	e.outbox = slices.DeleteFunc(e.outbox, func(i *item) bool { return gone[i] })
 	if len(items) > 0 {
+		urgent := e.now // of a look that has not ended yet
 		e.now = false
 		e.written = now
 		e.write(e.c.File, e.state())
 		e.tell()
+		if urgent {
+			e.wakeAll()
+		}
 	}
 	return again
 }

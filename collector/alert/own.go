@@ -2,6 +2,8 @@ package alert
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/fleet"
@@ -48,18 +50,28 @@ func (e *Engine) lookOwn(checks []Check, now time.Time) (fault bool) {
 	return fault
 }
 
+const certificateEnded = " ended"
+
 func (e *Engine) lookCertificates(now time.Time) {
-	if e.c.Certificates == nil {
-		return
+	all, seen := []Expiry(nil), map[string]bool{}
+	if e.c.Certificates != nil {
+		all = e.c.Certificates()
 	}
-	for _, c := range e.c.Certificates() {
+	for _, c := range all {
 		left := c.End.Sub(now)
 		soon := e.c.CertificateWithin > 0 && left < e.c.CertificateWithin
-		text := fmt.Sprintf("%s ends on %s, in %d days; run nabz-collector renew", c.Name, e.clock(c.End), int(left.Hours()/24))
+		text := fmt.Sprintf("%s ends on %s, in %d days, and then %s; %s", c.Name, e.clock(c.End), int(left.Hours()/24), c.Then, c.Next)
 		if left <= 0 {
-			text = fmt.Sprintf("%s ended on %s; run nabz-collector renew", c.Name, e.clock(c.End))
+			text = fmt.Sprintf("%s%s on %s, so %s; %s", c.Name, certificateEnded, e.clock(c.End), c.Then, c.Next)
 		}
-		e.observeOwn("certificate "+c.Name, Certificate, soon, text, now, 0)
+		key := "certificate " + c.Name
+		seen[key] = true
+		e.observeOwn(key, Certificate, soon, text, now, 0)
+	}
+	for key, o := range e.own { // one that is not in use any more
+		if o.Rule == Certificate && !seen[key] {
+			e.observeOwn(key, Certificate, false, "", now, 0)
+		}
 	}
 }
 
@@ -109,10 +121,12 @@ func (e *Engine) ownWords(a *record, o *ownTrouble) {
 		a.Title, a.Cause = "most sites were lost at once", "the NOC's own way to the internet, or something that all operators share"
 	case o.Rule == InfluxDB:
 		a.Title = "InfluxDB cannot be used: nothing is stored, and agents keep what they measure"
+	case o.Rule == Certificate && strings.Contains(o.Text, certificateEnded):
+		a.Title = "a certificate has ended"
 	case o.Rule == Certificate:
-		a.Title = "a certificate ends soon, and then no agent can connect"
+		a.Title = "a certificate ends soon"
 	default:
-		a.Title = "the collector is in trouble: " + a.Own[len("check "):]
+		a.Title = "the collector is in trouble: " + strings.TrimPrefix(a.Own, "check ")
 	}
 }
 
@@ -141,6 +155,8 @@ const lostKey = "lost"
 // lookLost sees whether most of the sites went out together, of several groups.
 func (e *Engine) lookLost(now time.Time) {
 	if e.c.LostPct <= 0 || e.c.OwnAfter <= 0 { // without an alert for it none for the sites may be held back
+		e.lost.on = false
+		e.observeOwn(lostKey, Collector, false, "", now, 0)
 		return
 	}
 	there, out, groups := 0, 0, map[groupKey]bool{}
@@ -176,6 +192,7 @@ func (e *Engine) lookLost(now time.Time) {
 	switch {
 	case !e.lost.on && out >= lostLeast && len(groups) >= 2 && share >= e.c.LostPct*float64(there):
 		e.lost.on = true
+		e.uncount(newest, now)
 	case e.lost.on && (there == 0 || share < 50*float64(there)):
 		e.lost.on = false
 		if o := e.own[lostKey]; o != nil && o.Alert != "" { // not for a moment in which the others had not spoken yet
@@ -184,4 +201,18 @@ func (e *Engine) lookLost(now time.Time) {
 	}
 	text := fmt.Sprintf("%d of %d sites are unreachable, of %d groups; no alert is raised for each of them", out, there, len(groups))
 	e.observeOwn(lostKey, Collector, e.lost.on, text, now, e.c.OwnAfter)
+}
+
+// uncount takes what is the NOC's own cut out of what makes sites flap. Newest is when the last site of it was seen to be gone.
+func (e *Engine) uncount(newest, now time.Time) {
+	for _, tr := range e.tracks {
+		t := tr.of(outage)
+		if t == nil || t.Alert != "" || !t.Good.IsZero() || t.State != fleet.Unreachable || t.Seen.Before(newest.Add(-2*e.c.GroupWindow-settle)) {
+			continue
+		}
+		tr.Outages = slices.DeleteFunc(tr.Outages, t.Seen.Equal)
+		if f := tr.of(flapping); f != nil && f.Alert == "" && !tr.flaps(now, e.c.FlapOutages) {
+			tr.drop(flapping)
+		}
+	}
 }

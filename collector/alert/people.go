@@ -87,30 +87,39 @@ func (p *people) Send(ctx context.Context, m Message) (string, error) {
 // words puts news into one message.
 func (p *people) words(m Message) (title, text string) {
 	var b strings.Builder
+	heads, size := make([]string, len(m.News)), 0
 	for i, n := range m.News {
-		head := headline(n)
+		heads[i] = clipped(headline(n), mostText/len(m.News)-len("\n\n"))
+		size += len(heads[i]) + len("\n\n")
+	}
+	for i, n := range m.News {
 		if i == 0 {
-			title = head
-		}
-		if i > 0 {
+			title = heads[i]
+		} else {
 			b.WriteString("\n\n")
 		}
-		b.WriteString(head)
-		if n.Alert.Text != "" && (b.Len() < mostText/2 || len(m.News) == 1) {
+		b.WriteString(heads[i])
+		if more := len("\n" + n.Alert.Text); more > 1 && (len(m.News) == 1 || size+more <= mostText) { // each is named, whatever there is to say of the others
 			b.WriteString("\n" + n.Alert.Text)
+			size += more
 		}
 	}
 	if n := len(m.News); n > 1 {
 		title = fmt.Sprintf("%d alerts: %s", n, title)
 	}
-	text = b.String()
-	if len(text) > mostText {
-		text = strings.ToValidUTF8(text[:mostText], "") + "…"
-	}
+	text = clipped(b.String(), mostText)
 	if m.Link != "" {
 		text += "\n\n" + strings.TrimSuffix(m.Link, "/") + "/alerts"
 	}
 	return oneLine("nabz: " + title), text
+}
+
+// clipped is a text of so many bytes at most.
+func clipped(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most-len("…")], "") + "…"
 }
 
 // headline is one piece of news on a line. Signs go with words, so that it can be told at a glance and read aloud.

@@ -174,3 +174,45 @@ func TestAFullDiskKeepsNobodyFromBeingTold(t *testing.T) {
 		t.Errorf("people were told %q", got)
 	}
 }
+
+// A file that somebody has edited, or another version has written, keeps no collector from starting.
+func FuzzAStateThatIsNotOurs(f *testing.F) {
+	for _, s := range []string{`{}`, `null`, `[]`, `{"active":[null],"ended":[null],"tracks":{"a":null},"own":{"lost":null,"check x":null},"outbox":[null]}`,
+		`{"active":[{"ID":"1","Rule":"down","kind":"outage","own":"x"}],"tracks":{"a":{"troubles":[null]}}}`, `{"active":[{"ID":"1","Rule":"collector"}],"own":{"x":{"rule":"collector","alert":"1"}}}`,
+		`{"version":"new","active":[{"ID":"1","Rule":"down"}]}`, `{"active":[{"ID":"1","Rule":"battery","Sites":["a"]},{"ID":"1"}],"outbox":[{"channel":"tape","alert":"1"}]}`} {
+		f.Add([]byte(s), []byte(`{"a/router":null,"b":{},"a/other":{"month":"x"}}`))
+	}
+	f.Fuzz(func(t *testing.T, kept, month []byte) {
+		w := newWorld(t, Defaults(), &tape{name: "tape"})
+		for file, text := range map[string][]byte{w.file: kept, monthFile(w.file): month} {
+			if err := os.WriteFile(file, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _, _, _ = Read(w.file)
+		w.begin()
+		w.add("a")
+		w.pass(2 * time.Second)
+		w.out("a")
+		w.pass(6 * time.Minute)
+		w.deliver()
+		w.up("a")
+		w.pass(3 * time.Minute)
+	})
+}
+
+func TestATroubleWhoseAlertIsNotInTheFileBecomesOneAnew(t *testing.T) {
+	w := newWorld(t, Defaults())
+	kept := `{"version":1,"tracks":{"a":{"troubles":[{"kind":"outage","state":"unreachable","alert":"gone"}]}},"own":{"check InfluxDB":{"rule":"influxdb","alert":"gone"}}}`
+	if err := os.WriteFile(w.file, []byte(kept), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.begin()
+	w.add("a")
+	w.out("a")
+	w.pass(w.Grace + time.Minute)
+	w.want("a is unreachable")
+	w.checks = []Check{{"InfluxDB", errors.New("gone")}}
+	w.pass(2 * time.Minute)
+	w.want("a is unreachable", "InfluxDB cannot be used: nothing is stored, and agents keep what they measure")
+}

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,9 +43,12 @@ func (e *Engine) load() error {
 		return fmt.Errorf("make the folder of the alerts: %w", err)
 	}
 	var s state
-	if err := e.read(e.c.File, &s); err != nil {
+	if ok, err := e.read(e.c.File, &s); err != nil {
 		return err
+	} else if !ok {
+		s = state{}
 	}
+	s.clean()
 	for _, a := range s.Active {
 		e.active[a.ID] = a
 		if a.Key != (groupKey{}) {
@@ -51,9 +56,17 @@ func (e *Engine) load() error {
 		}
 	}
 	for id, t := range s.Tracks {
+		for _, x := range t.Troubles {
+			if e.active[x.Alert] == nil { // else it would never be told again
+				x.Alert = ""
+			}
+		}
 		e.tracks[id] = t
 	}
 	for key, o := range s.Own {
+		if e.active[o.Alert] == nil {
+			o.Alert = ""
+		}
 		e.own[key] = o
 	}
 	e.ended, e.tries, e.lost.on = s.Ended, s.Tries, s.Lost
@@ -63,8 +76,10 @@ func (e *Engine) load() error {
 		}
 	}
 	var months map[string]*wired
-	if err := e.read(monthFile(e.c.File), &months); err != nil {
+	if ok, err := e.read(monthFile(e.c.File), &months); err != nil {
 		return err
+	} else if !ok {
+		months = nil
 	}
 	for name, w := range months {
 		if site, agent, ok := strings.Cut(name, "/"); ok && w != nil {
@@ -74,22 +89,41 @@ func (e *Engine) load() error {
 	return nil
 }
 
-func (e *Engine) read(file string, into any) error {
+// clean drops what an engine cannot have written: half an alert would end it.
+func (s *state) clean() {
+	no := func(a *record) bool {
+		return a == nil || a.ID == "" || !slices.Contains(Rules(), a.Rule) || !a.Rule.Own() && len(a.Sites) == 0
+	}
+	s.Active, s.Ended = slices.DeleteFunc(s.Active, no), slices.DeleteFunc(s.Ended, no)
+	for _, a := range slices.Concat(s.Active, s.Ended) {
+		a.Severity = a.Rule.severity()
+	}
+	maps.DeleteFunc(s.Tracks, func(_ string, t *track) bool { return t == nil })
+	for _, t := range s.Tracks {
+		t.Troubles = slices.DeleteFunc(t.Troubles, func(x *trouble) bool { return x == nil })
+	}
+	maps.DeleteFunc(s.Own, func(_ string, o *ownTrouble) bool { return o == nil })
+	s.Outbox = slices.DeleteFunc(s.Outbox, func(i *item) bool { return i == nil })
+}
+
+// read takes in a file; not ok where it was put aside, and then what is read is of no use.
+func (e *Engine) read(file string, into any) (ok bool, err error) {
 	b, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return true, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read the state of the alerts: %w", err)
+		return false, fmt.Errorf("read the state of the alerts: %w", err)
 	}
 	if err := json.Unmarshal(b, into); err != nil {
 		aside := file + ".broken"
 		e.c.Log.Error("the state of the alerts cannot be read and is put aside; what was told may be told once more", "file", file, "aside", aside, "error", err)
 		if err := os.Rename(file, aside); err != nil {
-			return fmt.Errorf("put the broken state of the alerts aside: %w", err)
+			return false, fmt.Errorf("put the broken state of the alerts aside: %w", err)
 		}
+		return false, nil
 	}
-	return nil
+	return true, nil
 }
 
 // keep writes the state where it has to be, and wakes who has something to tell: nobody is told what is not written, as a restart would tell it again. Where
@@ -159,6 +193,7 @@ func Read(file string) (active []Alert, recent []Alert, tries []Delivery, err er
 	if err := json.Unmarshal(b, &s); err != nil {
 		return nil, nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
+	s.clean()
 	e := &Engine{active: map[string]*record{}, ended: s.Ended, tries: s.Tries}
 	for _, a := range s.Active {
 		e.active[a.ID] = a

@@ -46,7 +46,7 @@ func (t *track) flaps(now time.Time, outages int) bool {
 // evaluate looks at one site: what is wrong there, and what is no more.
 func (e *Engine) evaluate(id string, now time.Time) {
 	st, tr := e.sites[id], e.tracks[id]
-	if st == nil { // taken out of the files
+	if st == nil || len(st.Agents) == 0 { // taken out of the files, or all its agents are revoked
 		if tr != nil {
 			for _, t := range tr.Troubles {
 				e.leave(id, t, now, silently)
@@ -76,14 +76,17 @@ func (e *Engine) evaluate(id string, now time.Time) {
 // observe takes in what a look says of one kind of trouble.
 func (e *Engine) observe(tr *track, st *fleet.Status, k kind, now time.Time) {
 	v, t := e.c.look(k, st, e.month, now), tr.of(k)
+	if t != nil {
+		t.holds = v.is == bad
+	}
 	switch {
 	case v.is == bad:
 		fell := t == nil || !t.Good.IsZero()
 		if t == nil {
-			t = &trouble{Kind: k, Since: v.since, Seen: now}
+			t = &trouble{Kind: k, Since: v.since, Seen: now, holds: true}
 			tr.Troubles = append(tr.Troubles, t)
 		}
-		if fell && k == outage {
+		if fell && k == outage && !e.lost.on && !now.Before(e.calm) { // else it says nothing of the site
 			tr.Outages = append(tr.Outages, now)
 		}
 		if fell || t.Detail != v.detail || t.State != st.State {
@@ -126,6 +129,7 @@ func (e *Engine) flap(tr *track, id string, now time.Time) {
 	if f == nil {
 		return
 	}
+	f.holds = many
 	last := f.Seen
 	if n := len(tr.Outages); n > 0 {
 		last = tr.Outages[n-1]
@@ -142,8 +146,10 @@ func (e *Engine) flap(tr *track, id string, now time.Time) {
 // rest keeps quiet of a site in maintenance, and for a while after it.
 func (e *Engine) rest(tr *track, id string, now time.Time) {
 	for _, t := range tr.Troubles {
-		if t.Alert != "" {
-			e.leave(id, t, now, told)
+		if a := e.active[t.Alert]; a != nil {
+			if e.leave(id, t, now, told); !a.Active() {
+				a.Title += " (in maintenance now)" // it may be as ill as ever
+			}
 		}
 		if t.Kind == flapping {
 			t.Quiet = now.Add(flapWithin)
@@ -203,7 +209,7 @@ func (e *Engine) leave(site string, t *trouble, now time.Time, silent bool) {
 		a.Over = append(a.Over, site)
 	}
 	a.changed = true
-	a.Silent = a.Silent && silent
+	a.Well = a.Well || !silent
 	if len(a.Over) < len(a.Sites) {
 		return
 	}
@@ -211,5 +217,5 @@ func (e *Engine) leave(site string, t *trouble, now time.Time, silent bool) {
 	if ended.IsZero() {
 		ended = now
 	}
-	e.end(a, latest(ended, a.Began), silent)
+	e.end(a, latest(ended, a.Began), !a.Well)
 }

@@ -59,7 +59,8 @@ type trouble struct {
 	Alert  string          `json:"alert"`          // that it is part of; "": none yet
 	Quiet  time.Time       `json:"quiet,omitzero"` // no alert before: the site was in maintenance
 
-	wait time.Duration // how long it has to last to be an alert; below 0 for ever
+	wait  time.Duration // how long it has to last to be an alert; below 0 for ever
+	holds bool          // the last look found it; what was read back waits for one, and what no look finds now becomes no alert
 }
 
 // near tells whether two troubles may have begun within the window: each began between its Since and its Seen.
@@ -121,7 +122,7 @@ func (s *Settings) look(k kind, st *fleet.Status, month monthly, now time.Time) 
 		v := verdict{is: good, since: st.Told.At, told: st.Told.At, after: after(s.SpoolAfter)}
 		for i := range st.Agents {
 			switch a := &st.Agents[i]; {
-			case float64(a.BacklogBytes) >= s.SpoolAbovePct/100*float64(s.SpoolBytes):
+			case a.State != fleet.Unreachable && float64(a.BacklogBytes) >= s.SpoolAbovePct/100*float64(s.SpoolBytes):
 				v.is, v.detail = bad, fmt.Sprintf("agent %s has %s waiting, of %s that it may keep", a.Agent, bytesText(a.BacklogBytes), bytesText(s.SpoolBytes))
 			case v.is == good && float64(a.BacklogBytes) >= s.SpoolAbovePct/200*float64(s.SpoolBytes):
 				v.is = unclear
@@ -140,7 +141,7 @@ func (s *Settings) look(k kind, st *fleet.Status, month monthly, now time.Time) 
 		}
 		return v
 	case budget:
-		return s.lookBudget(st, month)
+		return s.lookBudget(st, month, now)
 	}
 	return verdict{}
 }
@@ -185,7 +186,7 @@ func (s *Settings) lookBattery(st *fleet.Status, now time.Time) verdict {
 	if s.BatteryBelowPct <= 0 {
 		return off(true)
 	}
-	v := verdict{}
+	v, between := verdict{}, false
 	for i := range st.Agents {
 		a := &st.Agents[i]
 		if a.BatteryPct == nil || now.Sub(a.BatteryAt) > fresh {
@@ -196,9 +197,14 @@ func (s *Settings) lookBattery(st *fleet.Status, now time.Time) verdict {
 		switch {
 		case *a.BatteryPct < s.BatteryBelowPct && !charging:
 			v.is, v.since, v.detail = bad, a.BatteryAt, fmt.Sprintf("battery of agent %s is at %.0f %%", a.Agent, *a.BatteryPct)
-		case v.is == unclear && *a.BatteryPct >= min(s.BatteryBelowPct+10, 100):
+		case *a.BatteryPct < min(s.BatteryBelowPct+10, 100):
+			between = true
+		case v.is == unclear:
 			v.is = good
 		}
+	}
+	if v.is == good && between {
+		v.is = unclear
 	}
 	return v
 }
@@ -207,7 +213,7 @@ func (s *Settings) lookDisk(st *fleet.Status, now time.Time) verdict {
 	if s.DiskAbovePct <= 0 {
 		return off(true)
 	}
-	v := verdict{}
+	v, between := verdict{}, false
 	for i := range st.Agents {
 		a := &st.Agents[i]
 		if a.DiskPct == nil || now.Sub(a.DiskAt) > fresh {
@@ -217,21 +223,26 @@ func (s *Settings) lookDisk(st *fleet.Status, now time.Time) verdict {
 		switch {
 		case *a.DiskPct >= s.DiskAbovePct:
 			v.is, v.since, v.detail = bad, a.DiskAt, fmt.Sprintf("disk of agent %s is %.0f %% full", a.Agent, *a.DiskPct)
-		case v.is == unclear && *a.DiskPct < s.DiskAbovePct-5:
+		case *a.DiskPct >= s.DiskAbovePct-5:
+			between = true
+		case v.is == unclear:
 			v.is = good
 		}
+	}
+	if v.is == good && between {
+		v.is = unclear
 	}
 	return v
 }
 
-func (s *Settings) lookBudget(st *fleet.Status, month monthly) verdict {
+func (s *Settings) lookBudget(st *fleet.Status, month monthly, now time.Time) verdict {
 	limit := s.budget(st.Site)
 	if limit <= 0 || s.BudgetAbovePct <= 0 {
 		return off(true)
 	}
 	v := verdict{is: good, told: time.Unix(math.MaxInt32, 0)}
 	for i := range st.Agents {
-		used := month.used(telemetry.Address{Site: st.Site.ID, Agent: st.Agents[i].Agent})
+		used := month.used(telemetry.Address{Site: st.Site.ID, Agent: st.Agents[i].Agent}, now)
 		if float64(used) >= s.BudgetAbovePct/100*float64(limit) {
 			v.is, v.since, v.told, v.detail = bad, st.Told.At, st.Told.At, fmt.Sprintf("agent %s has used %s of its %s this month", st.Agents[i].Agent, bytesText(used), bytesText(limit))
 		}

@@ -66,7 +66,9 @@ func (w *world) Some(ids []string) (out []fleet.Status) {
 	for _, id := range ids {
 		if s := w.sites[id]; s != nil {
 			st := s.Status
-			st.Agents = []fleet.AgentStatus{st.AgentStatus}
+			if st.Agent != "" { // else they are revoked
+				st.Agents = []fleet.AgentStatus{st.AgentStatus}
+			}
 			out = append(out, st)
 		}
 	}
