@@ -38,8 +38,8 @@ type alertRow struct {
 	Sites                               []lostSite
 	More                                int
 	Over                                int
-	Acknowledged                        string
-	Open                                bool // nobody has, and who looks may
+	Acknowledged, Done                  string // by whom and when, and what is done about it
+	Open                                bool   // nobody has, and who looks may
 }
 
 type deliveryRow struct{ At, Machine, Alert, Channel, What, Attempt, Err, Next string }
@@ -89,11 +89,18 @@ func (s *server) alertList(n *snapshot, acts bool) string {
 	}
 	now := s.Now()
 	active := s.Alerts.Active()
+	row := func(a *alert.Alert) alertRow {
+		r := newAlertRow(a, names, now, acts)
+		if r.Acknowledged != "" {
+			r.Done = s.doneAbout(a.ID)
+		}
+		return r
+	}
 	for i := range active {
-		l.Active = append(l.Active, newAlertRow(&active[i], names, now, acts))
+		l.Active = append(l.Active, row(&active[i]))
 	}
 	for _, a := range s.Alerts.Recent(recentAlerts) {
-		l.Recent = append(l.Recent, newAlertRow(&a, names, now, acts))
+		l.Recent = append(l.Recent, row(&a))
 	}
 	for _, d := range s.Alerts.Deliveries(recentTold) {
 		l.Deliveries = append(l.Deliveries, newDeliveryRow(d, now))
