@@ -73,6 +73,12 @@ func keyOf(st *seen) rowKey {
 	return k
 }
 
+// word is a short one for all of it but the time of the site's own news.
+func (k rowKey) word() string {
+	k.changed = 0
+	return orderOf([]string{fmt.Sprintf("%+v", k)})
+}
+
 // until is how long it is until the next snapshot may be taken, and the number of that one.
 func (h *hub) until() (wait time.Duration, tick int64) {
 	since := time.Since(h.start)
