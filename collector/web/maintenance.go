@@ -46,11 +46,17 @@ type windowRow struct {
 // maxPast bounds the windows that are over.
 const maxPast = 30
 
-func newWindowRow(w journal.Window, now time.Time) windowRow {
+// windowZone is the zone in which a window was planned.
+func windowZone(w journal.Window) *time.Location {
 	zone, err := time.LoadLocation(w.Zone)
-	if err != nil {
-		zone = time.UTC
+	if err != nil { // the journal has checked it
+		return time.UTC
 	}
+	return zone
+}
+
+func newWindowRow(w journal.Window, now time.Time) windowRow {
+	zone := windowZone(w)
 	local := now.In(zone)
 	row := windowRow{ID: w.ID, Scope: scopeWords(w.Scope), Who: w.Who, Reason: w.Reason, Weekly: w.Weekly != "", Zone: zoneName(w.From.In(zone)), sort: w.From, Machine: w.From.Format(time.RFC3339)}
 	if row.Weekly {
@@ -80,15 +86,7 @@ func between(from, to, now time.Time) string {
 	if y, m, d := from.Date(); y == to.Year() && m == to.Month() && d == to.Day() {
 		end = to.Format("15:04")
 	}
-	return fullMoment(from, now) + " to " + end
-}
-
-// fullMoment is moment with the clock in another year too.
-func fullMoment(t, now time.Time) string {
-	if t.Year() != now.Year() {
-		return t.Format("2 Jan 2006 15:04")
-	}
-	return moment(t, now)
+	return moment(from, now) + " to " + end
 }
 
 func scopeWords(s journal.Scope) string {
@@ -181,9 +179,11 @@ func (s *server) windowRows(p *maintenancePage, now time.Time) {
 	sortWindows(p.Planned)
 	for _, one := range s.Journal.Past(maxPast) {
 		out := row(one.Window)
-		out.How = "ended " + moment(one.Ended, now)
+		out.Running, out.Next = false, "" // of one that was cancelled, its own times tell otherwise
+		ended := moment(one.Ended, now.In(windowZone(one.Window)))
+		out.How = "ended " + ended
 		if one.CancelledBy != "" {
-			out.How = "cancelled " + moment(one.Ended, now) + " by " + one.CancelledBy
+			out.How = "cancelled " + ended + " by " + one.CancelledBy
 		}
 		p.Past = append(p.Past, out)
 	}

@@ -125,6 +125,9 @@ func (s *server) operatingOf(r *http.Request, st *fleet.Status, ack *journal.Ent
 		sortWindows(o.Windows)
 		if w, ok := s.Journal.Maintenance(st.Site, st.Now); ok {
 			row := newWindowRow(w, st.Now)
+			if until, ok := w.Running(st.Now); ok {
+				row.Until = moment(until, st.Now) // by the clock of the site, as all else on its page
+			}
 			o.Running = &row
 		}
 	}
@@ -173,6 +176,9 @@ func newNote(e journal.Entry, now time.Time) note {
 	case journal.Maintenance:
 		w := newWindowRow(*e.Window, now)
 		n.What, n.Text = "planned maintenance, "+w.When, e.Window.Reason
+		if e.Window.Zone != now.Location().String() {
+			n.What += " (" + w.Zone + ")"
+		}
 	case journal.Cancel:
 		n.What = "cancelled maintenance"
 	case journal.Command:
