@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"html/template"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -155,7 +154,15 @@ func (s *server) acknowledgeAlert(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	again := func(status int, faults map[string]string) {
-		s.failed(w, status, "It is not acknowledged", strings.Join(slices.Collect(maps.Values(faults)), " "))
+		var what []string
+		for _, field := range sortedKeys(faults) {
+			if field == "" {
+				what = append(what, faults[field]+".")
+				continue
+			}
+			what = append(what, "The "+field+" "+faults[field]+".")
+		}
+		s.failed(w, status, "It is not acknowledged", strings.Join(what, " "))
 	}
 	s.write(w, r, "acknowledge", "alert "+id, "/alerts?said=acknowledge", func(who string) (journal.Entry, error) {
 		return s.Journal.Acknowledge(who, "", id, r.PostForm.Get("text"))
