@@ -30,17 +30,17 @@ type maintenancePage struct {
 
 // windowRow is a window in words, in its own time zone.
 type windowRow struct {
-	ID            uint64
-	Scope         string
-	Sites         string // how many it covers; "" where nobody has counted
-	When, Zone    string
-	Who, Reason   string
-	Running       bool
-	Weekly        bool
-	Until         string // that it runs
-	Next, Machine string // when it begins
-	How           string // it ended
-	sort          time.Time
+	ID          uint64
+	Scope       string
+	Sites       string // how many it covers; "" where nobody has counted
+	When, Zone  string
+	Who, Reason string
+	Running     bool
+	Weekly      bool
+	Until       string // that it runs
+	Next        string // when it begins
+	How         string // it ended
+	sort        time.Time
 }
 
 // maxPast bounds the windows that are over.
@@ -58,7 +58,7 @@ func windowZone(w journal.Window) *time.Location {
 func newWindowRow(w journal.Window, now time.Time) windowRow {
 	zone := windowZone(w)
 	local := now.In(zone)
-	row := windowRow{ID: w.ID, Scope: scopeWords(w.Scope), Who: w.Who, Reason: w.Reason, Weekly: w.Weekly != "", Zone: zoneName(w.From.In(zone)), sort: w.From, Machine: w.From.Format(time.RFC3339)}
+	row := windowRow{ID: w.ID, Scope: scopeWords(w.Scope), Who: w.Who, Reason: w.Reason, Weekly: w.Weekly != "", Zone: zoneName(w.From.In(zone)), sort: w.From}
 	if row.Weekly {
 		row.When = "each week " + w.Weekly
 		if w.From.After(now) {
@@ -74,7 +74,7 @@ func newWindowRow(w journal.Window, now time.Time) windowRow {
 		row.Running, row.Until = true, moment(until, local)
 		row.sort = until
 	} else if from, to, ok := w.Next(now); ok {
-		row.Next, row.Machine, row.sort = between(from, to, local), from.Format(time.RFC3339), from
+		row.Next, row.sort = between(from, to, local), from
 	}
 	return row
 }
