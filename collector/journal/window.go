@@ -124,6 +124,26 @@ func (w Window) Running(t time.Time) (until time.Time, ok bool) {
 	return p.change(t), true
 }
 
+// Began is when the window that runs at t began to run: of a weekly one this week's hours. Zero where it does not run.
+func (w Window) Began(t time.Time) time.Time {
+	p := newPlan(w)
+	if !p.holds(t) {
+		return time.Time{}
+	}
+	from := t.Add(-8 * 24 * time.Hour) // within a week each weekly window begins
+	if p.Weekly == "" || from.Before(p.From) {
+		from = p.From
+	}
+	for p.Weekly != "" {
+		next := p.change(from)
+		if next.After(t) {
+			break
+		}
+		from = next
+	}
+	return from
+}
+
 // Next is when the window runs next, at t or later: the first instant and the end of that time. False when it will not within two weeks of t and of its beginning, and so never.
 func (w Window) Next(t time.Time) (from, to time.Time, ok bool) {
 	p := newPlan(w)

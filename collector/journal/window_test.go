@@ -71,6 +71,7 @@ func TestMaintenanceIsWhatTheClockOnTheWallSays(t *testing.T) {
 		end := start.Add(time.Duration(rapid.IntRange(8*48, 12*48).Draw(rt, "length")) * 30 * time.Minute)
 		w := Window{ID: 1, Scope: Scope{Site: "gokina"}, From: start, To: end, Weekly: text, Zone: zone, Reason: "x"}
 		j := Journal{plans: []plan{newPlan(w)}}
+		began, runs := time.Time{}, false
 		for at := start.Add(-time.Hour); at.Before(end.Add(time.Hour)); at = at.Add(30 * time.Minute) {
 			local := at.In(wall)
 			weekday, minute := (int(local.Weekday())+6)%7, local.Hour()*60+local.Minute()
@@ -84,6 +85,15 @@ func TestMaintenanceIsWhatTheClockOnTheWallSays(t *testing.T) {
 			}
 			if _, running := w.Running(at); running != want {
 				rt.Fatalf("%s in %s: Running at %v is %v, want %v", text, zone, local, running, want)
+			}
+			if !want {
+				began = time.Time{}
+			} else if !runs {
+				began = at
+			}
+			runs = want
+			if got := w.Began(at); got.After(began) || want && !got.After(began.Add(-30*time.Minute)) || !want && !got.IsZero() {
+				rt.Fatalf("%s in %s: what runs at %v began at %v, want at most half an hour before %v", text, zone, local, got.In(wall), began.In(wall))
 			}
 			if from, until, ok := w.Next(at); ok && (from.Before(at) || !until.After(from) || want != from.Equal(at)) {
 				rt.Fatalf("%s in %s: after %v it is next from %v to %v", text, zone, local, from.In(wall), until.In(wall))

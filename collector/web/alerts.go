@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"html/template"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -38,8 +37,8 @@ type alertRow struct {
 	Sites                               []lostSite
 	More                                int
 	Over                                int
-	Acknowledged                        string
-	Open                                bool // nobody has, and who looks may
+	Acknowledged, Done                  string // by whom and when, and what is done about it
+	Open                                bool   // nobody has, and who looks may
 }
 
 type deliveryRow struct{ At, Machine, Alert, Channel, What, Attempt, Err, Next string }
@@ -89,11 +88,18 @@ func (s *server) alertList(n *snapshot, acts bool) string {
 	}
 	now := s.Now()
 	active := s.Alerts.Active()
+	row := func(a *alert.Alert) alertRow {
+		r := newAlertRow(a, names, now, acts)
+		if r.Acknowledged != "" {
+			r.Done = s.doneAbout(a.ID)
+		}
+		return r
+	}
 	for i := range active {
-		l.Active = append(l.Active, newAlertRow(&active[i], names, now, acts))
+		l.Active = append(l.Active, row(&active[i]))
 	}
 	for _, a := range s.Alerts.Recent(recentAlerts) {
-		l.Recent = append(l.Recent, newAlertRow(&a, names, now, acts))
+		l.Recent = append(l.Recent, row(&a))
 	}
 	for _, d := range s.Alerts.Deliveries(recentTold) {
 		l.Deliveries = append(l.Deliveries, newDeliveryRow(d, now))
@@ -148,7 +154,15 @@ func (s *server) acknowledgeAlert(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	again := func(status int, faults map[string]string) {
-		s.failed(w, status, "It is not acknowledged", strings.Join(slices.Collect(maps.Values(faults)), " "))
+		var what []string
+		for _, field := range sortedKeys(faults) {
+			if field == "" {
+				what = append(what, faults[field]+".")
+				continue
+			}
+			what = append(what, "The "+field+" "+faults[field]+".")
+		}
+		s.failed(w, status, "It is not acknowledged", strings.Join(what, " "))
 	}
 	s.write(w, r, "acknowledge", "alert "+id, "/alerts?said=acknowledge", func(who string) (journal.Entry, error) {
 		return s.Journal.Acknowledge(who, "", id, r.PostForm.Get("text"))

@@ -16,7 +16,7 @@ type head struct {
 	Title, Page, Build, Events string
 	Order                      string // of the rows, as orderOf says it
 	Clock, Zone, At            string // now as people and as machines read it
-	Troubles                   []Check
+	Troubles                   faults
 	Old                        bool // states are as they were last stored
 	Who                        visitor
 	Alerts                     int    // that go on; -1 where there are none to be had
@@ -182,15 +182,27 @@ type trouble struct {
 	What, Do string
 }
 
+// failed says it to those who may look.
 func (s *server) failed(w http.ResponseWriter, status int, what, do string) {
-	text, err := s.render("trouble", trouble{s.head(what, "trouble", s.Now()), status, what, do})
+	s.told(w, trouble{s.head(what, "trouble", s.Now()), status, what, do})
+}
+
+// refused is failed for those who may not, or who have not said who they are: what is wrong with the collector is not for them.
+func (s *server) refused(w http.ResponseWriter, status int, what, do string) {
+	t := trouble{s.head(what, "trouble", s.Now()), status, what, do}
+	t.Troubles = nil
+	s.told(w, t)
+}
+
+func (s *server) told(w http.ResponseWriter, t trouble) {
+	text, err := s.render("trouble", t)
 	if err != nil {
-		http.Error(w, what, status)
+		http.Error(w, t.What, t.Status)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
+	w.WriteHeader(t.Status)
 	_, _ = w.Write([]byte(text))
 }
 

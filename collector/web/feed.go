@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,20 +60,23 @@ type rowKey struct {
 	changed                                              int64
 	state, shown                                         fleet.SiteState
 	name, district, operator, technology, peers, planned string
-	ack                                                  uint64
+	care                                                 string
 	unread                                               bool
 }
 
 func keyOf(st *seen) rowKey {
 	k := rowKey{changed: st.Changed.UnixNano(), state: st.State, shown: st.Shown, name: st.Site.Name, district: st.Site.District, operator: st.Site.Operator,
-		technology: st.Site.Technology, planned: st.planned(), unread: st.Unread}
+		technology: st.Site.Technology, planned: st.planned(), care: st.care(), unread: st.Unread}
 	if inTrouble(st.Shown) {
 		k.peers = st.peers()
 	}
-	if st.Ack != nil {
-		k.ack = st.Ack.ID
-	}
 	return k
+}
+
+// word is a short one for all of it but the time of the site's own news.
+func (k rowKey) word() string {
+	k.changed = 0
+	return orderOf([]string{fmt.Sprintf("%+v", k)})
 }
 
 // until is how long it is until the next snapshot may be taken, and the number of that one.
@@ -139,6 +143,7 @@ type sight struct {
 	title   string
 	summary string
 	list    string
+	lasting string // the list without how long each has lasted, which a page counts itself
 	found   int
 	alerts  int
 }
@@ -190,12 +195,16 @@ func (n *snapshot) look(key string) *look {
 	return l
 }
 
+// ages are what a page counts itself.
+var ages = regexp.MustCompile(` data-ago>[^<]*`)
+
 // see fills a look in.
 func (s *server) see(n *snapshot, l *look, f *feed) {
 	g := &sight{seq: n.seq, alerts: n.alerts}
 	l.sight = g
 	if f.page == "alerts" {
 		g.title, g.list = alertsTitle(n.alerts), s.alertList(n, f.acts)
+		g.lasting = ages.ReplaceAllLiteralString(g.list, "")
 		return
 	}
 	v := f.view
@@ -258,7 +267,7 @@ func (s *server) difference(l *look, page string, had *sight) (u update, news bo
 	if g.summary != had.summary {
 		u.Summary, news = g.summary, true
 	}
-	if g.list != had.list {
+	if g.lasting != had.lasting {
 		u.List, news = g.list, true
 	}
 	if g.found != had.found {

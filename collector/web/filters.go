@@ -8,6 +8,7 @@ type filters struct {
 	Path    string
 	Selects []pick
 	States  []option
+	Sorts   []option // of a board, for a screen that has no room for columns
 }
 
 // pick is one list to choose from.
@@ -24,6 +25,14 @@ type option struct {
 
 func newFilters(v view, c chosen, path string) filters {
 	f := filters{View: v, Path: path}
+	if path == "/" {
+		for _, o := range []option{{Value: "", Word: "Most urgent first"}, {Value: "name", Word: "By name"}, {Value: "since", Word: "Newest change first"},
+			{Value: "availability", Word: "Least available first"}, {Value: "latency", Word: "Longest latency first"}, {Value: "loss", Word: "Most loss first"},
+			{Value: "down", Word: "Most download first"}, {Value: "up", Word: "Most upload first"}} {
+			o.Chosen = o.Value == v.Sort
+			f.Sorts = append(f.Sorts, o)
+		}
+	}
 	for i, p := range []pick{{Name: "district", Word: "District", All: "All districts"}, {Name: "operator", Word: "Operator", All: "All operators"},
 		{Name: "technology", Word: "Technology", All: "All technologies"}} {
 		chosen := []string{v.District, v.Operator, v.Technology}[i]

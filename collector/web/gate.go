@@ -40,10 +40,10 @@ func (s *server) guard(pattern string, next http.Handler) http.Handler {
 		switch {
 		case !ok:
 			s.Log.Error("an address has no rule and answers nobody", "pattern", pattern)
-			s.failed(w, http.StatusInternalServerError, "This address has no rule", "Nobody has said who may use it, so nobody may. Report it with its address.")
+			s.refused(w, http.StatusInternalServerError, "This address has no rule", "Nobody has said who may use it, so nobody may. Report it with its address.")
 			return
 		case s.Open && !isDirect(r) && !rule.all:
-			s.failed(w, http.StatusMisdirectedRequest, "This board is for this machine only", "It runs without sign-in (web.open), so it answers to localhost and loopback addresses alone. "+
+			s.refused(w, http.StatusMisdirectedRequest, "This board is for this machine only", "It runs without sign-in (web.open), so it answers to localhost and loopback addresses alone. "+
 				"For others set web.open = false and add users.")
 			return
 		case rule.all:
@@ -123,7 +123,7 @@ func (s *server) turnAway(w http.ResponseWriter, r *http.Request, rule rule, err
 		}
 		s.json(w, http.StatusUnauthorized, apiError{err.Error(), "send name and password of a user by HTTP basic, or the cookie of a session"})
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		s.failed(w, http.StatusUnauthorized, "You are not signed in", "Go to /sign-in, then do it again: nothing has been done.")
+		s.refused(w, http.StatusUnauthorized, "You are not signed in", "Go to /sign-in, then do it again: nothing has been done.")
 	default:
 		w.Header().Set("Cache-Control", "no-store")
 		to := "/sign-in"

@@ -65,7 +65,7 @@ func TestFiltersStandInTheAddressWithWhatEachWouldLeave(t *testing.T) {
 	w := newWorld(t, nothing{}, noon)
 	w.settle()
 	body := w.want("/?district=Hunza&sort=name", 200, `<option value="Hunza" selected>Hunza (2)</option>`, `<option value="Chitral">Chitral (2)</option>`,
-		`<option value="Karakoram Link">Karakoram Link (2)</option>`, `<input type="hidden" name="sort" value="name">`, `href="/map?district=Hunza"`, `href="/?district=Hunza&amp;sort=name&amp;state=down"`)
+		`<option value="Karakoram Link">Karakoram Link (2)</option>`, `<option value="name" selected>By name</option>`, `href="/map?district=Hunza"`, `href="/?district=Hunza&amp;sort=name&amp;state=down"`)
 	if strings.Contains(body, "Margalla Net (") || strings.Count(body, "<tr id=") != 2 {
 		t.Errorf("the view has %d sites, want two of one operator", strings.Count(body, "<tr id="))
 	}

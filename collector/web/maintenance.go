@@ -30,29 +30,35 @@ type maintenancePage struct {
 
 // windowRow is a window in words, in its own time zone.
 type windowRow struct {
-	ID            uint64
-	Scope         string
-	Sites         string // how many it covers; "" where nobody has counted
-	When, Zone    string
-	Who, Reason   string
-	Running       bool
-	Weekly        bool
-	Until         string // that it runs
-	Next, Machine string // when it begins
-	How           string // it ended
-	sort          time.Time
+	ID          uint64
+	Scope       string
+	Sites       string // how many it covers; "" where nobody has counted
+	When, Zone  string
+	Who, Reason string
+	Running     bool
+	Weekly      bool
+	Until       string // that it runs
+	Next        string // when it begins
+	How         string // it ended
+	sort        time.Time
 }
 
 // maxPast bounds the windows that are over.
 const maxPast = 30
 
-func newWindowRow(w journal.Window, now time.Time) windowRow {
+// windowZone is the zone in which a window was planned.
+func windowZone(w journal.Window) *time.Location {
 	zone, err := time.LoadLocation(w.Zone)
-	if err != nil {
-		zone = time.UTC
+	if err != nil { // the journal has checked it
+		return time.UTC
 	}
+	return zone
+}
+
+func newWindowRow(w journal.Window, now time.Time) windowRow {
+	zone := windowZone(w)
 	local := now.In(zone)
-	row := windowRow{ID: w.ID, Scope: scopeWords(w.Scope), Who: w.Who, Reason: w.Reason, Weekly: w.Weekly != "", Zone: zoneName(w.From.In(zone)), sort: w.From, Machine: w.From.Format(time.RFC3339)}
+	row := windowRow{ID: w.ID, Scope: scopeWords(w.Scope), Who: w.Who, Reason: w.Reason, Weekly: w.Weekly != "", Zone: zoneName(w.From.In(zone)), sort: w.From}
 	if row.Weekly {
 		row.When = "each week " + w.Weekly
 		if w.From.After(now) {
@@ -68,7 +74,7 @@ func newWindowRow(w journal.Window, now time.Time) windowRow {
 		row.Running, row.Until = true, moment(until, local)
 		row.sort = until
 	} else if from, to, ok := w.Next(now); ok {
-		row.Next, row.Machine, row.sort = between(from, to, local), from.Format(time.RFC3339), from
+		row.Next, row.sort = between(from, to, local), from
 	}
 	return row
 }
@@ -80,15 +86,7 @@ func between(from, to, now time.Time) string {
 	if y, m, d := from.Date(); y == to.Year() && m == to.Month() && d == to.Day() {
 		end = to.Format("15:04")
 	}
-	return fullMoment(from, now) + " to " + end
-}
-
-// fullMoment is moment with the clock in another year too.
-func fullMoment(t, now time.Time) string {
-	if t.Year() != now.Year() {
-		return t.Format("2 Jan 2006 15:04")
-	}
-	return moment(t, now)
+	return moment(from, now) + " to " + end
 }
 
 func scopeWords(s journal.Scope) string {
@@ -181,9 +179,11 @@ func (s *server) windowRows(p *maintenancePage, now time.Time) {
 	sortWindows(p.Planned)
 	for _, one := range s.Journal.Past(maxPast) {
 		out := row(one.Window)
-		out.How = "ended " + moment(one.Ended, now)
+		out.Running, out.Next = false, "" // of one that was cancelled, its own times tell otherwise
+		ended := moment(one.Ended, now.In(windowZone(one.Window)))
+		out.How = "ended " + ended
 		if one.CancelledBy != "" {
-			out.How = "cancelled " + moment(one.Ended, now) + " by " + one.CancelledBy
+			out.How = "cancelled " + ended + " by " + one.CancelledBy
 		}
 		p.Past = append(p.Past, out)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/audit"
 	"github.com/smartvillage/nabz/collector/command"
 	"github.com/smartvillage/nabz/collector/fleet"
@@ -124,6 +125,9 @@ func (s *server) operatingOf(r *http.Request, st *fleet.Status, ack *journal.Ent
 		sortWindows(o.Windows)
 		if w, ok := s.Journal.Maintenance(st.Site, st.Now); ok {
 			row := newWindowRow(w, st.Now)
+			if until, ok := w.Running(st.Now); ok {
+				row.Until = moment(until, st.Now) // by the clock of the site, as all else on its page
+			}
 			o.Running = &row
 		}
 	}
@@ -172,6 +176,9 @@ func newNote(e journal.Entry, now time.Time) note {
 	case journal.Maintenance:
 		w := newWindowRow(*e.Window, now)
 		n.What, n.Text = "planned maintenance, "+w.When, e.Window.Reason
+		if e.Window.Zone != now.Location().String() {
+			n.What += " (" + w.Zone + ")"
+		}
 	case journal.Cancel:
 		n.What = "cancelled maintenance"
 	case journal.Command:
@@ -235,21 +242,37 @@ func (s *server) acknowledged(st *fleet.Status) *journal.Entry {
 	return &e
 }
 
-// careOfAlerts is who takes care of the alerts that go on, by each of their sites.
+// careOfAlerts is who takes care of the outages that alerts tell of, by each of their sites that is not well yet. Who looks after a battery or a disk takes care of no outage.
 func (s *server) careOfAlerts() map[string]*journal.Entry {
 	if s.Alerts == nil {
 		return nil
 	}
 	care := map[string]*journal.Entry{}
 	for _, a := range s.Alerts.Active() {
-		if a.Acknowledged.IsZero() {
+		if a.Acknowledged.IsZero() || !slices.Contains([]alert.Rule{alert.Unreachable, alert.Down, alert.Degraded, alert.Flapping}, a.Rule) {
 			continue
 		}
+		over := make(map[string]bool, len(a.Over))
+		for _, id := range a.Over {
+			over[id] = true
+		}
+		one := journal.Entry{At: a.Acknowledged, Who: a.AcknowledgedBy, Kind: journal.Acknowledge, Alert: a.ID, Text: s.doneAbout(a.ID)}
 		for _, id := range a.Sites {
-			care[id] = &journal.Entry{At: a.Acknowledged, Who: a.AcknowledgedBy, Kind: journal.Acknowledge, Site: id, Alert: a.ID}
+			if !over[id] {
+				care[id] = &one
+			}
 		}
 	}
 	return care
+}
+
+// doneAbout is what was written when an alert was acknowledged; "" where it was its sites that were.
+func (s *server) doneAbout(id string) string {
+	if s.Journal == nil {
+		return ""
+	}
+	e, _ := s.Journal.AcknowledgedAlert(id)
+	return e.Text
 }
 
 // faultsOf finds what is wrong with each field in an error of the journal; ok is false where it holds anything else.

@@ -51,7 +51,7 @@ func (s *server) signInPage(w http.ResponseWriter, status int, p signInPage) {
 func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		s.failed(w, http.StatusBadRequest, "The form could not be read", "Go back to /sign-in and try again.")
+		s.refused(w, http.StatusBadRequest, "The form could not be read", "Go back to /sign-in and try again.")
 		return
 	}
 	name := strings.ToLower(strings.TrimSpace(r.PostForm.Get("name"))) // a telephone likes to begin with a capital

@@ -93,13 +93,13 @@ func (s *server) showSite(w http.ResponseWriter, r *http.Request, status int, t 
 		s.noSite(w, id)
 		return
 	}
-	zone := siteZone(st.Site)
+	zone, word := siteZone(st.Site), s.wordOf(id) // before the rest is looked at: what changes meanwhile is told by the stream
 	st.From, st.Now = st.From.In(zone), st.Now.In(zone)
 	as := s.seenAs(&st)
 	p := sitePage{head: s.head(st.Site.Title()+" – nabz", "site", st.Now), ID: id, Name: st.Site.Title(), Where: where(st.Site), State: as.Shown,
-		Word: stateWord(string(as.Shown)), Cause: as.known(), Since: newInstant(st.Since, st.Now), Facts: facts(&st), Live: readings(&st),
+		Word: stateWord(string(as.Shown)), Cause: as.known(), Since: newInstant(as.since(), st.Now), Facts: facts(&st), Live: readings(&st),
 		Ribbon: ribbon(st.Ribbon, st.From, st.Now), Ticks: ticks(st.From, st.Now), SiteZone: zoneName(st.Now), ZoneName: zone.String(), Operate: s.operatingOf(r, &st, as.Ack, t)}
-	p.Who, p.Events = visitorOf(r), "/sites/"+id+"/events"
+	p.Who, p.Events, p.Order = visitorOf(r), "/sites/"+id+"/events", word
 	var err error
 	if p.Period, err = periodOf(r.URL.Query(), st.Now, zone); err != nil {
 		p.PeriodFault = err.Error()

@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
+	"strings"
 	"time"
-
-	"github.com/smartvillage/nabz/collector/fleet"
 )
 
 // siteUpdate is one message to the page of a site: that something of it has changed, of whatever time. The page asks for what it shows of it.
@@ -53,24 +51,26 @@ func (s *server) siteEvents(w http.ResponseWriter, r *http.Request) {
 		answered, cancel = s.Commands.Subscribe()
 		defer cancel()
 	}
-	since, _ := strconv.ParseInt(r.URL.Query().Get("at"), 10, 64)
-	if last, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
-		since = last
-	}
-	changed := st.Changed.UnixMilli() >= since-1000
+	back, shown := comebackOf(r), s.wordOf(id)
+	changed := back.order != "" && back.order != shown || st.Changed.UnixMilli() >= back.since-1000
 	if s.Journal != nil {
 		all := s.Journal.Of(id)
-		changed = changed || len(all) > 0 && all[0].At.UnixMilli() >= since-1000
+		changed = changed || len(all) > 0 && all[0].At.UnixMilli() >= back.since-1000
+	}
+	if s.Commands != nil {
+		for _, c := range s.Commands.Of(id) { // an agent that is near answers before the page listens
+			changed = changed || c.Changed.UnixMilli() >= back.since-1000
+		}
 	}
 	zone := siteZone(st.Site)
-	if !s.sendSite(w, zone, changed) {
+	if !s.sendSite(w, zone, shown, changed) {
 		return
 	}
 	look, beat, pause := time.NewTicker(stillEvery), time.NewTicker(beatEvery), time.NewTimer(newsEvery)
 	defer look.Stop()
 	defer beat.Stop()
 	defer pause.Stop()
-	changed, planned := false, s.inMaintenance(st.Site)
+	changed = false
 	resting := true // what comes during the pause waits as one message
 	for {
 		send := false
@@ -93,12 +93,15 @@ func (s *server) siteEvents(w http.ResponseWriter, r *http.Request) {
 			changed = true
 		case <-beat.C:
 			send = true
-			if now := s.inMaintenance(st.Site); now != planned { // a window begins and ends by the clock
-				planned, changed = now, true
+			if now := s.wordOf(id); now != shown { // windows begin by the clock, neighbours fall, and alerts are acknowledged
+				shown, changed = now, true
 			}
 		}
 		if send || changed && !resting {
-			if !s.sendSite(w, zone, changed && !resting) {
+			if changed && !resting {
+				shown = s.wordOf(id)
+			}
+			if !s.sendSite(w, zone, shown, changed && !resting) {
 				return
 			}
 			if changed && !resting {
@@ -109,15 +112,18 @@ func (s *server) siteEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *server) inMaintenance(site fleet.Site) bool {
-	if s.Journal == nil {
-		return false
+// wordOf is a short word for all that makes the page of a site another one without news of the site itself, so that a page can say what it shows.
+func (s *server) wordOf(id string) string {
+	_, next := s.hub.until()
+	all := s.glance(next - 1).sites
+	i, ok := slices.BinarySearchFunc(all, id, func(one seen, id string) int { return strings.Compare(one.Site.ID, id) })
+	if !ok {
+		return ""
 	}
-	_, ok := s.Journal.Maintenance(site, s.Now())
-	return ok
+	return keyOf(&all[i]).word()
 }
 
-func (s *server) sendSite(w http.ResponseWriter, zone *time.Location, changed bool) bool {
+func (s *server) sendSite(w http.ResponseWriter, zone *time.Location, shown string, changed bool) bool {
 	b := s.beat()
 	u := siteUpdate{b.At, s.Now().In(zone).Format(time.TimeOnly), b.Build, b.Trouble, s.old(), s.alertCount(), changed}
 	data, err := json.Marshal(u)
@@ -127,7 +133,7 @@ func (s *server) sendSite(w http.ResponseWriter, zone *time.Location, changed bo
 	}
 	c := http.NewResponseController(w)
 	_ = c.SetWriteDeadline(time.Now().Add(sendWithin)) // deadlines are in real time; a writer that has none needs no lifting
-	if _, err := fmt.Fprintf(w, "retry: 3000\nid: %d\nevent: update\ndata: %s\n\n", u.At, data); err != nil {
+	if _, err := fmt.Fprintf(w, "retry: 3000\nid: %d.%s\nevent: update\ndata: %s\n\n", u.At, shown, data); err != nil {
 		return false
 	}
 	return c.Flush() == nil

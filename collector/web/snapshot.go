@@ -14,6 +14,7 @@ type seen struct {
 	fleet.Status
 	Shown  fleet.SiteState // Maintenance, or the state of the status
 	Window *journal.Window // nil: no maintenance
+	began  time.Time       // when the window did, of a weekly one this time
 	Ack    *journal.Entry  // who takes care of it; nil: nobody
 	Unread bool            // nothing is known of it because the past could not be read back yet
 	Peers  int             // sites of the same operator in the same district that are in trouble too
@@ -45,13 +46,13 @@ func (s *server) look() *snapshot {
 	zone := s.Now().Location()
 	type group struct{ operator, district string }
 	type tally struct{ bad, heard int }
-	groups, care := map[group]*tally{}, s.careOfAlerts()
+	groups, care, began := map[group]*tally{}, s.careOfAlerts(), map[uint64]time.Time{}
 	for i := range all {
 		st := &n.sites[i]
 		st.Status = all[i]
 		st.From, st.Now = st.From.In(zone), st.Now.In(zone)
 		st.Shown, st.Unread = st.State, unread && st.State == fleet.NeverSeen
-		s.written(st)
+		s.written(st, began)
 		if st.Ack == nil && troubled(st.State) {
 			st.Ack = care[st.Site.ID]
 		}
@@ -81,13 +82,19 @@ func (s *server) look() *snapshot {
 	return n
 }
 
-// written adds what operators wrote down.
-func (s *server) written(st *seen) {
+// written adds what operators wrote down. Began keeps when each window began, which many sites may share.
+func (s *server) written(st *seen, began map[uint64]time.Time) {
 	if s.Journal == nil {
 		return
 	}
 	if w, ok := s.Journal.Maintenance(st.Site, st.Now); ok {
 		st.Window, st.Shown = &w, Maintenance
+		at, known := began[w.ID]
+		if !known {
+			at = w.Began(st.Now)
+			began[w.ID] = at
+		}
+		st.began = at
 	}
 	if troubled(st.State) {
 		st.Ack = s.acknowledged(&st.Status)
@@ -149,8 +156,8 @@ func (n *snapshot) rows(some []*seen) []row {
 
 // since is how long a site has been as it is shown.
 func (st *seen) since() time.Time {
-	if st.Window != nil && st.Window.Weekly == "" && st.Window.From.After(st.Since) {
-		return st.Window.From
+	if st.Window != nil && st.began.After(st.Since) {
+		return st.began
 	}
 	return st.Since
 }

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,14 @@ type Check struct {
 	Name string
 	Err  error
 	Next string // the very command to type next on the collector's machine; "" where there is none
+	file bool   // that people write: it is not taken in, and states are as they are all the same
 }
+
+// faults is what is wrong with the collector itself.
+type faults []Check
+
+// Stale tells whether states are as they were last stored because of one of them.
+func (f faults) Stale() bool { return slices.ContainsFunc(f, func(c Check) bool { return !c.file }) }
 
 // AlertBook is what the pages need of the alerts.
 type AlertBook interface {
@@ -180,7 +188,7 @@ func (s *server) sameOrigin(next http.Handler) http.Handler {
 	c := http.NewCrossOriginProtection()
 	c.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.Log.Debug("a page of another site wanted something changed and was refused", "path", r.URL.Path, "origin", r.Header.Get("Origin"), "from", client(r))
-		s.failed(w, http.StatusForbidden, "This came from a page of another site", "Nothing has been done. Open the board itself and do it there.")
+		s.refused(w, http.StatusForbidden, "This came from a page of another site", "Nothing has been done. Open the board itself and do it there.")
 	}))
 	return c.Handler(next)
 }
@@ -202,8 +210,8 @@ func secure(next http.Handler) http.Handler {
 }
 
 // troubles lists what is wrong with the collector itself, in words.
-func (s *server) troubles() []Check {
-	var bad []Check
+func (s *server) troubles() faults {
+	var bad faults
 	for _, c := range s.Ready() {
 		if c.Err != nil {
 			bad = append(bad, c)
@@ -211,12 +219,12 @@ func (s *server) troubles() []Check {
 	}
 	if s.Registry != nil {
 		if err := s.Registry.Fault(); err != nil {
-			bad = append(bad, Check{Name: "sites and agents files", Err: err, Next: "nabz-collector site list"})
+			bad = append(bad, Check{Name: "sites and agents files", Err: err, Next: "nabz-collector site list", file: true})
 		}
 	}
 	if s.People != nil {
 		if err := s.People.Fault(); err != nil {
-			bad = append(bad, Check{Name: "users file", Err: err, Next: "nabz-collector user list"})
+			bad = append(bad, Check{Name: "users file", Err: err, Next: "nabz-collector user list", file: true})
 		}
 	}
 	return bad

@@ -82,7 +82,7 @@ func moment(t, now time.Time) string {
 	if t.Year() == now.Year() {
 		return t.Format("2 Jan 15:04")
 	}
-	return t.Format("2 Jan 2006")
+	return t.Format("2 Jan 2006 15:04")
 }
 
 // quantity is a measured value and its unit, apart so that a page can set them apart.

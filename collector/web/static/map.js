@@ -151,6 +151,7 @@ function iconOf(c) {
 function nameOf(c) {
   if (c.properties.cluster) return null;
   const p = points.get(c.properties.id);
+  if (!p) return null; // another view was chosen, and its sites are still to come
   return `${p.title}: ${told(p)}`;
 }
 
