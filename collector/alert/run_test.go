@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,18 +192,18 @@ func BenchmarkASecondOf5000Sites(b *testing.B) {
 func TestAHeartbeatThatGoesOutRarelyDoesNotWaitForItsTimeAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, Defaults())
-		asked := 0
-		w.heartbeat = Heartbeat{Every: 6 * time.Hour, Well: func(context.Context) error { asked++; return nil }}
+		var asked atomic.Int32
+		w.heartbeat = Heartbeat{Every: 6 * time.Hour, Well: func(context.Context) error { asked.Add(1); return nil }}
 		w.begin()
 		w.engine.c.Now = time.Now
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- w.engine.Run(ctx) }()
-		for _, want := range []int{1, 2} {
+		for _, want := range []int32{1, 2} {
 			time.Sleep(firstBeat + time.Second)
 			synctest.Wait()
-			if asked != want {
-				t.Errorf("it went out %d times, want %d", asked, want)
+			if got := asked.Load(); got != want {
+				t.Errorf("it went out %d times, want %d", got, want)
 			}
 			time.Sleep(6 * time.Hour)
 		}
