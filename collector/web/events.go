@@ -62,7 +62,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 			if !s.still(visitorOf(r)) {
 				return
 			}
-			if now := s.troubleNow(); now != trouble {
+			if now := s.troubleNow(); now != trouble && f.had != nil { // what it missed comes first, and has the trouble too
 				trouble = now
 				m = s.encode(s.beat(), f.had)
 			}

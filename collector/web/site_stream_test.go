@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -83,4 +84,23 @@ func TestWhatAnAgentAnswersBeforeThePageListensIsTold(t *testing.T) {
 	if !openSiteStream(t, page, aisha).next("a first word").Changed {
 		t.Error("the answer came before the page listened, and it is not told of it")
 	}
+}
+
+// A break right after such a word would have the board believe that it has heard all up to then.
+func TestTheFirstWordOfABoardIsWhatItMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nothing{}, time.Time{})
+		w.settle()
+		w.trouble(Check{Name: "InfluxDB", Err: errors.New("connection refused")})
+		ctx, stop := context.WithCancel(t.Context())
+		rec := httptest.NewRecorder()
+		go w.handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost/events", nil).WithContext(ctx))
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if _, first, _ := strings.Cut(rec.Body.String(), "data: "); !strings.Contains(strings.SplitN(first, "\n", 2)[0], `"order"`) {
+			t.Errorf("the first word is %.300s", first)
+		}
+		stop()
+		synctest.Wait()
+	})
 }
