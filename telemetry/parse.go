@@ -58,6 +58,9 @@ type Parser struct {
 	q    quick
 }
 
+// keepLines is the largest batch whose memory a Parser uses again.
+const keepLines = 256
+
 // Parse is as Parse.
 func (p *Parser) Parse(text []byte) (good []Parsed, bad []BadLine, err error) {
 	if len(text) > MaxExpanded {
@@ -66,6 +69,9 @@ func (p *Parser) Parse(text []byte) (good []Parsed, bad []BadLine, err error) {
 	n := bytes.Count(text, []byte{'\n'})
 	if n > MaxLines {
 		return nil, nil, fmt.Errorf("batch of %d lines: %w of %d", n, ErrTooLarge, MaxLines)
+	}
+	if cap(p.good) > keepLines { // one large batch is no reason to hold so much for all that come after it
+		p.good, p.q = nil, quick{}
 	}
 	if p.good == nil {
 		p.good = make([]Parsed, 0, min(n+1, 64))

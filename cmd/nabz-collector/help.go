@@ -125,6 +125,10 @@ FILES
   /var/lib/nabz-collector/users.toml   who may sign in at the board, with hashed passwords
   /var/lib/nabz-collector/audit        who did what: done.jsonl, refused.jsonl
   /var/lib/nabz-collector/alerts.json  the alerts, and what was told of them
+  /var/lib/nabz-collector/journal.jsonl
+                                       what operators wrote: comments, maintenance …
+  /var/lib/nabz-collector/commands.jsonl
+                                       what was asked of agents, and what became of it
   /var/lib/nabz-collector/dead-letters what could never be stored, with the reason
 
 EXIT STATUS

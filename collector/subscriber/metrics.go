@@ -22,7 +22,7 @@ func newMetrics(r prometheus.Registerer, s *Subscriber) metrics {
 	})
 	m := metrics{
 		connections: f.NewCounter(prometheus.CounterOpts{Name: prefix + "connections_total", Help: "Connections made to the external broker."}),
-		unsent:      f.NewCounter(prometheus.CounterOpts{Name: prefix + "unsent_total", Help: "Acknowledgements dropped because the external broker did not take them."}),
+		unsent:      f.NewCounter(prometheus.CounterOpts{Name: prefix + "unsent_total", Help: "Acknowledgements and commands dropped because the external broker did not take them."}),
 		refused: f.NewCounterVec(prometheus.CounterOpts{Name: prefix + "refused_total",
 			Help: "Messages dropped that the external broker let through: topic not ours, agent not in the agents' file or revoked, retained data or results, malformed presence, results or data that are too large."}, []string{"reason"}),
 	}
