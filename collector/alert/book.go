@@ -140,6 +140,16 @@ func (a *record) copied() Alert {
 	return out
 }
 
+// Calm is until when no outage is told, since sites have to come back after a start or a fault of the NOC; zero when that is over.
+func (e *Engine) Calm() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.c.Now().Before(e.calm) {
+		return time.Time{}
+	}
+	return e.calm
+}
+
 // Active returns the alerts that go on, the newest first.
 func (e *Engine) Active() []Alert {
 	e.mu.Lock()

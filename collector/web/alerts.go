@@ -45,6 +45,7 @@ type deliveryRow struct{ At, Machine, Alert, Channel, What, Attempt, Err, Next s
 
 // alertLists is what the page of alerts shows, drawn anew when it changes.
 type alertLists struct {
+	Calm           string // until when no outage is told
 	Active, Recent []alertRow
 	Deliveries     []deliveryRow
 }
@@ -87,6 +88,9 @@ func (s *server) alertList(n *snapshot, acts bool) string {
 		names[n.sites[i].Site.ID] = n.sites[i].Site.Title()
 	}
 	now := s.Now()
+	if calm := s.Alerts.Calm(); !calm.IsZero() {
+		l.Calm = calm.In(now.Location()).Format(time.TimeOnly)
+	}
 	active := s.Alerts.Active()
 	row := func(a *alert.Alert) alertRow {
 		r := newAlertRow(a, names, now, acts)

@@ -24,6 +24,7 @@ func (g *growing) Active() []alert.Alert {
 	defer g.mu.Unlock()
 	return g.b.active
 }
+func (g *growing) Calm() time.Time                      { return time.Time{} }
 func (g *growing) Recent(int) []alert.Alert             { return g.b.recent }
 func (g *growing) Deliveries(int) []alert.Delivery      { return g.b.told }
 func (g *growing) Subscribe() (<-chan struct{}, func()) { return g.news, func() {} }

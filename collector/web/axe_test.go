@@ -91,6 +91,7 @@ type book struct {
 }
 
 func (b book) Active() []alert.Alert                { return b.active }
+func (b book) Calm() time.Time                      { return time.Time{} }
 func (b book) Recent(most int) []alert.Alert        { return b.recent }
 func (b book) Deliveries(most int) []alert.Delivery { return b.told }
 func (b book) Subscribe() (<-chan struct{}, func()) { return nil, func() {} }

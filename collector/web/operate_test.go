@@ -143,6 +143,23 @@ func TestAnOperatorAcknowledgesAnAlertOnTheListOfAlerts(t *testing.T) {
 	}
 }
 
+func TestTheListOfAlertsSaysThatSitesMayStillComeBack(t *testing.T) {
+	c := newClosed(t, noon)
+	c.settle()
+	engine, err := alert.Open(alert.Config{Settings: alert.Defaults(), Fleet: c.live, Journal: c.notes, Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.server.Alerts = engine
+	says(t, "the list after a start", c.reads("wall", "/alerts"), "No outage is told before 15:35:00")
+	c.mu.Lock()
+	c.at = noon.Add(5 * time.Minute)
+	c.mu.Unlock()
+	if body := c.reads("wall", "/alerts"); strings.Contains(body, "No outage is told before") {
+		t.Error("it still says so when the time is over")
+	}
+}
+
 func TestAnAcknowledgementOutlivesAChangeOfCause(t *testing.T) {
 	c := newClosed(t, noon)
 	c.settle()

@@ -47,6 +47,7 @@ func (f faults) Stale() bool { return slices.ContainsFunc(f, func(c Check) bool 
 // AlertBook is what the pages need of the alerts.
 type AlertBook interface {
 	Active() []alert.Alert
+	Calm() time.Time
 	Recent(most int) []alert.Alert
 	Deliveries(most int) []alert.Delivery
 	Subscribe() (ch <-chan struct{}, cancel func())
