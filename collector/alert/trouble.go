@@ -186,50 +186,52 @@ func (s *Settings) lookBattery(st *fleet.Status, now time.Time) verdict {
 	if s.BatteryBelowPct <= 0 {
 		return off(true)
 	}
-	v, between := verdict{}, false
-	for i := range st.Agents {
-		a := &st.Agents[i]
-		if a.BatteryPct == nil || now.Sub(a.BatteryAt) > fresh {
-			continue
-		}
-		v.told = latest(v.told, a.BatteryAt)
+	return lookEach(st, now, func(a *fleet.AgentStatus) reading {
 		charging := a.Charging != nil && *a.Charging
-		switch {
-		case *a.BatteryPct < s.BatteryBelowPct && !charging:
-			v.is, v.since, v.detail = bad, a.BatteryAt, fmt.Sprintf("battery of agent %s is at %.0f %%", a.Agent, *a.BatteryPct)
-		case *a.BatteryPct < min(s.BatteryBelowPct+10, 100):
-			between = true
-		case v.is == unclear:
-			v.is = good
-		}
-	}
-	if v.is == good && between {
-		v.is = unclear
-	}
-	return v
+		return reading{a.BatteryPct, a.BatteryAt,
+			func(pct float64) bool { return pct < s.BatteryBelowPct && !charging },
+			func(pct float64) bool { return pct < min(s.BatteryBelowPct+10, 100) }, "battery of agent %s is at %.0f %%"}
+	})
 }
 
 func (s *Settings) lookDisk(st *fleet.Status, now time.Time) verdict {
 	if s.DiskAbovePct <= 0 {
 		return off(true)
 	}
-	v, between := verdict{}, false
+	return lookEach(st, now, func(a *fleet.AgentStatus) reading {
+		return reading{a.DiskPct, a.DiskAt,
+			func(pct float64) bool { return pct >= s.DiskAbovePct },
+			func(pct float64) bool { return pct >= s.DiskAbovePct-5 }, "disk of agent %s is %.0f %% full"}
+	})
+}
+
+// reading is what an agent told of something that is bad, not well again yet, or good.
+type reading struct {
+	pct       *float64 // nil: nothing
+	at        time.Time
+	bad, near func(pct float64) bool
+	words     string // with the agent and the percentage
+}
+
+// lookEach looks at all agents of a site: one that is bad is enough, and all that have told lately have to be good.
+func lookEach(st *fleet.Status, now time.Time, read func(*fleet.AgentStatus) reading) verdict {
+	v, near := verdict{}, false
 	for i := range st.Agents {
-		a := &st.Agents[i]
-		if a.DiskPct == nil || now.Sub(a.DiskAt) > fresh {
+		r := read(&st.Agents[i])
+		if r.pct == nil || now.Sub(r.at) > fresh {
 			continue
 		}
-		v.told = latest(v.told, a.DiskAt)
+		v.told = latest(v.told, r.at)
 		switch {
-		case *a.DiskPct >= s.DiskAbovePct:
-			v.is, v.since, v.detail = bad, a.DiskAt, fmt.Sprintf("disk of agent %s is %.0f %% full", a.Agent, *a.DiskPct)
-		case *a.DiskPct >= s.DiskAbovePct-5:
-			between = true
+		case r.bad(*r.pct):
+			v.is, v.since, v.detail = bad, r.at, fmt.Sprintf(r.words, st.Agents[i].Agent, *r.pct)
+		case r.near(*r.pct):
+			near = true
 		case v.is == unclear:
 			v.is = good
 		}
 	}
-	if v.is == good && between {
+	if v.is == good && near {
 		v.is = unclear
 	}
 	return v

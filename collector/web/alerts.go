@@ -74,7 +74,7 @@ func (s *server) alertsPage(w http.ResponseWriter, r *http.Request) {
 	if !top.None {
 		top.List = template.HTML(s.alertList(n, mayOperate(r))) //nolint:gosec // made by a template
 	}
-	s.page(w, r, "alerts", top)
+	s.page(w, r, http.StatusOK, "alerts", top)
 }
 
 // alertList is the lists of the page: one for all who may acknowledge, one for all others.

@@ -175,6 +175,19 @@ func (s *server) board(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(b.Bytes())
 }
 
+// page sends a whole page.
+func (s *server) page(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+	text, err := s.render(name, data)
+	if err != nil {
+		s.fault(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text))
+}
+
 // trouble is a page for what went wrong.
 type trouble struct {
 	head

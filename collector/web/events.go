@@ -15,26 +15,37 @@ const (
 	sendWithin = 20 * time.Second       // a board that takes longer is cut off and comes back by itself
 )
 
-// events sends a board, a map or a list of alerts what changes in its view. On a first connection it sends what has changed since the page was drawn;
-// after a break, since the last message.
-func (s *server) events(w http.ResponseWriter, r *http.Request) {
+// openStream takes one of the places for event streams, and begins the answer; false when there is none, which is told then.
+func (s *server) openStream(w http.ResponseWriter) bool {
 	select {
 	case s.boards <- struct{}{}:
-		defer func() { <-s.boards }()
 	default:
 		w.Header().Set("Retry-After", "30")
 		s.failed(w, http.StatusServiceUnavailable, "Too many boards are open", fmt.Sprintf("This collector serves %d at once. Close one, or reload the page by hand.", maxBoards))
-		return
+		return false
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a proxy must not hold events back
+	return true
+}
+
+// closeStream gives the place back.
+func (s *server) closeStream() { <-s.boards }
+
+// events sends a board, a map or a list of alerts what changes in its view. On a first connection it sends what has changed since the page was drawn;
+// after a break, since the last message.
+func (s *server) events(w http.ResponseWriter, r *http.Request) {
+	if !s.openStream(w) {
+		return
+	}
+	defer s.closeStream()
 	sites, cancel := s.Live.Subscribe()
 	defer cancel()
-	written, cancelWritten := s.subscribe(s.Journal != nil, func() (<-chan struct{}, func()) { return s.Journal.Subscribe() })
+	written, cancelWritten := subscribe(s.Journal != nil, func() (<-chan struct{}, func()) { return s.Journal.Subscribe() })
 	defer cancelWritten()
-	alerts, cancelAlerts := s.subscribe(s.Alerts != nil, func() (<-chan struct{}, func()) { return s.Alerts.Subscribe() })
+	alerts, cancelAlerts := subscribe(s.Alerts != nil, func() (<-chan struct{}, func()) { return s.Alerts.Subscribe() })
 	defer cancelAlerts()
 	f := &feed{page: "board", view: parseView(r)}
 	if page := r.URL.Query().Get("show"); page == "map" || page == "alerts" {
@@ -95,7 +106,8 @@ func (s *server) wake(waits bool, tick int64, next *time.Timer) (bool, int64) {
 	return true, tick
 }
 
-func (s *server) subscribe(there bool, to func() (<-chan struct{}, func())) (<-chan struct{}, func()) {
+// subscribe hears of something that may not be there: then nothing ever comes.
+func subscribe(there bool, to func() (<-chan struct{}, func())) (<-chan struct{}, func()) {
 	if !there {
 		return nil, func() {}
 	}

@@ -142,15 +142,7 @@ func (s *server) showMaintenance(w http.ResponseWriter, r *http.Request, status 
 	if s.Journal != nil {
 		s.windowRows(&p, now)
 	}
-	text, err := s.render("maintenance", p)
-	if err != nil {
-		s.fault(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text))
+	s.page(w, r, status, "maintenance", p)
 }
 
 func (s *server) windowRows(p *maintenancePage, now time.Time) {

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"net/http"
 	"time"
 
@@ -96,17 +95,5 @@ func (s *server) mapPage(w http.ResponseWriter, r *http.Request) {
 		}
 		top.Lost = append(top.Lost, lostSite{st.Site.ID, st.Site.Title()})
 	}
-	s.page(w, r, "map", top)
-}
-
-// page sends one that is made as a whole.
-func (s *server) page(w http.ResponseWriter, r *http.Request, name string, data any) {
-	var b bytes.Buffer
-	if err := s.pages.ExecuteTemplate(&b, name, data); err != nil {
-		s.fault(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(b.Bytes())
+	s.page(w, r, http.StatusOK, "map", top)
 }

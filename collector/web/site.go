@@ -114,15 +114,7 @@ func (s *server) showSite(w http.ResponseWriter, r *http.Request, status int, t 
 		p.fill(h, &st)
 		p.fillPeriod(h, &st)
 	}
-	text, err := s.render("site", p)
-	if err != nil {
-		s.fault(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text))
+	s.page(w, r, status, "site", p)
 }
 
 // seenAs is the site as a board shows it, with how its neighbours fare.

@@ -28,29 +28,16 @@ func (s *server) siteEvents(w http.ResponseWriter, r *http.Request) {
 		s.noSite(w, id)
 		return
 	}
-	select {
-	case s.boards <- struct{}{}:
-		defer func() { <-s.boards }()
-	default:
-		w.Header().Set("Retry-After", "30")
-		s.failed(w, http.StatusServiceUnavailable, "Too many boards are open", fmt.Sprintf("This collector serves %d at once. Close one, or reload the page by hand.", maxBoards))
+	if !s.openStream(w) {
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // a proxy must not hold events back
+	defer s.closeStream()
 	news, cancel := s.Live.Subscribe()
 	defer cancel()
-	var written, answered <-chan struct{}
-	if s.Journal != nil {
-		written, cancel = s.Journal.Subscribe()
-		defer cancel()
-	}
-	if s.Commands != nil {
-		answered, cancel = s.Commands.Subscribe()
-		defer cancel()
-	}
+	written, cancelWritten := subscribe(s.Journal != nil, func() (<-chan struct{}, func()) { return s.Journal.Subscribe() })
+	defer cancelWritten()
+	answered, cancelAnswered := subscribe(s.Commands != nil, func() (<-chan struct{}, func()) { return s.Commands.Subscribe() })
+	defer cancelAnswered()
 	back, shown := comebackOf(r), s.wordOf(id)
 	changed := back.order != "" && back.order != shown || st.Changed.UnixMilli() >= back.since-1000
 	if s.Journal != nil {

@@ -62,16 +62,12 @@ func (n *noc) openMosquitto(ctx context.Context) (*child, error) {
 
 // drain measures the collector at an external broker, into a null sink.
 func (n *noc) drain(ctx context.Context) ([]Figure, error) {
-	at, err := free()
-	if err != nil {
-		return nil, err
-	}
-	sink, err := startLoader(n.c.Self, load.Plan{Kind: "sink", Addr: at}, n.c.Log)
+	sink, url, err := n.sink()
 	if err != nil {
 		return nil, err
 	}
 	defer sink.end()
-	return n.external(ctx, "null", "http://"+at)
+	return n.external(ctx, "null", url)
 }
 
 // mosquitto measures it into InfluxDB, beside a tight writer.

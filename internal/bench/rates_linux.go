@@ -86,13 +86,19 @@ func total(rows map[string][]float64) (s float64) {
 	return s
 }
 
-// null is what the collector gets through where InfluxDB takes everything at once and keeps nothing.
-func (n *noc) null(ctx context.Context) (figures []Figure, err error) {
+// sink starts what answers as an InfluxDB that takes everything at once and keeps nothing, and says where it is.
+func (n *noc) sink() (*loader, string, error) {
 	at, err := free()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	sink, err := startLoader(n.c.Self, load.Plan{Kind: "sink", Addr: at}, n.c.Log)
+	l, err := startLoader(n.c.Self, load.Plan{Kind: "sink", Addr: at}, n.c.Log)
+	return l, "http://" + at, err
+}
+
+// null is what the collector gets through where InfluxDB takes everything at once and keeps nothing.
+func (n *noc) null(ctx context.Context) (figures []Figure, err error) {
+	sink, url, err := n.sink()
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +107,7 @@ func (n *noc) null(ctx context.Context) (figures []Figure, err error) {
 		name string
 		zstd bool
 	}{{"plain", false}, {"zstd", true}} {
-		if err := n.open(ctx, "http://"+at, fewAgents, false); err != nil {
+		if err := n.open(ctx, url, fewAgents, false); err != nil {
 			return figures, err
 		}
 		var all []slice
