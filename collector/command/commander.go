@@ -28,7 +28,7 @@ const (
 	inAllMost = 1000 // and of all
 )
 
-// Parts are what a Commander works with. Note may be nil.
+// Parts are what a Commander works with.
 type Parts struct {
 	File string // of the commands; its folder is there
 	// Known tells whether an agent is enrolled, and Connected whether it is there now.
@@ -40,7 +40,6 @@ type Parts struct {
 	Metrics prometheus.Registerer
 	Now     func() time.Time
 	Log     *slog.Logger
-	Note    func(c Command) // called for each command that is sent and once it has ended, without any lock; it must not call back
 }
 
 // Commander is safe for concurrent use.
@@ -98,13 +97,13 @@ func (c *Commander) Ask(who, from string, to telemetry.Address, kind Kind) (Comm
 		return c.p.Audit.Record(asked)
 	})
 	if err == nil {
-		c.changed(one)
+		c.changed()
 		c.m.asked.WithLabelValues(label(kind), "sent").Inc()
 		c.p.Log.Info("command is sent", "id", one.ID, "kind", string(kind), "agent", to.String(), "who", who)
 		return one, nil
 	}
 	if one.ID != "" { // it did not get beyond the broker
-		c.changed(one)
+		c.changed()
 	}
 	c.m.asked.WithLabelValues(label(kind), "refused").Inc()
 	entry.Detail = err.Error()
@@ -189,17 +188,14 @@ func (c *Commander) Subscribe() (<-chan struct{}, func()) {
 }
 
 // changed tells who wants to know.
-func (c *Commander) changed(one Command) {
+func (c *Commander) changed() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, ch := range c.subs {
 		select {
 		case ch <- struct{}{}:
 		default:
 		}
-	}
-	c.mu.Unlock()
-	if c.p.Note != nil && (one.State == Sent || one.State.Ended()) {
-		c.p.Note(one)
 	}
 }
 

@@ -95,7 +95,7 @@ func (c *Commander) ended(one Command) {
 		c.m.ended.WithLabelValues(label(one.Kind), string(one.State)).Inc()
 		c.p.Log.Info("command has ended", "id", one.ID, "kind", string(one.Kind), "agent", one.Address().String(), "state", string(one.State), "text", one.Text)
 	}
-	c.changed(one)
+	c.changed()
 }
 
 // Run sends commands again that are not answered, and gives up those that never are, until ctx ends.

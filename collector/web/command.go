@@ -76,11 +76,6 @@ func (s *server) apiAsk(w http.ResponseWriter, r *http.Request) {
 func (s *server) askForm(w http.ResponseWriter, r *http.Request) {
 	c, err := s.ask(w, r)
 	if err == nil {
-		if s.Journal != nil {
-			if _, err := s.Journal.Note(visitorOf(r).Name, c.Site, commandWord(c.Kind)+" asked of "+c.Agent, journal.Command); err != nil {
-				s.Log.Warn("the journal does not know of a command that was sent; the audit log does", "site", c.Site, "error", err)
-			}
-		}
 		seeOther(w, r, backTo(r, c.Site, string(c.Kind)))
 		return
 	}
@@ -150,7 +145,14 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) (command.Command, e
 	if err != nil {
 		return command.Command{}, err
 	}
-	return s.Commands.Ask(visitorOf(r).Name, client(r), telemetry.Address{Site: st.Site.ID, Agent: agent}, command.Kind(want.Kind))
+	who := visitorOf(r).Name
+	c, err := s.Commands.Ask(who, client(r), telemetry.Address{Site: st.Site.ID, Agent: agent}, command.Kind(want.Kind))
+	if err == nil && s.Journal != nil {
+		if _, err := s.Journal.Note(who, c.Site, commandWord(c.Kind)+" asked of "+c.Agent, journal.Command); err != nil {
+			s.Log.Warn("the journal does not know of a command that was sent; the audit log does", "site", c.Site, "error", err)
+		}
+	}
+	return c, err
 }
 
 // whom is the agent that is asked: the one that is named, or the only one, or the only one that is there.

@@ -117,6 +117,9 @@ func TestAProgramAsksInJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &one); err != nil || res.StatusCode != http.StatusAccepted || one.State != command.Sent || one.Kind != telemetry.CommandDiagnostics || len(*sent) != 1 {
 		t.Errorf("answers %d %s; sent %q", res.StatusCode, body, *sent)
 	}
+	if all := c.notes.Of("passu"); len(all) != 1 || all[0].Who != "aisha" || all[0].Text != "diagnostics asked of main" {
+		t.Errorf("the site's journal has %+v", all)
+	}
 	for _, bad := range []string{"", "null x", `{"kind":"diagnostics","force":true}`, `{"kind":7}`} {
 		if res, body := post(bad); res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "the request cannot be read") {
 			t.Errorf("%q: answers %d %s", bad, res.StatusCode, body)
