@@ -23,7 +23,7 @@ const (
 type Notice struct {
 	ID       string    `json:"id"`                 // the same for the same notice, for ever; a-z, 0-9 and "-", at most 120
 	Subject  string    `json:"subject,omitempty"`  // one line, at most 300 bytes
-	Text     string    `json:"text,omitempty"`     // more lines, or none; at most 3000 bytes
+	Text     string    `json:"text,omitempty"`     // more lines, or none; what is beyond 3000 bytes is cut off
 	Link     string    `json:"link,omitempty"`     // where there is more, http or https; may hold a secret, as errors do not tell it; "" for none
 	Channels []string  `json:"channels,omitempty"` // by name; none: all that want what is of severity info
 	At       time.Time `json:"at"`                 // set by Notice
@@ -37,8 +37,8 @@ func (n *Notice) Check() error {
 		return fmt.Errorf("notice %q: its id is not of a-z, 0-9 and \"-\", 120 at most", n.ID)
 	case strings.TrimSpace(n.Subject) == "" || len(n.Subject) > 300 || oneLine(n.Subject) != n.Subject:
 		return fmt.Errorf("notice %s: its subject is not one line of 300 bytes at most", n.ID)
-	case len(n.Text) > 3000 || !utf8.ValidString(n.Subject+n.Text):
-		return fmt.Errorf("notice %s: its text has more than 3000 bytes, or is no text", n.ID)
+	case !utf8.ValidString(n.Subject + n.Text):
+		return fmt.Errorf("notice %s: it is no text (UTF-8)", n.ID)
 	case n.Link != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(n.Link) > 500):
 		return fmt.Errorf("notice %s: its link is not an address that begins with http:// or https://, of 500 bytes at most", n.ID)
 	}
@@ -61,7 +61,7 @@ func (e *Engine) Notice(n Notice) ([]string, error) {
 		return slices.Clone(known.Channels), nil
 	}
 	now := e.c.Now()
-	n.At, n.Channels = now, to
+	n.At, n.Channels, n.Text = now, to, clipped(n.Text, 3000)
 	e.notices = append(e.notices, &n)
 	for _, name := range to {
 		e.outbox = append(e.outbox, &item{Channel: name, Alert: n.ID, What: Noticed, Queued: now})

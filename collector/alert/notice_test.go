@@ -111,7 +111,7 @@ func TestANoticeThatCannotBeIsRefusedInOneSentence(t *testing.T) {
 		{func(n *Notice) { n.ID = "A b" }, `notice "A b": its id is not of a-z, 0-9 and "-", 120 at most`},
 		{func(n *Notice) { n.Subject = "a\r\nBcc: b" }, `notice x: its subject is not one line of 300 bytes at most`},
 		{func(n *Notice) { n.Subject = "" }, `notice x: its subject is not one line of 300 bytes at most`},
-		{func(n *Notice) { n.Text = strings.Repeat("x", 3001) }, `notice x: its text has more than 3000 bytes, or is no text`},
+		{func(n *Notice) { n.Text = "\xff" }, `notice x: it is no text (UTF-8)`},
 		{func(n *Notice) { n.Link = "javascript:x" }, `notice x: its link is not an address that begins with http:// or https://, of 500 bytes at most`},
 		{func(n *Notice) { n.Channels = []string{"tape", "nobody"} }, `notice x: there is no channel "nobody" in alert.urls_file`},
 		{func(n *Notice) { n.Channels = []string{"am"} }, `notice x: channel "am" is told of alerts alone`},
