@@ -98,9 +98,8 @@ type maker struct {
 	zones    map[string]*time.Location // of sites that have one
 	entries  map[string]Entry
 
-	mu    sync.Mutex
-	heard map[string]int64 // when the ledger first heard of a site; 0: before the period before
-	done  int
+	mu   sync.Mutex
+	done int // queries' worth of sites
 }
 
 func newMaker(q Querier, asked Asked) (*maker, error) {
@@ -108,7 +107,7 @@ func newMaker(q Querier, asked Asked) (*maker, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &maker{q: q, asked: asked, zones: map[string]*time.Location{}, entries: map[string]Entry{}, heard: map[string]int64{}}
+	m := &maker{q: q, asked: asked, zones: map[string]*time.Location{}, entries: map[string]Entry{}}
 	if m.period, err = parsePeriod(asked.Period, zone, time.Time{}); err != nil {
 		return nil, err
 	}
@@ -193,7 +192,7 @@ func (m *maker) make(ctx context.Context, tell func(float64)) (Report, error) {
 func (m *maker) piece(ctx context.Context, sites []string, edges []int64, days []Day) (p piece, err error) {
 	p.days = days
 	pastFrom, pastTo := m.before.From.UnixMilli(), m.before.To.UnixMilli()
-	past, err := m.spans(ctx, sites, pastFrom, pastTo, true)
+	past, err := m.spans(ctx, sites, pastFrom, pastTo, nil, true)
 	if err != nil {
 		return p, err
 	}
@@ -207,11 +206,6 @@ func (m *maker) piece(ctx context.Context, sites []string, edges []int64, days [
 	if err != nil {
 		return p, err
 	}
-	m.mu.Lock()
-	for _, id := range asks {
-		m.heard[id] = heard[id]
-	}
-	m.mu.Unlock()
 	var counted []string
 	for _, id := range sites {
 		if at, ok := heard[id]; !ok && slices.Contains(asks, id) {
@@ -235,7 +229,7 @@ func (m *maker) piece(ctx context.Context, sites []string, edges []int64, days [
 
 // counted works out the sites that the ledger has heard.
 func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[string]*told, heard map[string]int64, edges []int64) error {
-	spans, err := m.spansHeard(ctx, sites, heard)
+	spans, err := m.spans(ctx, sites, m.from, m.to, heard, false)
 	if err != nil {
 		return err
 	}
@@ -286,10 +280,6 @@ func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[
 	return nil
 }
 
-func (m *maker) spansHeard(ctx context.Context, sites []string, heard map[string]int64) (map[string]*told, error) {
-	return m.spans(ctx, sites, m.from, m.to, false)
-}
-
 // firstHeard tells when the ledger first heard of each site, in ms; it has no entry for one that it has not heard up to the end.
 func (m *maker) firstHeard(ctx context.Context, sites []string) (map[string]int64, error) {
 	out := map[string]int64{}
@@ -329,7 +319,7 @@ func (m *maker) notListed(ctx context.Context, r *Report, ids []string) error {
 	}
 	slices.Sort(others)
 	for some := range slices.Chunk(slices.Compact(others), chunk) {
-		spans, err := m.spans(ctx, some, m.from, m.to, true)
+		spans, err := m.spans(ctx, some, m.from, m.to, nil, true)
 		if err != nil {
 			return err
 		}

@@ -33,12 +33,11 @@ func (m *maker) sum(r *Report, pieces []piece) {
 	f.Services = []Service{}
 	f.Outages.add(Outages{Causes: outageKinds()})
 	f.Latency = latency(make([]int64, len(telemetry.HistogramEdgesMs())+1))
-	times, ms := Times{}, int64(0)
+	times := make([]Figures, len(r.Sites))
 	for i := range r.Sites {
 		s := &r.Sites[i]
 		f.Sites++
-		times.add(s.Time.Times)
-		ms += s.Time.PeriodMs
+		times[i] = s.Time
 		f.Outages.add(s.Outages)
 		f.Latency.add(s.Latency)
 		f.Loss.add(s.Loss)
@@ -46,7 +45,7 @@ func (m *maker) sum(r *Report, pieces []piece) {
 		f.Clients.add(s.Clients)
 		f.Services = addServices(f.Services, s.Services)
 	}
-	f.Time = figures(ms, times)
+	f.Time = Together(times...)
 	f.Throughput = all.throughput()
 	r.Distribution = distribution(r.Sites)
 }
