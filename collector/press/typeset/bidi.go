@@ -101,3 +101,6 @@ func class(r rune) bidi.Class {
 	p, _ := bidi.LookupRune(r)
 	return p.Class()
 }
+
+// StartsRTL tells whether text reads from right to left by itself: by its first letter that has a direction.
+func StartsRTL(text string) bool { return startsRTL(clean(text)) }

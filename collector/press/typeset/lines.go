@@ -1,7 +1,6 @@
 package typeset
 
 import (
-	"math"
 	"unicode"
 
 	"github.com/go-text/typesetting/segmenter"
@@ -25,6 +24,10 @@ type word struct {
 
 // Lines sets one paragraph into lines no wider than width, in points. A text without letters gives one empty line.
 func (s *Setter) Lines(text string, rtl bool, st Style, width float64) []Line {
+	if !(width > 0) { // or not a number
+		width = 0
+	}
+	width = min(width, 1e6)
 	var lines []Line
 	var now []piece
 	var used, pending float64 // of the line so far: with and beyond its ink
@@ -36,15 +39,14 @@ func (s *Setter) Lines(text string, rtl bool, st Style, width float64) []Line {
 		if len(now) > 0 && used+pending+w.ink > width {
 			flush()
 		}
-		for w.ink > width && len(w.runes) > 1 {
-			n := s.fitting(w, st, width)
-			if n == len(w.runes) {
-				break
+		if w.ink > width {
+			rest, lv := w.runes, w.levels
+			for n := s.fitting(rest, lv, st, width); n < len(rest); n = s.fitting(rest, lv, st, width) {
+				now = append(now, s.word(rest[:n], lv[:n], st).pieces...)
+				flush()
+				rest, lv = rest[n:], lv[n:]
 			}
-			head := s.word(w.runes[:n], w.levels[:n], st)
-			now = append(now, head.pieces...)
-			flush()
-			w = s.word(w.runes[n:], w.levels[n:], st)
+			w = s.word(rest, lv, st)
 		}
 		now = append(now, w.pieces...)
 		used += pending + w.ink
@@ -128,8 +130,8 @@ func (s *Setter) word(runes []rune, lv []int8, st Style) word {
 }
 
 // fitting is how many runes of a word that is too wide fit, at least one letter with its marks.
-func (s *Setter) fitting(w word, st Style, width float64) int {
-	some := w.runes[:min(len(w.runes), int(math.Max(0, width)/st.Size*8)+16)]
+func (s *Setter) fitting(runes []rune, lv []int8, st Style, width float64) int {
+	some := runes[:min(len(runes), int(width/st.Size*8)+16)]
 	var seg segmenter.Segmenter
 	seg.Init(some)
 	var ends []int
@@ -140,7 +142,7 @@ func (s *Setter) fitting(w word, st Style, width float64) int {
 	low, high := 0, len(ends)-1 // ends[low] is taken in any case
 	for low < high {
 		mid := (low + high + 1) / 2
-		if s.word(w.runes[:ends[mid]], w.levels, st).ink <= width {
+		if s.word(some[:ends[mid]], lv, st).ink <= width {
 			low = mid
 		} else {
 			high = mid - 1
