@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/hours"
@@ -38,23 +39,24 @@ const (
 
 // Ask is what a person asks for.
 type Ask struct {
-	Programme string       // its name; may be empty
-	Period    Period       // of ParsePeriod
-	Terms     []string     // of Select
-	Sites     []fleet.Site // of Select
-	PeakHours string       // "" is PeakHours
-	Now       time.Time
+	Programme  string                // its name; may be empty
+	Period     Period                // of ParsePeriod
+	Terms      []string              // of Select
+	Sites      []fleet.Site          // of Select
+	PeakHours  string                // "" is PeakHours
+	Benchmarks []benchmark.Benchmark // to be measured against; may be none
+	Now        time.Time
 }
 
 // asked is the question as a report keeps it. The error is of a period that has only just begun, and of peak hours that are none.
 func (a Ask) asked() (Asked, error) {
-	out := Asked{Programme: a.Programme, Period: a.Period.Text, TimeZone: a.Period.Zone.String(), Sites: a.Terms, PeakHours: a.PeakHours, Roster: []Entry{}}
+	out := Asked{Programme: a.Programme, Period: a.Period.Text, TimeZone: a.Period.Zone.String(), Sites: a.Terms, PeakHours: a.PeakHours, Benchmarks: append([]benchmark.Benchmark{}, a.Benchmarks...), Roster: []Entry{}}
 	if out.PeakHours == "" {
 		out.PeakHours = PeakHours
 	}
 	for _, s := range a.Sites {
 		out.Roster = append(out.Roster, Entry{Site: s.ID, Name: s.Name, District: s.District, Operator: s.Operator, Technology: s.Technology, TimeZone: s.TimeZone,
-			Population: s.Population, TargetDownBps: bps(s.TargetDownMbps), TargetUpBps: bps(s.TargetUpMbps)})
+			Population: s.Population, Students: s.Students, TargetDownBps: bps(s.TargetDownMbps), TargetUpBps: bps(s.TargetUpMbps)})
 	}
 	slices.SortFunc(out.Roster, func(a, b Entry) int { return strings.Compare(a.Site, b.Site) })
 	if a.Now.Before(a.Period.To) {
@@ -138,14 +140,15 @@ func newMaker(q Querier, asked Asked) (*maker, error) {
 
 // piece is what one query's sites come to.
 type piece struct {
-	sites   []SiteReport
-	leftOut []LeftOut
-	days    []Day
-	tests   samples
-	before  samples
-	past    Times
-	pastMs  int64
-	pastN   int
+	sites    []SiteReport
+	leftOut  []LeftOut
+	days     []Day
+	tests    samples
+	before   samples
+	past     Times
+	pastMs   int64
+	pastN    int
+	measures []benchmark.Measures
 }
 
 func (m *maker) make(ctx context.Context, tell func(float64)) (Report, error) {
@@ -275,6 +278,7 @@ func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[
 		if old := past[id].times; heard[id] < pastTo && old.told() > 0 {
 			r.Before = figures(pastTo-max(pastFrom, heard[id]), old).Availability
 		}
+		p.measures = append(p.measures, m.measures(&r, tests[id]))
 		p.sites = append(p.sites, r)
 	}
 	return nil
