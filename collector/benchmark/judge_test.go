@@ -139,6 +139,7 @@ func TestValuesAtTheLimitPassAndWhatStandsBehindThemIsTold(t *testing.T) {
 		{"completeness needs none", Criterion{Measure: "completeness", AtLeast: 0.5}, func(m *Measures) { m.Citable = false }, "pass: 97 %; at least 50 % asked (720 hours)"},
 		{"nothing known", Criterion{Measure: "availability", AtLeast: 0.9}, func(m *Measures) { *m = Measures{} }, "not enough data: nothing is known of the site"},
 		{"a test a moment ago", Criterion{Measure: "days_since_test", AtMost: 21}, func(m *Measures) { m.LastTest = end }, "pass: 0 days; at most 21 days asked (6 tests)"},
+		{"a day ago", Criterion{Measure: "days_since_test", AtMost: 0.5}, nil, "fail: 1 day; at most 0.5 days asked (6 tests)"},
 		{"no test ever", Criterion{Measure: "days_since_test", AtMost: 21}, func(m *Measures) { *m = Measures{} }, "not enough data: the ledger has no speed test of the site"},
 		{"jitter", Criterion{Measure: "jitter_ms", AtMost: 15}, nil, "not enough data: it is not kept in the ledger"},
 	}

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -117,6 +118,12 @@ func TestAPresetIsShownAsItIsAndACopyNeedsAnIDOfItsOwn(t *testing.T) {
 	if err := errors.Join(s.List(&text), s.Show(&text, "ours")); err != nil || !strings.HasSuffix(text.String(), changed) ||
 		!strings.Contains(text.String(), filepath.Join(dir, "ours.toml")) {
 		t.Errorf("%v\n%s", err, text.String())
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.toml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "pipe.toml: it is not a file") {
+		t.Errorf("a pipe: got %v", err)
 	}
 	put("twice.toml", changed)
 	put("bad.toml", "id = 1\nnmae = \"x\"")

@@ -90,6 +90,9 @@ func (e *entry) load(from fs.FS, name string) error {
 	if file == "" {
 		file = name
 	}
+	if info, err := fs.Stat(from, name); err == nil && !info.Mode().IsRegular() { // a pipe would be waited for
+		return fmt.Errorf("read benchmark %s: it is not a file; take it out of the folder", file)
+	}
 	f, err := from.Open(name)
 	if err != nil {
 		return fmt.Errorf("read benchmark %s: %w", file, err)

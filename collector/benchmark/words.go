@@ -127,7 +127,10 @@ func shown(v float64, unit string, down bool) string {
 	case "fraction":
 		return number(v*100, 2, down) + " %"
 	case "days":
-		return number(v, 1, down) + " days"
+		if text := number(v, 1, down); text != "1" {
+			return text + " days"
+		}
+		return "1 day"
 	}
 	return number(v, 1, down) + " " + unit
 }
