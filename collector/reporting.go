@@ -11,14 +11,22 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/archive"
+	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/internal/hours"
 )
 
-// ReportConfig is when the report of the last month is made by itself, of which sites, and who is told.
+// ReportConfig is how reports are made where a question does not say otherwise; when that of the last month is made by itself, of which sites, and who is told.
 type ReportConfig struct {
+	Programme     string   `toml:"programme"`
+	PeakHours     string   `toml:"peak_hours"`
+	Benchmarks    []string `toml:"benchmarks"`
+	BenchmarksDir string   `toml:"benchmarks_dir"`
+
 	Day       int      `toml:"day"`
 	At        string   `toml:"at"`
 	Sites     []string `toml:"sites"`
@@ -28,12 +36,18 @@ type ReportConfig struct {
 }
 
 func reportDefaults() ReportConfig {
-	return ReportConfig{At: "06:00", Sites: []string{"all"}, Languages: []string{"en"}, Channels: []string{}}
+	return ReportConfig{PeakHours: report.PeakHours, Benchmarks: []string{}, At: "06:00", Sites: []string{"all"}, Languages: []string{"en"}, Channels: []string{}}
 }
 
 var languageCode = regexp.MustCompile(`^[a-z]{2,3}$`)
 
 func (c *ReportConfig) validate(v *conf.Faults, board string) {
+	if len(c.Programme) > 200 || strings.ContainsFunc(c.Programme, unicode.IsControl) {
+		v.Add("report.programme", "%.80q is not a name; use at most 200 bytes on one line", c.Programme)
+	}
+	if _, err := hours.Parse(c.PeakHours); err != nil {
+		v.Add("report.peak_hours", "%v", err)
+	}
 	conf.Between(v, "report.day", c.Day, 0, 28)
 	if _, err := time.Parse("15:04", c.At); err != nil || len(c.At) != len("15:04") {
 		v.Add("report.at", "%q is not a time of day; write it as \"06:00\"", c.At)

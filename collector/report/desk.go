@@ -113,20 +113,17 @@ func (d *Desk) Make(ctx context.Context, a Ask, tell func(done float64)) (Report
 	return Make(ctx, d.Querier, a, tell)
 }
 
-// ID is a name for a report under which it can be kept: the period and how the sites were chosen, such as "2026-10-all" or
-// "2026-10-district-islamabad". A report of part of a period, or of more terms than fit, has a few digits of a hash at its end.
+// ID is a name under which a report can be kept: its period, how its sites were chosen, and six digits that tell it from one of another
+// zone, other peak hours or other benchmarks, such as "2026-10-district-islamabad-3f9a0c". A report that is made again, when more is known, has the same.
 func (r *Report) ID() string {
-	text := r.Asked.Period + " " + strings.Join(r.Asked.Sites, " ")
-	id := slug(text)
-	if len(id) > longestID || slug(r.Asked.Period) == "" || strings.ContainsAny(r.Asked.Period, "/T") || len(r.Asked.Sites) > 1 || r.Asked.TimeZone == "" || nonASCII(text) {
-		id = strings.TrimRight(id[:min(len(id), longestID-9)], "-") + "-" + Hash([]byte(text))[:8]
+	parts := append([]string{r.Asked.Period, r.Asked.TimeZone, r.Asked.PeakHours}, r.Asked.Sites...)
+	for _, b := range r.Asked.Benchmarks {
+		parts = append(parts, "benchmark", b.ID)
 	}
-	return id
+	const longest = 50
+	id := slug(r.Asked.Period + " " + strings.Join(r.Asked.Sites, " "))
+	return strings.TrimRight(id[:min(len(id), longest)], "-") + "-" + Hash([]byte(strings.Join(parts, "\n")))[:6]
 }
-
-const longestID = 60
-
-func nonASCII(s string) bool { return strings.ContainsFunc(s, func(r rune) bool { return r > 0x7e }) }
 
 // slug keeps what an id may hold: a-z, 0-9, and one "-" between.
 func slug(text string) string {
