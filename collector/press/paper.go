@@ -109,9 +109,9 @@ func (b block) fitting(height float64) int {
 	return len(b.lines)
 }
 
-// cut splits b after n lines.
+// cut splits b after n lines, or where it ends.
 func (b block) cut(n int) (head, tail block) {
-	head, tail = b, b
+	head, tail, n = b, b, min(n, len(b.lines))
 	head.lines, tail.lines = b.lines[:n], b.lines[n:]
 	head.height = 0
 	for _, l := range head.lines {
@@ -157,7 +157,7 @@ func (p *paper) feet() {
 		title, _ := one.text(p.doc.Title, st, ToneMuted, inner*2/3, false, false).cut(1)
 		one.put(title, side, bottom+18, inner*2/3, start)
 		foot := one.text(p.doc.Foot, st, ToneMuted, inner, false, false)
-		foot, _ = foot.cut(min(2, len(foot.lines)))
+		foot, _ = foot.cut(2)
 		one.put(foot, side, bottom+18+max(title.height, number.height), inner, start)
 	}
 }

@@ -163,7 +163,8 @@ func (g Graph) draw(c *canvas) float64 {
 	}
 	each := max(1, int(math.Ceil((widest+6)/place)))
 	for i := 0; i < len(g.Labels); i += each {
-		c.text(left+place*(float64(i)+.5), top+high+12, middle, size, false, ToneMuted, g.Labels[i])
+		x := min(left+place*(float64(i)+.5), c.width-c.widths(g.Labels[i], size)/2)
+		c.text(x, top+high+12, middle, size, false, ToneMuted, g.Labels[i])
 	}
 	var entries []legendEntry
 	for _, s := range g.Series {

@@ -65,7 +65,7 @@ func (ch Chart) svg(id, class string, width float64, rtl bool) template.HTML {
 
 // guess is about how wide a text becomes in the reader's font, which a page does not choose.
 func guess(text string, size float64) float64 {
-	return float64(utf8.RuneCountInString(text)) * size * 1.3 * .56
+	return float64(utf8.RuneCountInString(text)) * size * 1.3 * .6
 }
 
 // px writes a length.
