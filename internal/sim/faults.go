@@ -98,6 +98,7 @@ func besideFaults(seed uint64, s *Site, z *zone, localDay int64) []fault {
 	router := localDayFaults(seed, s, z, localDay)
 	if b, ok := blackoutOn(seed, s, z, localDay); ok {
 		router = append(router, b.spans(b.boot, b.lost)...)
+		w.out = append(w.out, fault{start: b.boot, end: b.lost, state: telemetry.StateDown, cause: telemetry.CauseBackhaul})
 	}
 	for _, f := range router {
 		if f.state == telemetry.StateOff && f.cause != telemetry.CauseAgent {
