@@ -153,12 +153,12 @@ func TestGrafanasOwnCodeJoinsNamesColoursAndLinksWhatPanelsShow(t *testing.T) {
 	for _, s := range p.sites {
 		ids = append(ids, s.ID)
 	}
-	want, err := report.Availability(t.Context(), p, p.from, p.to, ids)
+	want, err := report.Make(t.Context(), p, asked(p.from, p.to, ids), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range want.Sites {
-		for column, v := range map[string]*float64{"Availability": s.Availability, "Observed": s.Completeness, "At least": s.Lower} {
+		for column, v := range map[string]*float64{"Availability": s.Time.Availability, "Observed": s.Time.Completeness, "At least": s.Time.Lower} {
 			if got := one("programme figures: Each site").of(t, s.Site, column).Text; got != fmt.Sprintf("%.2f%%", 100**v) {
 				t.Errorf("%s of %s is shown as %s, the report says %f", column, s.Site, got, *v)
 			}

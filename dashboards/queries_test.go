@@ -197,12 +197,12 @@ func TestFiguresOnPanelsAreThoseOfAReportForTheSamePeriod(t *testing.T) {
 		for _, s := range p.sites {
 			ids = append(ids, s.ID)
 		}
-		want, err := report.Availability(t.Context(), p, p.from, p.to, ids)
+		want, err := report.Make(t.Context(), p, asked(p.from, p.to, ids), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want.Programme.Times.DownMs() == 0 || want.Programme.Times.OffPowerMs == 0 || want.Programme.Times.OffShutdownMs == 0 || want.Programme.UnknownMs == 0 {
-			t.Fatalf("the truth is too kind to prove anything: %+v", want.Programme)
+		if want.Programme.Time.Times.DownMs() == 0 || want.Programme.Time.Times.OffPowerMs == 0 || want.Programme.Time.Times.OffShutdownMs == 0 || want.Programme.Time.UnknownMs == 0 {
+			t.Fatalf("the truth is too kind to prove anything: %+v", want.Programme.Time)
 		}
 		same := func(what string, got float64, want *float64) {
 			t.Helper()
@@ -217,8 +217,8 @@ func TestFiguresOnPanelsAreThoseOfAReportForTheSamePeriod(t *testing.T) {
 			for _, x := range []struct {
 				panel, column string
 				want          *float64
-			}{{"Availability", "availability", f.Availability}, {"Without power cuts", "availability", f.WithoutPower}, {"Observed", "observed", f.Completeness},
-				{"At least", "at least", f.Lower}, {"At most", "at most", f.Upper}} {
+			}{{"Availability", "availability", f.Time.Availability}, {"Without power cuts", "availability", f.Time.WithoutPower}, {"Observed", "observed", f.Time.Completeness},
+				{"At least", "at least", f.Time.Lower}, {"At most", "at most", f.Time.Upper}} {
 				same(x.panel, number(t, panels["programme figures/"+x.panel][0].Series, x.column), x.want)
 			}
 			rows := map[string][]store.Series{}
@@ -226,12 +226,12 @@ func TestFiguresOnPanelsAreThoseOfAReportForTheSamePeriod(t *testing.T) {
 				rows[s.Tags["site"]] = []store.Series{s}
 			}
 			for _, s := range want.Sites {
-				same(s.Site, number(t, rows[s.Site], "Availability"), s.Availability)
-				same(s.Site+" without power cuts", number(t, rows[s.Site], "Without power cuts"), s.WithoutPower)
-				same(s.Site+" observed", number(t, rows[s.Site], "Observed"), s.Completeness)
-				same(s.Site+" at least", number(t, rows[s.Site], "At least"), s.Lower)
-				same(s.Site+" at most", number(t, rows[s.Site], "At most"), s.Upper)
-				for column, ms := range map[string]int64{"Down": s.Times.DownMs(), "Power cuts": s.Times.OffPowerMs, "Switched off": s.Times.OffShutdownMs} {
+				same(s.Site, number(t, rows[s.Site], "Availability"), s.Time.Availability)
+				same(s.Site+" without power cuts", number(t, rows[s.Site], "Without power cuts"), s.Time.WithoutPower)
+				same(s.Site+" observed", number(t, rows[s.Site], "Observed"), s.Time.Completeness)
+				same(s.Site+" at least", number(t, rows[s.Site], "At least"), s.Time.Lower)
+				same(s.Site+" at most", number(t, rows[s.Site], "At most"), s.Time.Upper)
+				for column, ms := range map[string]int64{"Down": s.Time.Times.DownMs(), "Power cuts": s.Time.Times.OffPowerMs, "Switched off": s.Time.Times.OffShutdownMs} {
 					if got := number(t, rows[s.Site], column); got != float64(ms) {
 						t.Errorf("%s: %s is %v ms on the panel, %d in the report", s.Site, column, got, ms)
 					}
@@ -241,8 +241,8 @@ func TestFiguresOnPanelsAreThoseOfAReportForTheSamePeriod(t *testing.T) {
 			first := values(t, panels, "site", "site")[0]
 			for _, s := range want.Sites {
 				if s.Site == first {
-					same("the dashboard of "+first, number(t, panels["site/Availability"][0].Series, "availability"), s.Availability)
-					same("the dashboard of "+first+", observed", number(t, panels["site/Observed"][0].Series, "observed"), s.Completeness)
+					same("the dashboard of "+first, number(t, panels["site/Availability"][0].Series, "availability"), s.Time.Availability)
+					same("the dashboard of "+first+", observed", number(t, panels["site/Observed"][0].Series, "observed"), s.Time.Completeness)
 				}
 			}
 		}
@@ -331,4 +331,11 @@ func TestStatesOnPanelsAreThoseOfTheBoard(t *testing.T) {
 			t.Errorf("%v sites are not known, want none", got)
 		}
 	})
+}
+func asked(from, to time.Time, ids []string) report.Ask {
+	a := report.Ask{Period: report.Between(from, to, time.UTC), Terms: ids, Now: to.AddDate(1, 0, 0)}
+	for _, id := range ids {
+		a.Sites = append(a.Sites, fleet.Site{ID: id})
+	}
+	return a
 }
