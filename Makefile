@@ -77,8 +77,9 @@ bench-board: build ## from an agent's sending to 200 screens, first byte, memory
 	@go build -o bin/.bench ./internal/tools/bench && bin/.bench board $(if $(BENCH_FOR),-for $(BENCH_FOR)) $(BENCH_ARGS)
 
 .PHONY: third-party
-third-party: ## fetch the pinned browser libraries again, checked by hash
+third-party: ## fetch the pinned browser libraries and fonts again, checked by hash
 	go run ./internal/tools/getweb third_party/web
+	go run ./internal/tools/getweb third_party/fonts
 
 .PHONY: dashboards
 dashboards: ## write Grafana's dashboards anew from the code in dashboards/

@@ -103,6 +103,16 @@ func Of(tl *timeline.Timeline, from, to int64) Figures {
 	return figures(to-from, timesOf(tl.Clip(from, to), from, to))
 }
 
+// Together are the figures of several sites, weighted by their time.
+func Together(all ...Figures) Figures {
+	t, period := Times{}, int64(0)
+	for _, f := range all {
+		t.add(f.Times)
+		period += f.PeriodMs
+	}
+	return figures(period, t)
+}
+
 // figures are the design's formulas, and nothing else is.
 func figures(period int64, t Times) Figures {
 	up := t.UpMs + t.DegradedMs

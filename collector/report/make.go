@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/hours"
@@ -38,23 +39,24 @@ const (
 
 // Ask is what a person asks for.
 type Ask struct {
-	Programme string       // its name; may be empty
-	Period    Period       // of ParsePeriod
-	Terms     []string     // of Select
-	Sites     []fleet.Site // of Select
-	PeakHours string       // "" is PeakHours
-	Now       time.Time
+	Programme  string                // its name; may be empty
+	Period     Period                // of ParsePeriod
+	Terms      []string              // of Select
+	Sites      []fleet.Site          // of Select
+	PeakHours  string                // "" is PeakHours
+	Benchmarks []benchmark.Benchmark // to be measured against; may be none
+	Now        time.Time
 }
 
 // asked is the question as a report keeps it. The error is of a period that has only just begun, and of peak hours that are none.
 func (a Ask) asked() (Asked, error) {
-	out := Asked{Programme: a.Programme, Period: a.Period.Text, TimeZone: a.Period.Zone.String(), Sites: a.Terms, PeakHours: a.PeakHours, Roster: []Entry{}}
+	out := Asked{Programme: a.Programme, Period: a.Period.Text, TimeZone: a.Period.Zone.String(), Sites: a.Terms, PeakHours: a.PeakHours, Benchmarks: append([]benchmark.Benchmark{}, a.Benchmarks...), Roster: []Entry{}}
 	if out.PeakHours == "" {
 		out.PeakHours = PeakHours
 	}
 	for _, s := range a.Sites {
 		out.Roster = append(out.Roster, Entry{Site: s.ID, Name: s.Name, District: s.District, Operator: s.Operator, Technology: s.Technology, TimeZone: s.TimeZone,
-			Population: s.Population, TargetDownBps: bps(s.TargetDownMbps), TargetUpBps: bps(s.TargetUpMbps)})
+			Population: s.Population, Students: s.Students, TargetDownBps: bps(s.TargetDownMbps), TargetUpBps: bps(s.TargetUpMbps)})
 	}
 	slices.SortFunc(out.Roster, func(a, b Entry) int { return strings.Compare(a.Site, b.Site) })
 	if a.Now.Before(a.Period.To) {
@@ -98,9 +100,8 @@ type maker struct {
 	zones    map[string]*time.Location // of sites that have one
 	entries  map[string]Entry
 
-	mu    sync.Mutex
-	heard map[string]int64 // when the ledger first heard of a site; 0: before the period before
-	done  int
+	mu   sync.Mutex
+	done int // queries' worth of sites
 }
 
 func newMaker(q Querier, asked Asked) (*maker, error) {
@@ -108,7 +109,7 @@ func newMaker(q Querier, asked Asked) (*maker, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &maker{q: q, asked: asked, zones: map[string]*time.Location{}, entries: map[string]Entry{}, heard: map[string]int64{}}
+	m := &maker{q: q, asked: asked, zones: map[string]*time.Location{}, entries: map[string]Entry{}}
 	if m.period, err = parsePeriod(asked.Period, zone, time.Time{}); err != nil {
 		return nil, err
 	}
@@ -139,14 +140,15 @@ func newMaker(q Querier, asked Asked) (*maker, error) {
 
 // piece is what one query's sites come to.
 type piece struct {
-	sites   []SiteReport
-	leftOut []LeftOut
-	days    []Day
-	tests   samples
-	before  samples
-	past    Times
-	pastMs  int64
-	pastN   int
+	sites    []SiteReport
+	leftOut  []LeftOut
+	days     []Day
+	tests    samples
+	before   samples
+	past     Times
+	pastMs   int64
+	pastN    int
+	measures []benchmark.Measures
 }
 
 func (m *maker) make(ctx context.Context, tell func(float64)) (Report, error) {
@@ -193,7 +195,7 @@ func (m *maker) make(ctx context.Context, tell func(float64)) (Report, error) {
 func (m *maker) piece(ctx context.Context, sites []string, edges []int64, days []Day) (p piece, err error) {
 	p.days = days
 	pastFrom, pastTo := m.before.From.UnixMilli(), m.before.To.UnixMilli()
-	past, err := m.spans(ctx, sites, pastFrom, pastTo, true)
+	past, err := m.spans(ctx, sites, pastFrom, pastTo, nil, true)
 	if err != nil {
 		return p, err
 	}
@@ -207,11 +209,6 @@ func (m *maker) piece(ctx context.Context, sites []string, edges []int64, days [
 	if err != nil {
 		return p, err
 	}
-	m.mu.Lock()
-	for _, id := range asks {
-		m.heard[id] = heard[id]
-	}
-	m.mu.Unlock()
 	var counted []string
 	for _, id := range sites {
 		if at, ok := heard[id]; !ok && slices.Contains(asks, id) {
@@ -235,7 +232,7 @@ func (m *maker) piece(ctx context.Context, sites []string, edges []int64, days [
 
 // counted works out the sites that the ledger has heard.
 func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[string]*told, heard map[string]int64, edges []int64) error {
-	spans, err := m.spansHeard(ctx, sites, heard)
+	spans, err := m.spans(ctx, sites, m.from, m.to, heard, false)
 	if err != nil {
 		return err
 	}
@@ -281,13 +278,10 @@ func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[
 		if old := past[id].times; heard[id] < pastTo && old.told() > 0 {
 			r.Before = figures(pastTo-max(pastFrom, heard[id]), old).Availability
 		}
+		p.measures = append(p.measures, m.measures(&r, tests[id]))
 		p.sites = append(p.sites, r)
 	}
 	return nil
-}
-
-func (m *maker) spansHeard(ctx context.Context, sites []string, heard map[string]int64) (map[string]*told, error) {
-	return m.spans(ctx, sites, m.from, m.to, false)
 }
 
 // firstHeard tells when the ledger first heard of each site, in ms; it has no entry for one that it has not heard up to the end.
@@ -329,7 +323,7 @@ func (m *maker) notListed(ctx context.Context, r *Report, ids []string) error {
 	}
 	slices.Sort(others)
 	for some := range slices.Chunk(slices.Compact(others), chunk) {
-		spans, err := m.spans(ctx, some, m.from, m.to, true)
+		spans, err := m.spans(ctx, some, m.from, m.to, nil, true)
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (o *told) outages(site string, from, to int64) Outages {
 		if !isOutage(s) {
 			continue
 		}
-		one := stretch{s.Start, s.End, s.ErrMs, []telemetry.Cause{s.Cause}, s.State, !o.whole}
+		one := stretch{s.Start, s.End, s.ErrMs, []telemetry.Cause{s.Cause}, s.State, !o.gaps}
 		joined := i > 0 && isOutage(segs[i-1]) && segs[i-1].End == s.Start
 		if i+1 < len(segs) && segs[i+1].Start == s.End {
 			one.restored = isUp(segs[i+1])

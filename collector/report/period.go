@@ -36,11 +36,11 @@ const (
 	longestYear = 5
 )
 
-// LoadZone is time.LoadLocation with an error that says what to write. "" is UTC.
+// LoadZone is time.LoadLocation with an error, ErrZone, that says what to write. "" is UTC.
 func LoadZone(name string) (*time.Location, error) {
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		return nil, fmt.Errorf("there is no time zone %q; write an IANA name such as \"Asia/Karachi\"", name)
+		return nil, fmt.Errorf("%w: %q; write an IANA name such as \"Asia/Karachi\"", ErrZone, name)
 	}
 	return zone, nil
 }

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -33,12 +35,12 @@ func (m *maker) sum(r *Report, pieces []piece) {
 	f.Services = []Service{}
 	f.Outages.add(Outages{Causes: outageKinds()})
 	f.Latency = latency(make([]int64, len(telemetry.HistogramEdgesMs())+1))
-	times, ms := Times{}, int64(0)
+	times := make([]Figures, len(r.Sites))
 	for i := range r.Sites {
 		s := &r.Sites[i]
 		f.Sites++
-		times.add(s.Time.Times)
-		ms += s.Time.PeriodMs
+		times[i] = s.Time
+		f.WatchedMs += s.WatchedMs
 		f.Outages.add(s.Outages)
 		f.Latency.add(s.Latency)
 		f.Loss.add(s.Loss)
@@ -46,9 +48,49 @@ func (m *maker) sum(r *Report, pieces []piece) {
 		f.Clients.add(s.Clients)
 		f.Services = addServices(f.Services, s.Services)
 	}
-	f.Time = figures(ms, times)
+	f.Time = Together(times...)
 	f.Throughput = all.throughput()
 	r.Distribution = distribution(r.Sites)
+	r.Benchmarks = []Judgement{}
+	var measures []benchmark.Measures
+	for _, p := range pieces {
+		measures = append(measures, p.measures...)
+	}
+	for _, b := range m.asked.Benchmarks {
+		r.Benchmarks = append(r.Benchmarks, b.Judge(measures))
+	}
+}
+
+// measures are what a benchmark looks at. tests are all of the site, those before the period too.
+func (m *maker) measures(s *SiteReport, tests []test) benchmark.Measures {
+	e := m.entries[s.Site]
+	out := benchmark.Measures{Site: s.Site, End: time.UnixMilli(m.to).UTC(), Sent: s.Loss.Sent, Lost: s.Loss.Lost, Hours: s.WatchedMs / hourMs,
+		Availability: s.Time.Availability, WithoutPower: s.Time.WithoutPower, Completeness: s.Time.Completeness, Citable: s.Time.Citable, ObservedHours: s.Time.ObservedMs / hourMs,
+		TargetDownBps: e.TargetDownBps, TargetUpBps: e.TargetUpBps, Students: e.Students}
+	if s.Latency.Answers > 0 {
+		for _, b := range s.Latency.Within {
+			out.AnswersLE = append(out.AnswersLE, b.Answers)
+		}
+		out.AnswersLE = append(out.AnswersLE, s.Latency.Answers)
+	}
+	for _, t := range tests {
+		if t.at >= m.to {
+			break
+		}
+		out.LastTest = time.UnixMilli(t.at).UTC()
+		if t.at < m.from {
+			continue
+		}
+		one := benchmark.Test{MinRTTMs: t.rtt, Peak: t.peak}
+		if t.down >= 0 {
+			one.DownBps = &t.down
+		}
+		if t.up >= 0 {
+			one.UpBps = &t.up
+		}
+		out.Tests = append(out.Tests, one)
+	}
+	return out
 }
 
 func (d *Day) add(o Day) {

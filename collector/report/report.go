@@ -3,6 +3,7 @@ package report
 import (
 	"time"
 
+	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -21,20 +22,25 @@ type Report struct {
 	Before       Before       `json:"before"`    // the period before
 	Distribution Distribution `json:"distribution"`
 	Days         []Day        `json:"days"`
-	Sites        []SiteReport `json:"sites"` // by id
+	Benchmarks   []Judgement  `json:"benchmarks"` // in the order in which they were asked for
+	Sites        []SiteReport `json:"sites"`      // by id
 	LeftOut      []LeftOut    `json:"left_out"`
 }
 
 // Asked is all that a report depends on beside the ledger, so that it can be made again from the two alone.
 type Asked struct {
-	Programme string     `json:"programme"` // its name, for people
-	Period    string     `json:"period"`    // as Period.Text has it
-	TimeZone  string     `json:"time_zone"` // IANA name
-	AsOf      *time.Time `json:"as_of"`     // of a period that was not over; null: it was
-	Sites     []string   `json:"sites"`     // how they were chosen, as Select returns it
-	PeakHours string     `json:"peak_hours"`
-	Roster    []Entry    `json:"roster"` // the sites file's say of each chosen site, by id
+	Programme  string                `json:"programme"` // its name, for people
+	Period     string                `json:"period"`    // as Period.Text has it
+	TimeZone   string                `json:"time_zone"` // IANA name
+	AsOf       *time.Time            `json:"as_of"`     // of a period that was not over; null: it was
+	Sites      []string              `json:"sites"`     // how they were chosen, as Select returns it
+	PeakHours  string                `json:"peak_hours"`
+	Benchmarks []benchmark.Benchmark `json:"benchmarks"` // whole, so that a file that changes later changes nothing here
+	Roster     []Entry               `json:"roster"`     // the sites file's say of each chosen site, by id
 }
+
+// Judgement is what comes of one benchmark over all sites.
+type Judgement = benchmark.Judgement
 
 // Entry is what the sites file said of a site. 0 and "" are not known.
 type Entry struct {
@@ -45,6 +51,7 @@ type Entry struct {
 	Technology    string `json:"technology"`
 	TimeZone      string `json:"time_zone"` // "" is that of the report
 	Population    int    `json:"population"`
+	Students      int    `json:"students"` // of the site's school
 	TargetDownBps int64  `json:"target_down_bps"`
 	TargetUpBps   int64  `json:"target_up_bps"`
 }
@@ -53,6 +60,7 @@ type Entry struct {
 type Findings struct {
 	Sites      int        `json:"sites"` // that are counted
 	Time       Figures    `json:"time"`
+	WatchedMs  int64      `json:"watched_ms"` // that the hour lines cover, on which latency, loss, volume and clients stand
 	Outages    Outages    `json:"outages"`
 	Throughput Throughput `json:"throughput"`
 	Latency    Latency    `json:"latency"`

@@ -245,7 +245,7 @@ func TestARealInfluxDBGivesTheFiguresOfWhatWasStored(t *testing.T) {
 	if string(x) != string(y) {
 		t.Errorf("the same question gives other bytes:\n%s\n%s", x, y)
 	}
-	if !strings.HasPrefix(string(x), `{"asked":{"as_of":null,"peak_hours":"19:00-23:00","period":"2026-10-01T00:00/2026-10-01T10:00",`) {
+	if !strings.HasPrefix(string(x), `{"asked":{"as_of":null,"benchmarks":[],"peak_hours":"19:00-23:00","period":"2026-10-01T00:00/2026-10-01T10:00",`) {
 		t.Errorf("JSON begins %.200s", x)
 	}
 	back, bytes, err := Parse(x)

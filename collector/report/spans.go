@@ -19,54 +19,48 @@ type told struct {
 	times  Times // of [from, to), silence not counted
 	// notUp is what was not up, from an hour before the stretch on.
 	notUp timeline.Timeline
-	// whole tells that notUp holds what was up too, so that its gaps are silence. Else they are up: nothing was silent.
-	whole bool
+	// gaps tells that there is silence in the stretch. Then notUp holds what was up around it, too; else what it does not cover was up.
+	gaps bool
 }
 
 // spans reads [from, to) of some sites. A month of a site is 750 spans, nearly all of them up and an hour long, so those are summed where
 // they lie, and only the others are read. Where that does not give the whole truth the spans of the site are all read: where several
-// agents tell of it, where they do not tell of all the time, and where they tell of more time than there was. lean leaves out what only
-// outages need.
-func (m *maker) spans(ctx context.Context, sites []string, from, to int64, lean bool) (map[string]*told, error) {
+// agents tell of it, and where one tells of the same time twice. lean leaves out what only outages need.
+func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard map[string]int64, lean bool) (map[string]*told, error) {
 	out := make(map[string]*told, len(sites))
 	for _, id := range sites {
 		out[id] = &told{}
-	}
-	if from >= to {
-		return out, nil
 	}
 	a, b := ceilHour(from), floorHour(to)
 	sums, err := m.sums(ctx, sites, out, a, b)
 	if err != nil {
 		return nil, err
 	}
-	var notUp map[string][]timeline.Segment
+	segs := map[string][]timeline.Segment{}
 	if !lean {
-		if notUp, err = m.segments(ctx, sites, from-hourMs, to, `AND "state" != 'up'`); err != nil {
+		if err := m.notUp(ctx, sites, out, segs, sums, heard, from, to); err != nil {
 			return nil, err
 		}
 	}
-	var raw []string
+	var raw, summed []string
 	for id, o := range out {
-		sum := sums[id]
-		heard := m.heard[id]
+		o.times = sums[id]
 		switch {
-		case len(o.agents) > 1, sum.told() > max(b-a, 0):
-			raw = append(raw, id)
-		case !lean && (sum.told() < b-max(a, heard) || overlap(notUp[id])):
-			raw = append(raw, id)
-		case a >= b: // within one hour
+		case len(o.agents) > 1, sums[id].told() > max(b-a, 0), a >= b, overlap(segs[id]), o.gaps && unclear(segs[id], to):
 			raw = append(raw, id)
 		default:
-			o.times = sum
-			for _, s := range notUp[id] {
+			summed = append(summed, id)
+			for _, s := range segs[id] {
 				o.notUp.Insert(s)
 			}
 		}
 	}
 	slices.Sort(raw)
-	if err := m.edges(ctx, sites, raw, out, from, a, b, to); err != nil {
-		return nil, err
+	if a < b && len(summed) > 0 {
+		slices.Sort(summed)
+		if err := m.edges(ctx, summed, out, from, a, b, to); err != nil {
+			return nil, err
+		}
 	}
 	if len(raw) == 0 {
 		return out, nil
@@ -77,11 +71,49 @@ func (m *maker) spans(ctx context.Context, sites []string, from, to int64, lean 
 	}
 	for _, id := range raw {
 		o := out[id]
-		o.notUp, o.whole = *lines[id], true
+		o.notUp, o.gaps = *lines[id], true
 		o.times = timesOf(o.notUp.Clip(from, to), from, to)
 		o.times.SilentMs = 0
 	}
 	return out, nil
+}
+
+// notUp reads the spans that are not up, and of sites that do not tell of all the time those that are up for less than an hour: they tell
+// what came after an outage.
+func (m *maker) notUp(ctx context.Context, sites []string, out map[string]*told, segs map[string][]timeline.Segment, sums map[string]Times, heard map[string]int64, from, to int64) error {
+	found, err := m.segments(ctx, sites, from-hourMs, to, `AND "state" != 'up'`)
+	if err != nil {
+		return err
+	}
+	var some []string
+	for _, id := range sites {
+		segs[id] = found[id]
+		if sums[id].told() < floorHour(to)-max(ceilHour(from), heard[id]) {
+			out[id].gaps = true
+			some = append(some, id)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	if found, err = m.segments(ctx, some, from-hourMs, to, `AND "state" = 'up' AND "ms" < 3600000`); err != nil {
+		return err
+	}
+	for _, id := range some {
+		segs[id] = append(segs[id], found[id]...)
+		slices.SortFunc(segs[id], compareSegments)
+	}
+	return nil
+}
+
+// unclear tells whether an outage ends just on an hour, so that it may be followed by a whole hour up, which was not read, or by silence.
+func unclear(segs []timeline.Segment, to int64) bool {
+	for i, s := range segs {
+		if isOutage(s) && s.End%hourMs == 0 && s.End < to && (i+1 == len(segs) || segs[i+1].Start != s.End) {
+			return true
+		}
+	}
+	return false
 }
 
 // sums adds up whole hours, and finds who has told of each site.
@@ -115,10 +147,7 @@ func (m *maker) sums(ctx context.Context, sites []string, out map[string]*told, 
 }
 
 // edges adds the parts of hours at the ends of a stretch that no whole hour covers, where a span may have to be cut.
-func (m *maker) edges(ctx context.Context, sites, raw []string, out map[string]*told, from, a, b, to int64) error {
-	if a >= b {
-		return nil
-	}
+func (m *maker) edges(ctx context.Context, sites []string, out map[string]*told, from, a, b, to int64) error {
 	for _, e := range [][2]int64{{from, a}, {b, to}} {
 		if e[0] == e[1] {
 			continue
@@ -129,9 +158,6 @@ func (m *maker) edges(ctx context.Context, sites, raw []string, out map[string]*
 		}
 		for id, all := range segs {
 			o := out[id]
-			if slices.Contains(raw, id) {
-				continue
-			}
 			var tl timeline.Timeline
 			for _, s := range all {
 				tl.Insert(s)

@@ -41,8 +41,11 @@ func Read(file string) ([]Package, error) {
 	return list.Package, nil
 }
 
+// Folder is the package's own: its name, without the @ of a scope, which go:embed refuses.
+func (p Package) Folder() string { return strings.TrimPrefix(p.Name, "@") }
+
 // Target is where a file of the package lands: "uplot/uPlot.esm.js".
-func (p Package) Target(file string) string { return path.Join(p.Name, path.Base(file)) }
+func (p Package) Target(file string) string { return path.Join(p.Folder(), path.Base(file)) }
 
 // CheckFile tells when data is not what is pinned for file.
 func (p Package) CheckFile(file string, data []byte) error {
@@ -103,7 +106,7 @@ func (p Package) Open(tgz []byte) (map[string][]byte, error) {
 
 // Write puts the files under dir, each in one step, and removes what else is in the package's folder there.
 func (p Package) Write(dir string, files map[string][]byte) error {
-	folder := filepath.Join(dir, p.Name)
+	folder := filepath.Join(dir, p.Folder())
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
