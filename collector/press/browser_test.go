@@ -42,7 +42,7 @@ func board(t *testing.T, d press.Document) *httptest.Server {
 			_, _ = io.WriteString(w, press.Style)
 		case r.URL.Path == "/":
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="/static/icon.svg"><title>x</title><link rel="stylesheet" href="/static/press.css"><body>`)
+			_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="/static/icon.svg"><title>x</title><link rel="stylesheet" href="/static/press.css"><body class="p-alone"><main>`)
 			if err := press.HTML(w, d); err != nil {
 				t.Error(err)
 			}
