@@ -105,8 +105,6 @@ func (w *writer) term(term string) string {
 	return w.Isolate(w.name(value))
 }
 
-func (w *writer) isolated(name string) string { return w.Say("{name}", "name", name) }
-
 // people is how many live at the counted sites, as far as the sites file says.
 func (w *writer) people() string {
 	sum, known := int64(0), 0
