@@ -1,6 +1,7 @@
 package press
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/smartvillage/nabz/collector/press/pdf"
@@ -62,13 +63,24 @@ func (p *paper) facts(f Facts) {
 	const names = 130.
 	for _, r := range f.Rows {
 		name := p.text(r.Name, p.style(8.5, false), ToneMuted, names-8, false, false)
-		value := p.text(r.Value, p.style(8.5, false), ToneInk, inner-names, true, r.Code)
+		tone := ToneInk
+		if r.link() != "" {
+			tone = ToneA
+		}
+		value := p.text(r.Value, p.style(8.5, false), tone, inner-names, true, r.Code)
 		value, _ = value.cut(value.fitting(bottom - top - 8))
 		name, _ = name.cut(name.fitting(bottom - top - 8))
 		height := max(name.height, value.height)
 		p.need(height + 4)
 		p.put(name, side, p.y+1.5, names-8, start)
 		p.put(value, side+names, p.y+1.5, inner-names, start)
+		if to := r.link(); to != "" {
+			x := side + names
+			if p.doc.RTL {
+				x = side
+			}
+			p.page().Link(x, p.y+1.5, inner-names, value.height, to)
+		}
 		p.y += height + 4
 		p.rect(side, p.y-.5, inner, .4, ToneLine)
 	}
@@ -166,11 +178,19 @@ func (p *paper) cards(c Cards) {
 		row := c.Cards[:min(across, len(c.Cards))]
 		c.Cards = c.Cards[len(row):]
 		parts := make([][3]block, len(row))
-		height := 0.
+		height, size := 0., 0.
+		for _, size = range []float64{16, 13.5, 11} { // the largest in which each figure takes one line
+			if !slices.ContainsFunc(row, func(c Card) bool {
+				whole, _ := p.set.Extent(c.Value, p.doc.RTL, p.style(size, true))
+				return whole > width-2*pad
+			}) {
+				break
+			}
+		}
 		for i, card := range row {
 			parts[i] = [3]block{
 				p.text(card.Label, p.style(8, false), ToneMuted, width-2*pad, false, false),
-				p.text(card.Value, p.style(16, true), ToneInk, width-2*pad, true, false),
+				p.text(card.Value, p.style(size, true), ToneInk, width-2*pad, true, false),
 				p.text(card.Detail, p.style(7.5, false), ToneMuted, width-2*pad, false, false),
 			}
 			h := 2 * pad
