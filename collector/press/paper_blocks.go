@@ -21,7 +21,7 @@ func (p *paper) heading(h Heading) {
 	st := p.style(size, true)
 	st.Tabular = false
 	st.Flowing = h.Level < 2 && strings.HasPrefix(p.doc.Language, "ur")
-	b := p.text(h.Text, st, ToneInk, inner, false, false)
+	b := p.text(h.Text, st, ToneInk, inner, ofDocument)
 	gap := size * .7
 	if p.y == top {
 		gap = 0
@@ -56,18 +56,18 @@ func (p *paper) paragraph(b Paragraph) {
 		st, tone = p.style(8, false), ToneMuted
 	}
 	st.Tabular = false
-	p.flow(p.text(b.Text, st, tone, inner, false, false), side, inner, 6)
+	p.flow(p.text(b.Text, st, tone, inner, ofDocument), side, inner, 6)
 }
 
 func (p *paper) facts(f Facts) {
 	const names = 130.
 	for _, r := range f.Rows {
-		name := p.text(r.Name, p.style(8.5, false), ToneMuted, names-8, false, false)
+		name := p.text(r.Name, p.style(8.5, false), ToneMuted, names-8, ofDocument)
 		tone := ToneInk
 		if r.link() != "" {
 			tone = ToneA
 		}
-		value := p.text(r.Value, p.style(8.5, false), tone, inner-names, true, r.Code)
+		value := p.text(r.Value, p.style(8.5, false), tone, inner-names, valueOf(r.Code))
 		value, _ = value.cut(value.fitting(bottom - top - 8))
 		name, _ = name.cut(name.fitting(bottom - top - 8))
 		height := max(name.height, value.height)
@@ -91,9 +91,9 @@ func (p *paper) note(n Note) {
 	const pad = 8.
 	ground, edge := n.Kind.tones()
 	width := inner - 2*pad - 3
-	title := p.text(n.Title, p.style(9.5, true), ToneInk, width, false, false)
+	title := p.text(n.Title, p.style(9.5, true), ToneInk, width, ofDocument)
 	title, _ = title.cut(title.fitting((bottom - top) / 2))
-	text := p.text(n.Text, p.style(9, false), ToneInk, width, false, false)
+	text := p.text(n.Text, p.style(9, false), ToneInk, width, ofDocument)
 	p.need(min(title.height+text.height+2*pad, bottom-top))
 	for {
 		now, rest := text.cut(text.fitting(bottom - p.y - title.height - 2*pad))
@@ -117,7 +117,7 @@ func (p *paper) mark(m Mark, x, y, width, size, anchor float64, draw bool) float
 		return 0
 	}
 	shape := size * .9
-	b := p.text(m.Text, p.style(size, true), m.Kind.tone(), width-shape-2, true, false)
+	b := p.text(m.Text, p.style(size, true), m.Kind.tone(), width-shape-2, ofItself)
 	if len(b.lines) == 0 {
 		b.height = size * 1.4
 	}
@@ -189,9 +189,9 @@ func (p *paper) cards(c Cards) {
 		}
 		for i, card := range row {
 			parts[i] = [3]block{
-				p.text(card.Label, p.style(8, false), ToneMuted, width-2*pad, false, false),
-				p.text(card.Value, p.style(size, true), ToneInk, width-2*pad, true, false),
-				p.text(card.Detail, p.style(7.5, false), ToneMuted, width-2*pad, false, false),
+				p.text(card.Label, p.style(8, false), ToneMuted, width-2*pad, ofDocument),
+				p.text(card.Value, p.style(size, true), ToneInk, width-2*pad, ofItself),
+				p.text(card.Detail, p.style(7.5, false), ToneMuted, width-2*pad, ofDocument),
 			}
 			h := 2 * pad
 			for k, b := range parts[i] {
@@ -226,8 +226,8 @@ func (p *paper) chart(ch Chart) {
 	if ch.Plot != nil {
 		height = ch.Plot.draw(c)
 	}
-	caption := p.text(ch.Caption, p.style(9.5, true), ToneInk, inner, false, false)
-	behind := p.text(ch.Behind, p.style(7.5, false), ToneMuted, inner, false, false)
+	caption := p.text(ch.Caption, p.style(9.5, true), ToneInk, inner, ofDocument)
+	behind := p.text(ch.Behind, p.style(7.5, false), ToneMuted, inner, ofDocument)
 	scale := min(1, (bottom-top-caption.height-behind.height-8)/max(height, 1)) // a chart higher than a page becomes smaller
 	if scale <= 0 {
 		scale = .1
