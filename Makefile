@@ -68,6 +68,10 @@ bench-agent: build ## the agent's memory, processor time, flash writes, sizes; r
 bench-collector: build ## points a second, processor time, memory of the collector beside a tight writer; BENCH_FOR for each slice, else 15s
 	@go build -o bin/.bench ./internal/tools/bench && bin/.bench collector $(if $(BENCH_FOR),-for $(BENCH_FOR)) $(BENCH_ARGS)
 
+.PHONY: bench-report
+bench-report: build ## seconds and memory of reports: a month of 10, 100, 1,000 sites, a year of 100; BENCH_ARGS="-rounds 5 -only month_1000"
+	@go build -o bin/.bench ./internal/tools/bench && bin/.bench report $(BENCH_ARGS)
+
 .PHONY: bench-board
 bench-board: build ## from an agent's sending to 200 screens, first byte, memory, with 5,000 sites; BENCH_FOR, else 3m
 	@go build -o bin/.bench ./internal/tools/bench && bin/.bench board $(if $(BENCH_FOR),-for $(BENCH_FOR)) $(BENCH_ARGS)

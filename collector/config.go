@@ -39,6 +39,7 @@ type Config struct {
 	Intake           IntakeConfig  `toml:"intake"`
 	Speedtest        SpeedConfig   `toml:"speedtest"`
 	Alert            AlertConfig   `toml:"alert"`
+	Report           ReportConfig  `toml:"report"`
 
 	Version  string                // of the program, for /metrics
 	Notify   func(state ...string) // tells the service manager; nil tells nobody
@@ -126,6 +127,7 @@ func Defaults() Config {
 		MQTT:   MQTTConfig{Listen: "127.0.0.1:1883", MaxConnections: 20_000, AgentMessages: 500, AgentBytes: 1 << 20},
 		Agents: AgentsConfig{Brokers: []string{}, Profile: "standard", TokenLife: d(24 * time.Hour)},
 		Alert:  alertDefaults(),
+		Report: reportDefaults(),
 		Web:    WebConfig{Listen: "127.0.0.1:8080", SessionIdle: d(12 * time.Hour), SessionLife: d(7 * 24 * time.Hour)},
 		Intake: IntakeConfig{QueueMessages: 20_000, QueueBytes: 64 << 20, FlightBytes: 64 << 20, MaxAge: d(400 * 24 * time.Hour), MaxAhead: d(24 * time.Hour),
 			MergeLines: 5000, MergeWait: d(50 * time.Millisecond), Requests: 4, DeadLetterBytes: 64 << 20, MaxSeries: 1000, Extra: []string{}},
@@ -153,6 +155,7 @@ func (c *Config) Validate(d *conf.Doc) error {
 	c.Intake.validate(v)
 	c.Agents.validate(v, c.MQTT)
 	c.Alert.validate(v)
+	c.Report.validate(v, c.Alert.BoardURL)
 	if c.Speedtest.AtOnce > 0 && c.Agents.Listen == "" {
 		v.Add("speedtest.at_once", "speed tests are served at agents.listen, which is not set; set it, or at_once to 0")
 	}

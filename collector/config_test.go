@@ -59,6 +59,14 @@ func TestEachFaultNamesItsLineAndWhatWouldBeAccepted(t *testing.T) {
 			`c.toml:2: intake.extra_measurements: "host" is a measurement of nabz itself, which no other program may write; have the sender use another name (in Telegraf: name_override or name_prefix)`},
 		{"level", "log_level = \"loud\"", `c.toml:1: log_level: "loud" is none of debug, info, warn, error`},
 		{"time zone", "[web]\ntime_zone = \"Mars\"", `c.toml:2: web.time_zone: "Mars" is not an IANA name such as "Asia/Karachi"`},
+		{"reports", "[alert]\nboard_url = \"https://noc.example.org\"\n[report]\nday = 3\nsites = [\"all\", \"district=Hunza\"]\nlanguages = [\"en\", \"ur\"]\nshare_days = 90", ""},
+		{"reports that cannot be", "[report]\nday = 29\nat = \"6:00\"\nsites = [\"all\", \" \"]\nlanguages = [\"English\"]\nshare_days = 30",
+			`c.toml:2: report.day: 29 is outside 0 to 28
+c.toml:3: report.at: "6:00" is not a time of day; write it as "06:00"
+c.toml:4: report.sites[1]: is empty; name what the report is of, such as "all" or "district=Hunza"
+c.toml:5: report.languages[0]: "English" is not a language; write it as "en" or "ur"
+c.toml:6: report.share_days: a link needs to know where the board is; set alert.board_url, or report.share_days to 0`},
+		{"reports of nothing", "[report]\nday = 1\nsites = []", `c.toml:3: report.sites: is empty; name what reports are of, such as ["all"] or ["district=Hunza"], or set report.day to 0`},
 		{"several", "data_dir = \"\"\n[intake]\nrequests = 0\nmax_ahead = \"1s\"",
 			`c.toml:1: data_dir: is empty; name a folder that the collector may write to
 c.toml:4: intake.max_ahead: 1s is outside 1m to 8784h

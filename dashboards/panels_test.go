@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/smartvillage/nabz/collector/fleet"
-	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/dashboards"
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/internal/testneed"
@@ -153,14 +152,11 @@ func TestGrafanasOwnCodeJoinsNamesColoursAndLinksWhatPanelsShow(t *testing.T) {
 	for _, s := range p.sites {
 		ids = append(ids, s.ID)
 	}
-	want, err := report.Availability(t.Context(), p, p.from, p.to, ids)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range want.Sites {
+	_, want := reported(t, p, ids)
+	for id, s := range want {
 		for column, v := range map[string]*float64{"Availability": s.Availability, "Observed": s.Completeness, "At least": s.Lower} {
-			if got := one("programme figures: Each site").of(t, s.Site, column).Text; got != fmt.Sprintf("%.2f%%", 100**v) {
-				t.Errorf("%s of %s is shown as %s, the report says %f", column, s.Site, got, *v)
+			if got := one("programme figures: Each site").of(t, id, column).Text; got != fmt.Sprintf("%.2f%%", 100**v) {
+				t.Errorf("%s of %s is shown as %s, the report says %f", column, id, got, *v)
 			}
 		}
 	}

@@ -15,7 +15,7 @@ SYNOPSIS
                  [--data-dir DIR] [--role all|intake|board] [--log-level LEVEL]
   nabz-collector site add ID [--name NAME] [--district NAME] [--operator NAME]
                  [--upstream NAME] [--technology NAME] [--latitude DEGREES] [--longitude DEGREES]
-                 [--population N] [--service-hours HOURS] [--target-down MBITS]
+                 [--population N] [--students N] [--service-hours HOURS] [--target-down MBITS]
                  [--target-up MBITS] [--data-budget MB] [--time-zone ZONE] [--config FILE]
   nabz-collector site import FILE [--dry-run] [--update] [--sheet NAME] [--map HEADER=KEY]
                  [--id-from name|id] [--time-zone ZONE] [--config FILE]

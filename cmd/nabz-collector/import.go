@@ -154,6 +154,8 @@ func inShort(s fleet.Site) string {
 		case f.Key == "latitude":
 		case f.Key == "population":
 			parts = append(parts, text+" people")
+		case f.Key == "students":
+			parts = append(parts, text+" students")
 		case f.Key == "upstream":
 			parts = append(parts, "behind "+cell(text))
 		case f.Key == "data_budget_mb":

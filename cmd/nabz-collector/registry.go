@@ -28,9 +28,10 @@ type siteAdd struct {
 	Latitude   float64 `placeholder:"DEGREES" help:"North of the equator, -90 to 90."`
 	Longitude  float64 `placeholder:"DEGREES" help:"East of Greenwich, -180 to 180."`
 	Population int     `placeholder:"N" help:"People served."`
+	Students   int     `placeholder:"N" help:"Of the school that it serves."`
 	Hours      string  `name:"service-hours" placeholder:"HOURS" help:"When it is used, such as \"Mo-Fr 08:00-16:00\"."`
-	TargetDown float64 `name:"target-down" placeholder:"MBITS" help:"Download that it should have, Mbit/s."`
-	TargetUp   float64 `name:"target-up" placeholder:"MBITS" help:"Upload that it should have, Mbit/s."`
+	TargetDown float64 `name:"target-down" placeholder:"MBITS" help:"Contracted download, Mbit/s."`
+	TargetUp   float64 `name:"target-up" placeholder:"MBITS" help:"Contracted upload, Mbit/s."`
 	DataBudget int     `name:"data-budget" placeholder:"MB" help:"What each agent may use in a month."`
 	TimeZone   string  `name:"time-zone" placeholder:"ZONE" help:"IANA name, such as Asia/Karachi. Default: UTC."`
 	fileFlag
@@ -42,7 +43,7 @@ func (s *siteAdd) do(stderr io.Writer) error {
 		return err
 	}
 	if err := r.AddSite(fleet.Site{ID: s.ID, Name: s.Name, District: s.District, Operator: s.Operator, Upstream: s.Upstream, Technology: s.Technology,
-		Latitude: s.Latitude, Longitude: s.Longitude, Population: s.Population, ServiceHours: s.Hours,
+		Latitude: s.Latitude, Longitude: s.Longitude, Population: s.Population, Students: s.Students, ServiceHours: s.Hours,
 		TargetDownMbps: s.TargetDown, TargetUpMbps: s.TargetUp, DataBudgetMB: s.DataBudget, TimeZone: s.TimeZone}); err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ const (
 // Delivery is one attempt to tell one channel.
 type Delivery struct {
 	At      time.Time
-	Alert   string // its ID; "" for a test and for the heartbeat
+	Alert   string // its ID, or that of a notice; "" for a test and for the heartbeat
 	Channel string // its name, without what is secret of it
 	What    string
 	Attempt int       // from 1

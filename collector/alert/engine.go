@@ -74,6 +74,7 @@ type Engine struct {
 	own     map[string]*ownTrouble
 	month   monthly
 	outbox  []*item
+	notices []*Notice  // the newest last
 	tries   []Delivery // the newest last
 	lost    nocCut
 	calm    time.Time // no site is out before: it has to come back first

@@ -90,7 +90,7 @@ func (e *Engine) stuck() error {
 		return fmt.Errorf("alerts were looked at %v ago", age.Round(time.Second))
 	}
 	for _, i := range e.outbox {
-		if waits := now.Sub(i.Queued); waits > undelivered {
+		if waits := now.Sub(i.Queued); waits > undelivered && i.What != Noticed { // which wakes nobody anyway
 			return fmt.Errorf("news have waited %v for channel %s", waits.Round(time.Second), i.Channel)
 		}
 	}

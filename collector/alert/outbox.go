@@ -30,7 +30,7 @@ type Message struct {
 	News []News
 	All  []Alert // that go on or ended lately, for a channel that shows what goes on
 	Now  time.Time
-	Link string // address of the board; "" where none is known
+	Link string // address of the board, or where a notice leads to; "" where none is known
 
 	Started time.Time // when this engine began
 	Beat    time.Time // so long the collector is known to be well; zero: it is not, or there is no heartbeat
@@ -38,7 +38,7 @@ type Message struct {
 
 // News is one thing to tell.
 type News struct {
-	What  string // Raised, Repeated, Recovered, Tested
+	What  string // Raised, Repeated, Recovered, Tested; Noticed, with an Alert that is none
 	Alert Alert
 }
 
@@ -142,6 +142,7 @@ func (e *Engine) deliver(ctx context.Context, ch Channel, again *time.Time) time
 	sent, cancel := context.WithTimeout(ctx, sendTime)
 	_, err := ch.Send(sent, m)
 	cancel()
+	err = m.without(err)
 	if ctx.Err() != nil && err != nil { // it was cut short; whether it arrived is not known
 		e.give(items)
 		return 0
@@ -166,6 +167,7 @@ func (e *Engine) waiting(ch Channel, now time.Time) (m Message, items []*item, n
 	if keepsState(ch) {
 		most = len(e.outbox)
 	}
+	var notice *item
 	for _, i := range e.outbox {
 		if i.Channel != ch.Name() || i.busy {
 			continue
@@ -178,10 +180,26 @@ func (e *Engine) waiting(ch Channel, now time.Time) (m Message, items []*item, n
 			next = time.Second
 			break
 		}
+		if i.What == Noticed {
+			if notice == nil {
+				notice = i
+			} else {
+				next = time.Second
+			}
+			continue
+		}
 		if a := e.find(i.Alert); a != nil {
 			items = append(items, i)
 			m.News = append(m.News, News{i.What, a.copied()})
 		}
+	}
+	switch {
+	case notice == nil:
+	case len(items) > 0: // alerts first, and a notice is a message of its own
+		next = time.Second
+	default:
+		n := e.notice(notice.Alert)
+		items, m.News, m.Link = []*item{notice}, []News{n.news()}, n.Link
 	}
 	for _, i := range items {
 		i.busy = true
@@ -232,6 +250,8 @@ func (e *Engine) done(ch Channel, items []*item, err error) (again time.Duration
 		i.Attempt++
 		d := Delivery{At: now, Alert: i.Alert, Channel: ch.Name(), What: i.What, Attempt: i.Attempt, Err: text}
 		switch {
+		case err == nil && i.What == Noticed:
+			gone[i] = true
 		case err == nil:
 			gone[i] = true
 			if a := e.find(i.Alert); a != nil {
@@ -240,14 +260,16 @@ func (e *Engine) done(ch Channel, items []*item, err error) (again time.Duration
 				}
 				a.Told[ch.Name()] = now
 			}
+		case i.What == Noticed && !e.tryNotice(i, now):
+			gone[i] = true
+		case i.What == Noticed:
+			d.Next = i.later(now)
 		case i.What != Recovered && e.active[i.Alert] == nil: // it is over meanwhile, which is told in its place
 			gone[i] = true
 		case now.Sub(i.Queued) >= dayRetry && !(i.What == Raised && e.active[i.Alert] != nil): // somebody has to hear of what goes on
 			gone[i] = true
 		default:
-			wait := backoff(i.Attempt)
-			i.Next = now.Add(wait)
-			d.Next = i.Next
+			d.Next = i.later(now)
 		}
 		if i.What != Changed || err != nil {
 			e.tries = append(e.tries, d)
@@ -257,6 +279,7 @@ func (e *Engine) done(ch Channel, items []*item, err error) (again time.Duration
 		e.tries = slices.Delete(e.tries, 0, n)
 	}
 	e.outbox = slices.DeleteFunc(e.outbox, func(i *item) bool { return gone[i] })
+	e.forgetNotices()
 	if len(items) > 0 {
 		urgent := e.now // of a look that has not ended yet
 		e.now = false
@@ -268,6 +291,12 @@ func (e *Engine) done(ch Channel, items []*item, err error) (again time.Duration
 		}
 	}
 	return again
+}
+
+// later is when an item is tried again.
+func (i *item) later(now time.Time) time.Time {
+	i.Next = now.Add(backoff(i.Attempt))
+	return i.Next
 }
 
 // backoff is how long to wait after so many attempts: longer each time, and never the same for all.

@@ -108,7 +108,11 @@ func (p *people) words(m Message) (title, text string) {
 		title = fmt.Sprintf("%d alerts: %s", n, title)
 	}
 	text = clipped(b.String(), mostText)
-	if m.Link != "" {
+	switch {
+	case m.Link == "":
+	case m.News[0].What == Noticed:
+		text += "\n\n" + m.Link
+	default:
 		text += "\n\n" + strings.TrimSuffix(m.Link, "/") + "/alerts"
 	}
 	return oneLine("nabz: " + title), text
@@ -129,7 +133,7 @@ func headline(n News) string {
 		return fmt.Sprintf("✓ over after %s: %s", lasted(a.Ended.Sub(a.Began)), a.Title)
 	case Repeated:
 		return "↻ still: " + a.Title
-	case Tested:
+	case Tested, Noticed:
 		return a.Title
 	default:
 		return map[Severity]string{Critical: "‼ ", Warning: "! "}[a.Severity] + a.Title

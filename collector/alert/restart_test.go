@@ -179,6 +179,7 @@ func TestAFullDiskKeepsNobodyFromBeingTold(t *testing.T) {
 func FuzzAStateThatIsNotOurs(f *testing.F) {
 	for _, s := range []string{`{}`, `null`, `[]`, `{"active":[null],"ended":[null],"tracks":{"a":null},"own":{"lost":null,"check x":null},"outbox":[null]}`,
 		`{"active":[{"ID":"1","Rule":"down","kind":"outage","own":"x"}],"tracks":{"a":{"troubles":[null]}}}`, `{"active":[{"ID":"1","Rule":"collector"}],"own":{"x":{"rule":"collector","alert":"1"}}}`,
+		`{"notices":[null,{"id":""},{"id":"n","subject":"s"},{"id":"m"}],"outbox":[{"channel":"tape","alert":"n","what":"notice"},{"channel":"tape","alert":"m","what":"notice"},{"channel":"tape","alert":"n","what":"raised"},{"channel":"tape","alert":"o","what":"notice"}]}`,
 		`{"version":"new","active":[{"ID":"1","Rule":"down"}]}`, `{"active":[{"ID":"1","Rule":"battery","Sites":["a"]},{"ID":"1"}],"outbox":[{"channel":"tape","alert":"1"}]}`} {
 		f.Add([]byte(s), []byte(`{"a/router":null,"b":{},"a/other":{"month":"x"}}`))
 	}

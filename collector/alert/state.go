@@ -27,6 +27,7 @@ type state struct {
 	Tracks  map[string]*track      `json:"tracks"`
 	Own     map[string]*ownTrouble `json:"own"`
 	Outbox  []*item                `json:"outbox"`
+	Notices []*Notice              `json:"notices,omitempty"`
 	Tries   []Delivery             `json:"deliveries"`
 	Lost    bool                   `json:"lost"`
 }
@@ -69,9 +70,14 @@ func (e *Engine) load() error {
 		}
 		e.own[key] = o
 	}
-	e.ended, e.tries, e.lost.on = s.Ended, s.Tries, s.Lost
+	e.ended, e.tries, e.notices, e.lost.on = s.Ended, s.Tries, s.Notices, s.Lost
 	for _, i := range s.Outbox {
-		if e.wake[i.Channel] != nil && e.find(i.Alert) != nil { // a channel that is configured no more is told nothing
+		known := e.find(i.Alert) != nil
+		if i.What == Noticed {
+			n := e.notice(i.Alert)
+			known = n != nil && n.Check() == nil
+		}
+		if e.wake[i.Channel] != nil && known { // a channel that is configured no more is told nothing
 			e.outbox = append(e.outbox, i)
 		}
 	}
@@ -103,6 +109,7 @@ func (s *state) clean() {
 		t.Troubles = slices.DeleteFunc(t.Troubles, func(x *trouble) bool { return x == nil })
 	}
 	maps.DeleteFunc(s.Own, func(_ string, o *ownTrouble) bool { return o == nil })
+	s.Notices = slices.DeleteFunc(s.Notices, func(n *Notice) bool { return n == nil })
 	s.Outbox = slices.DeleteFunc(s.Outbox, func(i *item) bool { return i == nil })
 }
 
@@ -152,7 +159,7 @@ func (e *Engine) keep(now time.Time, end bool) {
 }
 
 func (e *Engine) state() state {
-	s := state{Version: 1, Active: make([]*record, 0, len(e.active)), Ended: e.ended, Tracks: e.tracks, Own: e.own, Outbox: e.outbox, Tries: e.tries, Lost: e.lost.on}
+	s := state{Version: 1, Active: make([]*record, 0, len(e.active)), Ended: e.ended, Tracks: e.tracks, Own: e.own, Outbox: e.outbox, Notices: e.notices, Tries: e.tries, Lost: e.lost.on}
 	for _, a := range e.active {
 		s.Active = append(s.Active, a)
 	}

@@ -88,7 +88,7 @@ func short(text string) string {
 }
 
 func (l *Log) append(name string, line []byte) (err error) {
-	if err := l.folder(); err != nil {
+	if err := wholefile.Folder(l.dir, 0o750); err != nil {
 		return err
 	}
 	unlock, err := wholefile.Lock(l.dir)
@@ -134,22 +134,6 @@ func (l *Log) append(name string, line []byte) (err error) {
 		return wholefile.SyncFolder(l.dir)
 	}
 	return nil
-}
-
-// folder makes the folder; made by root it belongs to the owner of the one above, as its files do.
-func (l *Log) folder() error {
-	if _, err := os.Stat(l.dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.MkdirAll(l.dir, 0o750); err != nil {
-		return err
-	}
-	d, err := os.Open(l.dir)
-	if err != nil {
-		return err
-	}
-	above := filepath.Dir(l.dir)
-	return errors.Join(wholefile.KeepOwner(d, above, above), d.Close(), wholefile.SyncFolder(above))
 }
 
 // rotate gives each file the next older name.

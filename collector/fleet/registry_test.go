@@ -116,12 +116,13 @@ func TestFaultsNameFileAndLine(t *testing.T) {
 	tests := []struct{ name, sites, agents, want string }{
 		{"misspelt key", "[[site]]\nid = \"a\"\nlatitud = 1", "",
 			`sites.toml:3: unknown key "latitud" in [site[0]]; did you mean "latitude"?`},
-		{"values out of range", "[[site]]\nid = \"A\"\nlatitude = 100\nlongitude = -181\npopulation = -1\ntime_zone = \"Mars\"", "",
+		{"values out of range", "[[site]]\nid = \"A\"\nlatitude = 100\nlongitude = -181\npopulation = -1\nstudents = 1000001\ntime_zone = \"Mars\"", "",
 			`sites.toml:2: site[0].id: site id "A": use a-z, 0-9 and "-", beginning with a letter or a digit, at most 63 characters
 sites.toml:3: site[0].latitude: got 100, want -90 to 90 degrees
 sites.toml:4: site[0].longitude: got -181, want -180 to 180 degrees
 sites.toml:5: site[0].population: got -1, want 0 or more
-sites.toml:6: site[0].time_zone: got "Mars", want an IANA name such as "Africa/Kampala"`},
+sites.toml:6: site[0].students: got 1000001, want 0 to 1000000
+sites.toml:7: site[0].time_zone: got "Mars", want an IANA name such as "Africa/Kampala"`},
 		{"site twice", "[[site]]\nid = \"a\"\n[[site]]\nid = \"a\"", "", `sites.toml:4: site[1].id: site "a" is there twice`},
 		{"agent twice, bad hash", "", "[[agent]]\naddress = \"a/b\"\nsecret_sha256 = \"" + hash + "\"\n[[agent]]\naddress = \"a/b\"\nsecret_sha256 = \"12\"",
 			`agents.toml:5: agent[1].address: agent a/b is there twice

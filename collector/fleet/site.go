@@ -25,8 +25,9 @@ type Site struct {
 	Latitude       float64 `toml:"latitude,omitzero" json:"latitude"`                 // degrees north, -90 to 90; 0 and 0 where unknown
 	Longitude      float64 `toml:"longitude,omitzero" json:"longitude"`               // degrees east, -180 to 180
 	Population     int     `toml:"population,omitzero" json:"population"`             // people served; 0 where unknown
+	Students       int     `toml:"students,omitzero" json:"students,omitempty"`       // of the school that the link serves; 0 where unknown or none
 	ServiceHours   string  `toml:"service_hours,omitempty" json:"service_hours"`      // by the site's own clock, such as "Mo-Fr 08:00-16:00"; "" where not told
-	TargetDownMbps float64 `toml:"target_down_mbps,omitzero" json:"target_down_mbps"` // what a speed test should reach, Mbit/s; 0 is no target
+	TargetDownMbps float64 `toml:"target_down_mbps,omitzero" json:"target_down_mbps"` // what the operator has contracted to deliver, Mbit/s; 0 is no target
 	TargetUpMbps   float64 `toml:"target_up_mbps,omitzero" json:"target_up_mbps"`
 	DataBudgetMB   int     `toml:"data_budget_mb,omitzero" json:"data_budget_mb,omitempty"` // what each of its agents may use in a month, 10^6 bytes; 0: alert.budget_mb counts
 	TimeZone       string  `toml:"time_zone,omitempty" json:"time_zone"`                    // IANA name, such as Africa/Kampala; "" is UTC
@@ -41,7 +42,7 @@ type SiteField struct {
 // Fields are the values of a site in the order of the file, those that are not known among them.
 func (s Site) Fields() []SiteField {
 	return []SiteField{{"id", s.ID}, {"name", s.Name}, {"district", s.District}, {"operator", s.Operator}, {"upstream", s.Upstream}, {"technology", s.Technology},
-		{"latitude", s.Latitude}, {"longitude", s.Longitude}, {"population", s.Population}, {"service_hours", s.ServiceHours},
+		{"latitude", s.Latitude}, {"longitude", s.Longitude}, {"population", s.Population}, {"students", s.Students}, {"service_hours", s.ServiceHours},
 		{"target_down_mbps", s.TargetDownMbps}, {"target_up_mbps", s.TargetUpMbps}, {"data_budget_mb", s.DataBudgetMB}, {"time_zone", s.TimeZone}}
 }
 
@@ -59,6 +60,7 @@ func (s Site) Located() bool { return s.Latitude != 0 || s.Longitude != 0 }
 const (
 	maxSiteText = 200     // bytes of each text of a site
 	maxTarget   = 1000000 // Mbit/s
+	maxStudents = 1000000 // of one school
 )
 
 // Check joins every fault of a site, each beginning with the key of the value.
@@ -101,6 +103,9 @@ func (s Site) check(doc *conf.Doc, key string, zones zoneTable) error {
 	}
 	if s.Population < 0 {
 		fault("population", "got %d, want 0 or more", s.Population)
+	}
+	if s.Students < 0 || s.Students > maxStudents {
+		fault("students", "got %d, want 0 to %d", s.Students, maxStudents)
 	}
 	if _, err := hours.Parse(s.ServiceHours); err != nil && len(s.ServiceHours) <= maxSiteText {
 		fault("service_hours", "%w", err)

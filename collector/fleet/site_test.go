@@ -129,7 +129,7 @@ func TestWhateverIsChangedTheFileSaysItAndNothingElse(t *testing.T) {
 	site := func(id string) *rapid.Generator[Site] {
 		return rapid.Custom(func(t *rapid.T) Site {
 			return Site{ID: id, Name: text.Draw(t, "name"), District: text.Draw(t, "district"), Operator: text.Draw(t, "operator"),
-				Latitude: rapid.Float64Range(-90, 90).Draw(t, "latitude"), Population: rapid.IntRange(0, 9).Draw(t, "population"),
+				Latitude: rapid.Float64Range(-90, 90).Draw(t, "latitude"), Population: rapid.IntRange(0, 9).Draw(t, "population"), Students: rapid.IntRange(0, 9).Draw(t, "students"),
 				TargetUpMbps: rapid.SampledFrom([]float64{0, 0.5, 10}).Draw(t, "up"), TimeZone: rapid.SampledFrom([]string{"", "Asia/Karachi"}).Draw(t, "zone")}
 		})
 	}
@@ -170,7 +170,7 @@ func TestWhateverIsChangedTheFileSaysItAndNothingElse(t *testing.T) {
 }
 
 func TestSiteFieldsAreAllOfASite(t *testing.T) {
-	text, err := sitesTOML(Site{"a", "b", "c", "d", "u", "e", 1, 2, 3, "Mo 08:00-09:00", 4, 5, 6, "UTC"})
+	text, err := sitesTOML(Site{"a", "b", "c", "d", "u", "e", 1, 2, 3, 7, "Mo 08:00-09:00", 4, 5, 6, "UTC"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,9 +8,6 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// Definition names the meaning of the figures. It changes when the meaning does.
-const Definition = "availability/1"
-
 // CitableFrom is the completeness below which a figure is not to be cited.
 const CitableFrom = 0.9
 
@@ -59,25 +56,43 @@ func (t *Times) add(o Times) {
 	t.SilentMs += o.SilentMs
 }
 
+// told is all that spans cover.
+func (t Times) told() int64 {
+	return t.UpMs + t.DegradedMs + t.DownMs() + t.OffPowerMs + t.OffShutdownMs + t.OffAgentMs
+}
+
+// of is where the time of a state and cause goes. A cause that does not go with the state, which the schema lets through, says as much as off(agent).
+func (t *Times) of(state telemetry.State, cause telemetry.Cause) *int64 {
+	switch state {
+	case telemetry.StateUp:
+		return &t.UpMs
+	case telemetry.StateDegraded:
+		return &t.DegradedMs
+	case telemetry.StateDown:
+		switch cause {
+		case telemetry.CauseLocal:
+			return &t.DownLocalMs
+		case telemetry.CauseBackhaul:
+			return &t.DownBackhaulMs
+		case telemetry.CauseDNS:
+			return &t.DownDNSMs
+		}
+	case telemetry.StateOff:
+		switch cause {
+		case telemetry.CausePower:
+			return &t.OffPowerMs
+		case telemetry.CauseShutdown:
+			return &t.OffShutdownMs
+		}
+	}
+	return &t.OffAgentMs
+}
+
 // timesOf sums segments that do not overlap and lie within [from, to).
 func timesOf(segs []timeline.Segment, from, to int64) (t Times) {
 	t.SilentMs = to - from
 	for _, s := range segs {
-		into := &t.OffAgentMs
-		switch s.State {
-		case telemetry.StateUp:
-			into = &t.UpMs
-		case telemetry.StateDegraded:
-			into = &t.DegradedMs
-		case telemetry.StateDown:
-			into = map[telemetry.Cause]*int64{telemetry.CauseLocal: &t.DownLocalMs, telemetry.CauseBackhaul: &t.DownBackhaulMs, telemetry.CauseDNS: &t.DownDNSMs}[s.Cause]
-		case telemetry.StateOff:
-			into = map[telemetry.Cause]*int64{telemetry.CausePower: &t.OffPowerMs, telemetry.CauseShutdown: &t.OffShutdownMs, telemetry.CauseAgent: &t.OffAgentMs}[s.Cause]
-		}
-		if into == nil { // a cause that does not go with the state: the schema lets the two through apart
-			into = &t.OffAgentMs
-		}
-		*into += s.Ms()
+		*t.of(s.State, s.Cause) += s.Ms()
 		t.SilentMs -= s.Ms()
 	}
 	return t
@@ -86,6 +101,16 @@ func timesOf(segs []timeline.Segment, from, to int64) (t Times) {
 // Of computes the figures of one site from its timeline over [from, to), in milliseconds since the epoch.
 func Of(tl *timeline.Timeline, from, to int64) Figures {
 	return figures(to-from, timesOf(tl.Clip(from, to), from, to))
+}
+
+// Together are the figures of several sites, weighted by their time.
+func Together(all ...Figures) Figures {
+	t, period := Times{}, int64(0)
+	for _, f := range all {
+		t.add(f.Times)
+		period += f.PeriodMs
+	}
+	return figures(period, t)
 }
 
 // figures are the design's formulas, and nothing else is.

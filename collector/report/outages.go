@@ -18,8 +18,8 @@ type Outage struct {
 	Goes       bool            `json:"at_end_of_period,omitempty"`    // it was still so when the period ended
 }
 
-// Outages lists what was down or off in [from, to), the newest first.
-func Outages(tl *timeline.Timeline, from, to int64) []Outage {
+// ListOutages lists what was down or off in [from, to), the newest first.
+func ListOutages(tl *timeline.Timeline, from, to int64) []Outage {
 	out := []Outage{}
 	segs := tl.Clip(from, to)
 	for i := len(segs) - 1; i >= 0; i-- {

@@ -1,129 +1,261 @@
 package report
 
 import (
-	"cmp"
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/smartvillage/nabz/collector/store"
-	"github.com/smartvillage/nabz/collector/timeline"
+	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
-// Querier is what a report needs of the store.
-type Querier interface {
-	Query(ctx context.Context, tier telemetry.Tier, influxQL string) ([]store.Series, error)
+// Definition names the meaning of the figures and the form of the JSON. It changes when either does.
+const Definition = "nabz-figures/1"
+
+// Report is a value: the same ledger and the same asked give the same bytes of canonical JSON. A fraction is 0 to 1 with six decimals,
+// a time in milliseconds, a rate in bit/s; what nothing stands behind is left out or null.
+type Report struct {
+	Definition   string       `json:"definition"`
+	Asked        Asked        `json:"asked"`
+	From         time.Time    `json:"from"` // UTC, as are all times
+	To           time.Time    `json:"to"`   // exclusive; of a provisional report asked.as_of
+	Provisional  bool         `json:"provisional"`
+	Programme    Findings     `json:"programme"` // all sites, weighted by site-time
+	Before       Before       `json:"before"`    // the period before
+	Distribution Distribution `json:"distribution"`
+	Days         []Day        `json:"days"`
+	Benchmarks   []Judgement  `json:"benchmarks"` // in the order in which they were asked for
+	Sites        []SiteReport `json:"sites"`      // by id
+	LeftOut      []LeftOut    `json:"left_out"`
 }
 
-// ErrPeriod is in the error of a period that has no length.
-var ErrPeriod = errors.New("a period must end after it begins")
+// Asked is all that a report depends on beside the ledger, so that it can be made again from the two alone.
+type Asked struct {
+	Programme  string                `json:"programme"` // its name, for people
+	Period     string                `json:"period"`    // as Period.Text has it
+	TimeZone   string                `json:"time_zone"` // IANA name
+	AsOf       *time.Time            `json:"as_of"`     // of a period that was not over; null: it was
+	Sites      []string              `json:"sites"`     // how they were chosen, as Select returns it
+	PeakHours  string                `json:"peak_hours"`
+	Benchmarks []benchmark.Benchmark `json:"benchmarks"` // whole, so that a file that changes later changes nothing here
+	Roster     []Entry               `json:"roster"`     // the sites file's say of each chosen site, by id
+}
 
-// sitesAtOnce bounds one query's answer: a month of so many sites is about 150,000 spans.
-const sitesAtOnce = 200
+// Judgement is what comes of one benchmark over all sites.
+type Judgement = benchmark.Judgement
 
-// Report is a value: the same ledger, period, sites and definition give the same JSON.
-type Report struct {
-	Definition string       `json:"definition"`
-	From       time.Time    `json:"from"`
-	To         time.Time    `json:"to"` // exclusive
-	TimeZone   string       `json:"time_zone"`
-	Programme  Figures      `json:"programme"` // all sites, weighted by site-time
-	Sites      []SiteReport `json:"sites"`     // by id
+// Entry is what the sites file said of a site. 0 and "" are not known.
+type Entry struct {
+	Site          string `json:"site"`
+	Name          string `json:"name"`
+	District      string `json:"district"`
+	Operator      string `json:"operator"`
+	Technology    string `json:"technology"`
+	TimeZone      string `json:"time_zone"` // "" is that of the report
+	Population    int    `json:"population"`
+	Students      int    `json:"students"` // of the site's school
+	TargetDownBps int64  `json:"target_down_bps"`
+	TargetUpBps   int64  `json:"target_up_bps"`
+}
+
+// Findings are the figures of a site, or of several together.
+type Findings struct {
+	Sites      int        `json:"sites"` // that are counted
+	Time       Figures    `json:"time"`
+	WatchedMs  int64      `json:"watched_ms"` // that the hour lines cover, on which latency, loss, volume and clients stand
+	Outages    Outages    `json:"outages"`
+	Throughput Throughput `json:"throughput"`
+	Latency    Latency    `json:"latency"`
+	Loss       Loss       `json:"loss"`
+	Volume     Volume     `json:"volume"`
+	Clients    Clients    `json:"clients"`
+	Services   []Service  `json:"services"` // by name
 }
 
 // SiteReport is one site's figures.
 type SiteReport struct {
-	Site string `json:"site"`
-	Figures
+	Site        string     `json:"site"`
+	Agents      []string   `json:"agents"`       // that the ledger has heard in the period
+	CountedFrom *time.Time `json:"counted_from"` // the hour in which it was first heard, where that is within the period
+	Findings
+	Before *float64 `json:"availability_before"` // in the period before
 }
 
-// Availability computes the figures of each site over [from, to), and of all of them together. A site that the
-// ledger does not know is unknown all the time. Times are cut to milliseconds.
-func Availability(ctx context.Context, q Querier, from, to time.Time, sites []string) (Report, error) {
-	from, to = from.UTC().Truncate(time.Millisecond), to.UTC().Truncate(time.Millisecond)
-	r := Report{Definition: Definition, From: from, To: to, TimeZone: "UTC", Sites: []SiteReport{}}
-	sites = slices.Compact(slices.Sorted(slices.Values(sites)))
-	period, total := to.UnixMilli()-from.UnixMilli(), Times{}
-	for some := range slices.Chunk(sites, sitesAtOnce) {
-		lines, err := Timelines(ctx, q, from, to, some)
-		if err != nil {
-			return Report{}, err
-		}
-		for _, id := range some {
-			f := Of(lines[id], from.UnixMilli(), to.UnixMilli())
-			total.add(f.Times)
-			r.Sites = append(r.Sites, SiteReport{Site: id, Figures: f})
-		}
-	}
-	r.Programme = figures(period*int64(len(sites)), total)
-	return r, nil
+// Before is what the period before was like for the same sites, each counted from when it was first heard.
+type Before struct {
+	Period     string     `json:"period"`
+	From       time.Time  `json:"from"`
+	To         time.Time  `json:"to"`
+	Sites      int        `json:"sites"`
+	Time       Figures    `json:"time"`
+	Throughput Throughput `json:"throughput"`
 }
 
-// Timelines reads the spans of these sites that touch [from, to) and unites the agents of each. There is a
-// timeline for every id that was asked for.
-func Timelines(ctx context.Context, q Querier, from, to time.Time, sites []string) (map[string]*timeline.Timeline, error) {
-	if !from.Before(to) {
-		return nil, fmt.Errorf("period from %s to %s: %w", from.Format(time.RFC3339), to.Format(time.RFC3339), ErrPeriod)
-	}
-	out := make(map[string]*timeline.Timeline, len(sites))
-	if len(sites) == 0 {
-		return out, nil
-	}
-	which := make([]string, len(sites))
-	for i, id := range sites {
-		if err := telemetry.CheckID("site", id); err != nil {
-			return nil, err
-		}
-		which[i] = `"site" = '` + id + `'`
-		out[id] = &timeline.Timeline{}
-	}
-	series, err := q.Query(ctx, telemetry.Ledger, fmt.Sprintf( // no span is longer than an hour
-		`SELECT "ms", "err_ms" FROM "span" WHERE time >= %dms AND time < %dms AND (%s) GROUP BY "site", "agent", "state", "cause"`,
-		from.Add(-time.Hour).UnixMilli(), to.UnixMilli(), strings.Join(which, " OR ")))
-	if err != nil {
-		return nil, fmt.Errorf("read spans from %s to %s: %w", from.Format(time.RFC3339), to.Format(time.RFC3339), err)
-	}
-	found := map[string][]timeline.Segment{}
-	for _, s := range series {
-		id := s.Tags["site"]
-		for _, row := range s.Values {
-			seg, err := segment(s, row)
-			if err != nil {
-				return nil, fmt.Errorf("read spans of %s: %w", id, err)
-			}
-			found[id] = append(found[id], seg)
-		}
-	}
-	for id, segs := range found {
-		slices.SortFunc(segs, compareSegments) // one order, whatever the database's: quick, and the same bytes
-		for _, s := range segs {
-			out[id].Insert(s)
-		}
-	}
-	return out, nil
+// LeftOut is a site that is in no figure.
+type LeftOut struct {
+	Site   string `json:"site"`
+	Reason string `json:"reason"`  // NeverHeard or NotListed
+	ToldMs int64  `json:"told_ms"` // what the ledger has of it in the period
 }
 
-func segment(s store.Series, row []any) (seg timeline.Segment, err error) {
-	var n [3]int64
-	for i := range n {
-		v, ok := row[i].(json.Number)
-		if !ok {
-			return seg, fmt.Errorf("column %s holds %v, not a number", s.Columns[i], row[i])
-		}
-		if n[i], err = v.Int64(); err != nil {
-			return seg, fmt.Errorf("column %s: %w", s.Columns[i], err)
-		}
-	}
-	return timeline.Segment{Start: n[0], End: n[0] + n[1], ErrMs: n[2],
-		State: telemetry.State(s.Tags["state"]), Cause: telemetry.Cause(s.Tags["cause"])}, nil
+// Why a site is left out.
+const (
+	NeverHeard = "never_heard" // no agent of it had told anything up to the end of the period
+	NotListed  = "not_listed"  // the ledger has it, the sites file does not
+)
+
+// OutageCount counts outages of one kind. An outage is an unbroken stretch of down or off(power); by cause it is a stretch in
+// one state with one cause.
+type OutageCount struct {
+	State     telemetry.State `json:"state"` // "" with Cause "": of all kinds
+	Cause     telemetry.Cause `json:"cause"`
+	Count     int             `json:"count"`      // that began in the period
+	FiveMin   int             `json:"five_min"`   // of those, at least five minutes long within the period
+	Ms        int64           `json:"ms"`         // time within the period
+	CarriedIn int             `json:"carried_in"` // that had begun before
+	GoOn      int             `json:"go_on"`      // that had not ended when the period did
+	Restored  int             `json:"restored"`   // that began in it, and were followed by up or degraded in it
+	RestoreMs int64           `json:"restore_ms"` // those together
+	MeanMs    *int64          `json:"mean_restore_ms"`
+	LongestMs int64           `json:"longest_ms"` // within the period
+	ErrMs     int64           `json:"err_ms"`     // the uncertainties of their ends added up
 }
 
-func compareSegments(a, b timeline.Segment) int {
-	return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End),
-		cmp.Compare(timeline.Rank(a.State, a.Cause), timeline.Rank(b.State, b.Cause)), cmp.Compare(a.ErrMs, b.ErrMs))
+// Outages are the outages of all causes, of each, and the longest.
+type Outages struct {
+	All     OutageCount   `json:"all"`
+	Causes  []OutageCount `json:"causes"` // down: local, backhaul, dns; off: power
+	Longest []LongOutage  `json:"longest"`
+}
+
+// LongOutage is one of the longest outages of a period.
+type LongOutage struct {
+	Site   string            `json:"site"`
+	From   time.Time         `json:"from"`
+	Ms     int64             `json:"ms"` // within the period
+	Causes []telemetry.Cause `json:"causes"`
+	Early  bool              `json:"began_before_period"`
+	Goes   bool              `json:"at_end_of_period"`
+}
+
+// Throughput is what speed tests found.
+type Throughput struct {
+	Sites   int   `json:"sites"` // with a test
+	All     Tests `json:"all"`
+	Peak    Tests `json:"peak"`     // that began in peak hours by the clock of the site
+	OffPeak Tests `json:"off_peak"` // all others
+}
+
+// Tests are some speed tests. A test may have measured one way only.
+type Tests struct {
+	Tests int  `json:"tests"`
+	Down  Rate `json:"down"`
+	Up    Rate `json:"up"`
+}
+
+// Rate is one direction. Quantiles are nearest ranks, so each is a value that was measured.
+type Rate struct {
+	Tests      int      `json:"tests"`
+	MedianBps  *int64   `json:"median_bps"`
+	P5Bps      *int64   `json:"p5_bps"`
+	P95Bps     *int64   `json:"p95_bps"`
+	WithTarget int      `json:"with_target"` // tests at sites that have one
+	OnTarget   int      `json:"on_target"`
+	Share      *float64 `json:"share_on_target"`
+}
+
+// Latency is the distribution of round trips, from the agents' hourly histograms.
+type Latency struct {
+	Sites   int       `json:"sites"`
+	Answers int64     `json:"answers"`
+	Within  []Bucket  `json:"within"` // cumulative, without the last, which is Answers
+	Median  *Quantile `json:"median"`
+	P95     *Quantile `json:"p95"`
+}
+
+// Bucket counts the answers that took at most so long.
+type Bucket struct {
+	LeMs    int64    `json:"le_ms"`
+	Answers int64    `json:"answers"`
+	Share   *float64 `json:"share"`
+}
+
+// Quantile lies between two edges of the histogram; nearer it is not known.
+type Quantile struct {
+	OverMs   int64  `json:"over_ms"`
+	AtMostMs *int64 `json:"at_most_ms"` // null: over the last edge
+}
+
+// Loss is what of the agents' questions was not answered, over their count.
+type Loss struct {
+	Sites int      `json:"sites"`
+	Sent  int64    `json:"sent"`
+	Lost  int64    `json:"lost"`
+	Share *float64 `json:"share"`
+}
+
+// Volume is what went through the link, all uses together. Of several agents at a site the one that saw more in an hour counts.
+type Volume struct {
+	Sites   int   `json:"sites"`
+	RxBytes int64 `json:"rx_bytes"`
+	TxBytes int64 `json:"tx_bytes"`
+}
+
+// Clients are the machines that used a link at once, where agents can count them. Of several sites the sums are of each site's figure.
+type Clients struct {
+	Sites    int      `json:"sites"`
+	Most     *int64   `json:"most"`
+	MeanPeak *float64 `json:"mean_hour_peak"` // mean over hours of the most in each hour, two decimals
+}
+
+// Service is how long a service could have been used in its own opening hours, over how long agents watched it in them.
+type Service struct {
+	Service  string   `json:"service"`
+	Sites    int      `json:"sites"`
+	ReadyMs  int64    `json:"ready_ms"`
+	WindowMs int64    `json:"window_ms"`
+	Share    *float64 `json:"share"`
+}
+
+// Distribution is how availability is spread over sites whose figure is citable.
+type Distribution struct {
+	Sites        int     `json:"sites"`
+	NotCitable   int     `json:"not_citable"` // sites that have figures, but too incomplete ones
+	Availability Spread  `json:"availability"`
+	WithoutPower Spread  `json:"availability_without_power"`
+	Best         []Place `json:"best"`
+	Worst        []Place `json:"worst"`
+}
+
+// Spread are nearest-rank quantiles over sites, and counts in bands.
+type Spread struct {
+	Sites  int      `json:"sites"`
+	Min    *float64 `json:"min"`
+	P5     *float64 `json:"p5"`
+	P25    *float64 `json:"p25"`
+	Median *float64 `json:"median"`
+	P75    *float64 `json:"p75"`
+	P95    *float64 `json:"p95"`
+	Max    *float64 `json:"max"`
+	Bands  []Band   `json:"bands"`
+}
+
+// Band counts the sites from a fraction on, and below the next band's.
+type Band struct {
+	From  float64 `json:"from"`
+	Sites int     `json:"sites"`
+}
+
+// Day is the time that was lost on one day by the clock of the report's zone, all sites together.
+type Day struct {
+	Day            string `json:"day"` // 2026-10-01
+	DownLocalMs    int64  `json:"down_local_ms"`
+	DownBackhaulMs int64  `json:"down_backhaul_ms"`
+	DownDNSMs      int64  `json:"down_dns_ms"`
+	OffPowerMs     int64  `json:"off_power_ms"`
+}
+
+// Place is a site in a ranking.
+type Place struct {
+	Site         string   `json:"site"`
+	Availability *float64 `json:"availability"`
+	WithoutPower *float64 `json:"availability_without_power"`
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
+	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/collector/timeline"
 	"github.com/smartvillage/nabz/internal/influxd"
@@ -139,19 +139,23 @@ func TestOutagesReachOverHourCuts(t *testing.T) {
 	down := func(from, to int64) timeline.Segment {
 		return timeline.Segment{Start: from * minute, End: to * minute, State: telemetry.StateDown, Cause: telemetry.CauseBackhaul, ErrMs: from}
 	}
-	got := Outages(lay([]timeline.Segment{down(40, 60), down(60, 75), down(90, 130)}), 0, 100*minute)
+	got := ListOutages(lay([]timeline.Segment{down(40, 60), down(60, 75), down(90, 130)}), 0, 100*minute)
 	if len(got) != 2 || got[0].Ms != 10*minute || !got[0].Goes || got[1].Ms != 35*minute || got[1].ErrMs != 60 || got[1].BeganEarly {
 		t.Errorf("outages are %+v, want 10 min that goes on, and 35 min known to 60 ms", got)
 	}
 }
 
-func TestAPeriodWithoutLengthIsRefused(t *testing.T) {
+func TestASiteIDThatIsNoneNeverReachesAQuery(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	if _, err := Availability(t.Context(), nil, now, now, []string{"a"}); !errors.Is(err, ErrPeriod) {
+	if _, err := Timelines(t.Context(), nil, now, now, []string{"a"}); !errors.Is(err, ErrPeriod) {
 		t.Errorf("got %v, want ErrPeriod", err)
 	}
 	if _, err := Timelines(t.Context(), nil, now, now.Add(1), []string{"a' OR 1=1"}); err == nil {
-		t.Error("a site id that is none reached the query")
+		t.Error("a site id that is none reached the query of timelines")
+	}
+	a := Asked{Period: "2026-10", Roster: []Entry{{Site: "a' OR 1=1"}}}
+	if _, err := Again(t.Context(), nil, a, nil); err == nil {
+		t.Error("a site id that is none reached the queries of a report")
 	}
 }
 
@@ -207,54 +211,54 @@ func TestARealInfluxDBGivesTheFiguresOfWhatWasStored(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r, err := Availability(t.Context(), s, from, to, []string{"b", "a", "nobody", "a"})
+	ask := func(ids ...string) Ask {
+		a := Ask{Period: Between(from, to, time.UTC), Terms: ids, Now: to.AddDate(1, 0, 0)}
+		for _, id := range ids {
+			a.Sites = append(a.Sites, fleet.Site{ID: id})
+		}
+		return a
+	}
+	r, err := Make(t.Context(), s, ask("a", "b", "nobody"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Sites) != 3 || r.Sites[0].Site != "a" || *r.Sites[0].Availability != 0.7 || *r.Sites[0].Completeness != 1 || r.Sites[0].Times.DownBackhaulMs != 180*minute {
+	if len(r.Sites) != 2 || r.Sites[0].Site != "a" || *r.Sites[0].Time.Availability != 0.7 || *r.Sites[0].Time.Completeness != 1 || r.Sites[0].Time.Times.DownBackhaulMs != 180*minute {
 		t.Errorf("site a is %+v", r.Sites[0])
 	}
-	if b := r.Sites[1]; *b.Availability != 1 || *b.Completeness != 0.5 || b.Citable || *b.Lower != 0.5 || *b.Upper != 1 {
+	if b := r.Sites[1].Time; *b.Availability != 1 || *b.Completeness != 0.5 || b.Citable || *b.Lower != 0.5 || *b.Upper != 1 {
 		t.Errorf("site b is %+v", b)
 	}
-	if p := r.Programme; math.Abs(*p.Availability-12.0/15) > 1e-6 || *p.Completeness != 0.5 || p.PeriodMs != 1800*minute {
+	if p := r.Programme.Time; math.Abs(*p.Availability-12.0/15) > 1e-6 || *p.Completeness != 0.75 || p.PeriodMs != 1200*minute {
 		t.Errorf("programme is %+v: want it weighted by time, not a mean of percentages", p)
 	}
-	again, err := Availability(t.Context(), s, from, to, []string{"a", "b", "nobody"})
-	x, _ := json.Marshal(r)
-	y, _ := json.Marshal(again)
-	if err != nil || string(x) != string(y) {
-		t.Errorf("the same question gives other bytes (%v):\n%s\n%s", err, x, y)
+	if len(r.LeftOut) != 1 || r.LeftOut[0] != (LeftOut{Site: "nobody", Reason: NeverHeard}) {
+		t.Errorf("left out are %+v", r.LeftOut)
 	}
-	if !strings.HasPrefix(string(x), `{"definition":"availability/1","from":"2026-10-01T00:00:00Z","to":"2026-10-01T10:00:00Z","time_zone":"UTC","programme":{"period_ms":108000000,`) {
+	if o := r.Sites[0].Outages.All; o.Count != 2 || o.Restored != 1 || o.RestoreMs != 60*minute || o.GoOn != 1 || o.Ms != 180*minute {
+		t.Errorf("outages of a are %+v", o)
+	}
+	again, err := Again(t.Context(), s, r.Asked, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, y := canonicalOf(t, r), canonicalOf(t, again)
+	if string(x) != string(y) {
+		t.Errorf("the same question gives other bytes:\n%s\n%s", x, y)
+	}
+	if !strings.HasPrefix(string(x), `{"asked":{"as_of":null,"benchmarks":[],"peak_hours":"19:00-23:00","period":"2026-10-01T00:00/2026-10-01T10:00",`) {
 		t.Errorf("JSON begins %.200s", x)
 	}
+	back, bytes, err := Parse(x)
+	if err != nil || string(bytes) != string(x) || string(canonicalOf(t, back)) != string(x) {
+		t.Errorf("read again it is other bytes (%v)", err)
+	}
 }
 
-// month answers with a month of hourly spans of each site that it is asked for.
-type month struct{ answer []store.Series }
-
-func (m month) Query(context.Context, telemetry.Tier, string) ([]store.Series, error) {
-	return m.answer, nil
-}
-
-func BenchmarkMonthOf100Sites(b *testing.B) {
-	from := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
-	var m month
-	var ids []string
-	for i := range 100 {
-		id := fmt.Sprintf("s%d", i)
-		ids = append(ids, id)
-		s := store.Series{Tags: map[string]string{"site": id, "agent": "a", "state": "up"}, Columns: []string{"time", "ms", "err_ms"}}
-		for h := range 720 {
-			s.Values = append(s.Values, []any{json.Number(fmt.Sprint(from.Add(time.Duration(h) * time.Hour).UnixMilli())), json.Number("3600000"), json.Number("0")})
-		}
-		m.answer = append(m.answer, s)
+func canonicalOf(t *testing.T, r Report) []byte {
+	t.Helper()
+	b, err := r.Canonical()
+	if err != nil {
+		t.Fatal(err)
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Availability(b.Context(), m, from, from.AddDate(0, 1, 0), ids); err != nil {
-			b.Fatal(err)
-		}
-	}
+	return b
 }

@@ -26,6 +26,7 @@ func names(key string) (own, weak []string) {
 		"latitude":         "latitude lat gpslatitude gpslat | y",
 		"longitude":        "longitude lon lng long gpslongitude gpslon gpslong | x",
 		"population":       "population pop people inhabitants peopleserved populationserved",
+		"students":         "students pupils learners enrolment enrollment studentsenrolled studentcount numberofstudents numberofpupils totalstudents",
 		"service_hours":    "servicehours hours openinghours workinghours",
 		"target_down_mbps": "targetdown downtarget downloadtarget targetdownload targetdownloadspeed downloadspeedtarget | download down downloadspeed",
 		"target_up_mbps":   "targetup uptarget uploadtarget targetupload targetuploadspeed uploadspeedtarget | upload up uploadspeed",

@@ -135,6 +135,9 @@ func implausible(all map[string]fleet.Site, rows map[string]int, atZero map[stri
 		if s.Population > 1_000_000 {
 			warn("serves %d people; is it the country's population?", s.Population)
 		}
+		if s.Population > 0 && s.Students > s.Population {
+			warn("has %d students and serves %d people; is one the other?", s.Students, s.Population)
+		}
 		if atZero[id] {
 			warn("lies at 0, 0, in the sea, which counts as no place; leave both cells empty where the place is not known")
 		}

@@ -189,6 +189,9 @@ func (e *Entry) with(now fleet.Site) fleet.Site {
 	if e.told["population"] {
 		s.Population = told.Population
 	}
+	if e.told["students"] {
+		s.Students = told.Students
+	}
 	if e.told["data_budget_mb"] {
 		s.DataBudgetMB = told.DataBudgetMB
 	}

@@ -114,6 +114,8 @@ func TestColumnsAreFoundByTheirHeaders(t *testing.T) {
 	}{
 		{"synonyms, case and spaces", " SITE code|Village Name|lat|LNG|I.S.P.|Type|tz|Opening hours", Options{}, "A id, B name, C latitude, D longitude, E operator, F technology, G time_zone, H service_hours", "", ""},
 		{"units and brackets", "ID|Population (2023)|Download target (kbps)|Upload Mbit/s", Options{}, "A id, B population, C target_down_mbps, D target_up_mbps", "", ""},
+		{"students", "id|No. of Pupils|Number of students (2026)", Options{Map: map[string]string{"Number of students (2026)": "students"}}, "A id, C students", `B "No. of Pupils"`, ""},
+		{"students by another word", "id|Enrolment", Options{}, "A id, B students", "", ""},
 		{"what it hangs on, and not a speed", "id|Tower|Data budget (MB)", Options{}, "A id, B upstream, C data_budget_mb", "", ""},
 		{"a speed, and not what it hangs on", "id|Upstream (Mbit/s)", Options{}, "A id", `B "Upstream (Mbit/s)"`, ""},
 		{"the better name wins", "Site|Site ID|Village|Province|District", Options{}, "B id, C name, E district", `A "Site", D "Province"`, ""},
@@ -200,6 +202,27 @@ func TestAPlanTellsNewFromSameFromOther(t *testing.T) {
 	}
 	if want := (fleet.Site{ID: "other", Name: "Other", Operator: "B", Population: 7, Technology: "4G"}); len(p.Update) != 1 || p.Update[0] != want || p.Unchanged != 1 {
 		t.Errorf("updated %+v, want %+v; %d unchanged, want 1", p.Update, want, p.Unchanged)
+	}
+}
+
+func TestStudentsComeFromTheTableAndAnEmptyCellTellsNothing(t *testing.T) {
+	s, err := Read(table("id|population|students", "a|1,200|430", "b||", "c|85|1300"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Plan([]fleet.Site{{ID: "b", Students: 60}}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (fleet.Site{ID: "a", Population: 1200, Students: 430}); len(p.Add) != 2 || p.Add[0] != want || p.Unchanged != 1 {
+		t.Errorf("added %+v, want %+v first; %d unchanged, want 1", p.Add, want, p.Unchanged)
+	}
+	if want := `row 4: site "c" has 1300 students and serves 85 people; is one the other?`; !slices.Contains(p.Warnings, want) {
+		t.Errorf("warnings are %q, want %q among them", p.Warnings, want)
+	}
+	_, err = Read(table("id|students", "a|1000001", "b|3.5"), Options{})
+	if want := "row 2, column B \"students\": got \"1000001\", students: got 1000001, want 0 to 1000000\nrow 3, column B \"students\": got \"3.5\", want a whole number such as 1234 or 1,234"; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 

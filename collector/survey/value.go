@@ -43,6 +43,10 @@ func (e *Entry) set(c Column, text string, o *Options, zones map[string]error) (
 		s.Longitude, err = coordinate(text, longitude)
 	case "population":
 		s.Population, err = whole(text)
+	case "students":
+		if s.Students, err = whole(text); err == nil {
+			err = (fleet.Site{ID: "x", Students: s.Students}).Check()
+		}
 	case "data_budget_mb":
 		if s.DataBudgetMB, err = whole(text); err == nil {
 			err = (fleet.Site{ID: "x", DataBudgetMB: s.DataBudgetMB}).Check()

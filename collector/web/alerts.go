@@ -138,6 +138,9 @@ func newAlertRow(a *alert.Alert, names map[string]string, now time.Time, acts bo
 
 func newDeliveryRow(d alert.Delivery, now time.Time) deliveryRow {
 	r := deliveryRow{At: moment(d.At, now), Machine: d.At.UTC().Format(time.RFC3339), Alert: d.Alert, Channel: d.Channel, What: d.What, Err: d.Err}
+	if d.What == alert.Noticed { // no alert, so there is nothing to lead to
+		r.What, r.Alert = d.What+" "+d.Alert, ""
+	}
 	if d.Attempt > 1 {
 		r.Attempt = fmt.Sprintf("attempt %d", d.Attempt)
 	}

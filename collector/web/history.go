@@ -76,7 +76,7 @@ func (s *server) history(ctx context.Context, st *fleet.Status, p period) (histo
 		last = to
 	}
 	h.Period = periodFigures{first, last, report.Of(tl, first.UnixMilli(), last.UnixMilli())}
-	h.Outages = report.Outages(tl, first.UnixMilli(), last.UnixMilli())
+	h.Outages = report.ListOutages(tl, first.UnixMilli(), last.UnixMilli())
 	h.segs = tl.Clip(first.UnixMilli(), last.UnixMilli())
 	if h.Services, err = s.services(ctx, st.Site.ID, p, last); err != nil {
 		return h, err

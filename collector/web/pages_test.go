@@ -104,7 +104,7 @@ func TestASitePageStandsWithoutItsHistory(t *testing.T) {
 	w := newWorld(t, gone{}, noon)
 	w.settle()
 	w.want("/sites/passu", 200, "Passu school", "for <time", "12 min", "since 15:17", "backhaul", "The history cannot be read now", "connection refused",
-		"The numbers are at <a href=\"/api/v1/sites/passu/series?range=24h\">", "router", "People served")
+		"The numbers are at <a href=\"/api/v1/sites/passu/series?range=24h\">", "router", "People served", "Students")
 }
 
 // hangs is a store that takes questions and never answers.

@@ -249,6 +249,9 @@ func facts(st *fleet.Status) []fact {
 	if site.Population > 0 {
 		add("People served", strconv.Itoa(site.Population), "")
 	}
+	if site.Students > 0 {
+		add("Students", strconv.Itoa(site.Students), "")
+	}
 	if site.Latitude != 0 || site.Longitude != 0 {
 		add("Place", fmt.Sprintf("%.4f, %.4f", site.Latitude, site.Longitude), "")
 	}

@@ -246,7 +246,7 @@ func villages() []fleet.Site {
 	for i, n := range names {
 		out = append(out, fleet.Site{ID: strings.ToLower(n), Name: n + []string{" health post", " school", " village centre"}[i%3], District: districts[i],
 			Operator: []string{"Karakoram Link", "Margalla Net"}[i%2], Technology: []string{"4G", "VSAT", "fibre"}[i%3],
-			Latitude: places[i][0], Longitude: places[i][1], Population: 800 + 350*i, TimeZone: "Asia/Karachi"})
+			Latitude: places[i][0], Longitude: places[i][1], Population: 800 + 350*i, Students: []int{0, 85, 0}[i%3], TimeZone: "Asia/Karachi"})
 	}
 	return out
 }

@@ -36,11 +36,11 @@ type state struct {
 
 // New begins a bar. Unit names what is counted, such as "lines".
 func New(out io.Writer, label, unit string, now func() time.Time) *Bar {
-	return &Bar{out: out, now: now, label: label, unit: unit, terminal: isTerminal(out), began: now()}
+	return &Bar{out: out, now: now, label: label, unit: unit, terminal: Terminal(out), began: now()}
 }
 
-// isTerminal tells whether a person watches out, by whether the kernel knows its width.
-func isTerminal(out io.Writer) bool {
+// Terminal tells whether a person watches out, by whether the kernel knows its width.
+func Terminal(out io.Writer) bool {
 	f, ok := out.(*os.File)
 	if !ok {
 		return false

@@ -22,9 +22,13 @@ type fault struct {
 	start, end int64
 	state      telemetry.State
 	cause      telemetry.Cause
+	firm       bool // shows whatever else there is; a tile is never marked so
 }
 
 func (f fault) rank() int {
+	if f.firm {
+		return 9
+	}
 	switch f.cause {
 	case telemetry.CausePower:
 		return 7
@@ -62,23 +66,25 @@ func (f Forced) faults(from, to int64) (out []fault) {
 	every, down := f.Every.Milliseconds(), f.Down.Milliseconds()
 	for at := from - from%every; at < to; at += every {
 		if s, e := max(at, from), min(at+down, to); s < e {
-			out = append(out, fault{s, e, telemetry.StateDown, telemetry.CauseBackhaul})
+			out = append(out, fault{start: s, end: e, state: telemetry.StateDown, cause: telemetry.CauseBackhaul})
 		}
 	}
 	return out
 }
 
-// weather draws the faults of one site that begin on one local day, numbered from the epoch. None is longer
+// weather draws the faults of one agent that begin on one local day, numbered from the epoch. None is longer
 // than a day.
 type weather struct {
-	seed     uint64
-	site     *Site
-	midnight int64 // of the local day
-	out      []fault
+	seed uint64
+	site *Site
+	who  uint64 // key of the agent: what is its own is drawn by it
+	zone *zone
+	day  int64 // the local one
+	out  []fault
 }
 
-func localDayFaults(seed uint64, s *Site, localDay int64) []fault {
-	w := weather{seed: seed, site: s, midnight: localDay*day - utcHours*hour}
+func localDayFaults(seed uint64, s *Site, z *zone, localDay int64) []fault {
+	w := weather{seed: seed, site: s, who: key(s.ID), zone: z, day: localDay}
 	w.regional(localDay)
 	w.power(localDay)
 	w.link(localDay)
@@ -86,11 +92,32 @@ func localDayFaults(seed uint64, s *Site, localDay int64) []fault {
 	return w.out
 }
 
+// besideFaults are those of the second agent, behind the first one's router: where the router has no power, the kiosk has no way out.
+func besideFaults(seed uint64, s *Site, z *zone, localDay int64) []fault {
+	w := weather{seed: seed, site: s, who: key(s.ID + "/kiosk"), zone: z, day: localDay}
+	router := localDayFaults(seed, s, z, localDay)
+	if b, ok := blackoutOn(seed, s, z, localDay); ok {
+		router = append(router, b.spans(b.boot, b.lost)...)
+		w.out = append(w.out, fault{start: b.boot, end: b.lost, state: telemetry.StateDown, cause: telemetry.CauseBackhaul})
+	}
+	for _, f := range router {
+		if f.state == telemetry.StateOff && f.cause != telemetry.CauseAgent {
+			w.out = append(w.out, fault{start: f.start, end: f.end, state: telemetry.StateDown, cause: telemetry.CauseLocal})
+		}
+	}
+	w.regional(localDay)
+	w.power(localDay)
+	w.link(localDay)
+	w.machine(localDay)
+	w.night(localDay)
+	return w.out
+}
+
 // add puts a fault at a local hour of the day.
 func (w *weather) add(hourOfDay, minutes float64, s telemetry.State, c telemetry.Cause) {
-	start := w.midnight + int64(hourOfDay*float64(hour))
+	start := w.zone.wall(w.day, int64(hourOfDay*float64(hour)))
 	length := min(max(int64(minutes*float64(minute)), second), day)
-	w.out = append(w.out, fault{start, start + length, s, c})
+	w.out = append(w.out, fault{start: start, end: start + length, state: s, cause: c})
 }
 
 func (w *weather) draw(what string, localDay int64, extra ...uint64) random {
@@ -112,7 +139,7 @@ func (w *weather) regional(localDay int64) {
 
 // power is the site's own supply: a blown fuse, an empty battery before dawn, a kiosk switched off at night.
 func (w *weather) power(localDay int64) {
-	r := w.draw("power", localDay, key(w.site.ID))
+	r := w.draw("power", localDay, w.who)
 	if w.site.Supply == Mains && r.chance(0.08) {
 		w.add(r.between(0, 24), r.between(3, 240), telemetry.StateOff, telemetry.CausePower)
 	}
@@ -124,6 +151,13 @@ func (w *weather) power(localDay int64) {
 		at := 18 + r.between(0, 0.6)
 		w.add(at, (31.3+r.between(0, 0.5)-at)*60, telemetry.StateOff, telemetry.CauseShutdown)
 	}
+}
+
+// night switches the second agent off, as a school's kiosk is.
+func (w *weather) night(localDay int64) {
+	r := w.draw("night", localDay, w.who)
+	at := 18 + r.between(0, 0.6)
+	w.add(at, (31.3+r.between(0, 0.5)-at)*60, telemetry.StateOff, telemetry.CauseShutdown)
 }
 
 // link is the site's own way to the internet.
@@ -158,7 +192,7 @@ func (w *weather) link(localDay int64) {
 // machine is the agent and what it runs on. The reboot on the first of each month also bounds how far back one
 // has to look for the last boot.
 func (w *weather) machine(localDay int64) {
-	r := w.draw("machine", localDay, key(w.site.ID))
+	r := w.draw("machine", localDay, w.who)
 	if time.UnixMilli(localDay*day).UTC().Day() == 1 {
 		w.add(r.between(3, 4), r.between(1, 2.5), telemetry.StateOff, telemetry.CauseShutdown)
 	}

@@ -69,8 +69,6 @@ func use(localHour float64) float64 {
 	return min(1, 0.04+0.38*hump(11, 3.2)+0.3*hump(16, 2.5)+0.85*hump(20.7, 2))
 }
 
-func localHour(t int64) float64 { return float64(floorMod(t+utcHours*hour, day)) / float64(hour) }
-
 func floorMod(t, unit int64) int64 { return t - floor(t, unit) }
 
 // measure adds up what the agent saw in [from, to), which lies in one run. Minutes that are cut in two add up
@@ -90,9 +88,12 @@ func (k *Track) minute(s *sums, m, from, to int64) {
 	if (m/day+4+1)%7 == 0 { // Friday evening in Pakistan is free; a little more of everything
 		weekend = 1.15
 	}
-	busy := use(localHour(m)) * weekend
+	busy := use(k.zone.hour(m)) * weekend
 	level := busy * math.Exp(0.45*r.bell())
 	people := float64(k.site.Population)
+	if k.beside { // a room of them
+		people /= 20
+	}
 	down := min(0.92*p.down, people*level*(900+600*r.unit())) // bit/s
 	up := min(0.92*p.up, down*r.between(0.08, 0.22))
 	whole := k.at(m)
@@ -195,7 +196,7 @@ type machine struct{ cpu, mem, disk, load, temp float64 }
 
 func (k *Track) machine(t int64) machine {
 	r := randomOf(k.world.Seed, k.id, key("machine"), uint64(t))
-	h := localHour(t)
+	h := k.zone.hour(t)
 	busy := use(h)
 	warm := 24 - 0.9*(k.site.Latitude-24) + 6*math.Cos((h-15)/24*2*math.Pi) // °C outside: cooler north, warmest at three
 	cpu := 4 + 26*busy + 3*math.Abs(r.bell())
@@ -209,7 +210,7 @@ func (k *Track) machine(t int64) machine {
 // battery is a solar site's battery in percent and volts: full by noon, lowest before dawn.
 func (k *Track) battery(t int64) (pct, volts float64, charging bool) {
 	r := randomOf(k.world.Seed, k.id, key("battery"), uint64(floor(t, 10*minute)))
-	h := localHour(t)
+	h := k.zone.hour(t)
 	charging = h >= 7 && h < 17
 	switch {
 	case h >= 7 && h < 13:

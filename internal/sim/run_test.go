@@ -184,7 +184,7 @@ func (c *centre) checkTruth(file string, sites []Site) {
 				if err != nil {
 					c.t.Fatal(err)
 				}
-				spans = append(spans, fault{l.Time, v.End().UnixMilli(), v.State, v.Cause})
+				spans = append(spans, fault{start: l.Time, end: v.End().UnixMilli(), state: v.State, cause: v.Cause})
 			}
 		}
 		slices.SortFunc(spans, func(a, b fault) int { return int(a.start - b.start) })
@@ -199,7 +199,7 @@ func (c *centre) checkTruth(file string, sites []Site) {
 		first, last := got[0].start, got[len(got)-1].end
 		var want []fault
 		for _, v := range truth[s.ID] {
-			f := fault{max(first, v.Start.UnixMilli()), min(last, v.End.UnixMilli()), v.State, v.Cause}
+			f := fault{start: max(first, v.Start.UnixMilli()), end: min(last, v.End.UnixMilli()), state: v.State, cause: v.Cause}
 			if f.start < f.end && f.state != Unknown {
 				want = append(want, f)
 			}

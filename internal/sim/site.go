@@ -27,7 +27,8 @@ const (
 	Solar Supply = "solar"
 )
 
-// Site is a simulated village. Coordinates are degrees; TimeZone is an IANA name.
+// Site is a simulated village. Coordinates are degrees; TimeZone is an IANA name, "" is UTC. By its clock go the opening hours, the
+// evenings, the load shedding and the quiet nights.
 type Site struct {
 	ID, Name, District, Operator string
 	Technology                   Technology
@@ -37,15 +38,18 @@ type Site struct {
 	Supply                       Supply
 	Kiosk                        bool // a school's kiosk, switched off at night
 	Clinic, School               bool // services with opening hours
+	NightWatch                   bool // one from 22:00 to 04:00, over the changes of the clock
+	SecondAgent                  bool // a kiosk behind the router, with an agent of its own: see World.Beside
+	NoClock                      bool // a router that forgets the time without power, where power and link fail together: see blackout
 }
 
-// Address names the one agent of the site.
+// Address names the site's agent, or the first of two.
 func (s Site) Address() telemetry.Address { return telemetry.Address{Site: s.ID, Agent: "router"} }
 
-const (
-	timeZone = "Asia/Karachi"
-	utcHours = 5 // Asia/Karachi is UTC+5 all the year, without summer time since 2010
-)
+// Second names the second agent, where the site has one.
+func (s Site) Second() telemetry.Address { return telemetry.Address{Site: s.ID, Agent: "kiosk"} }
+
+const timeZone = "Asia/Karachi"
 
 // Villages are twelve real villages of Pakistan. Operators are invented, so that no real one is blamed for
 // outages that never were; populations are rounded.

@@ -51,8 +51,12 @@ func (k *Track) tell(o *Told, from, to int64, step func(int64) int64) error {
 	if k.at(known).gap() {
 		known = k.back(known, on) - 1
 	}
+	if b, ok := k.blackout(known); ok {
+		known = b.off - 1
+	}
 	t := teller{k: k, out: o, from: from, to: to}
 	t.spans = k.spans(floor(known, hour), to)
+	t.guess()
 	t.returns()
 	t.tellSpans()
 	t.tellHours()
@@ -90,9 +94,32 @@ func (t *teller) returns() {
 	}
 }
 
-// told is when a stretch of span i that ends at end is told: at once, or on return when a gap follows.
+// guess puts what an agent guesses in the place of what was.
+func (t *teller) guess() {
+	var out []fault
+	for i := 0; i < len(t.spans); i++ {
+		out = append(out, t.spans[i])
+		b, ok := t.k.blackout(t.spans[i].start)
+		if !ok || b.ending != guessed || t.spans[i].start != b.off || b.back > t.to {
+			continue
+		}
+		told, _ := b.told()
+		out = append(out[:len(out)-1], told...)
+		for i+1 < len(t.spans) && t.spans[i+1].start < b.back {
+			i++
+		}
+	}
+	t.spans = out
+}
+
+// told is when a stretch of span i that ends at end is told: at once, or on return when a gap follows, or when the time is known again.
 func (t *teller) told(i int, end int64) int64 {
+	if b, ok := t.k.blackout(end); ok {
+		return b.back
+	}
 	switch {
+	case end == t.k.end:
+		return end
 	case t.spans[i].gap():
 		return t.back[i]
 	case end == t.spans[i].end && i+1 < len(t.spans) && t.spans[i+1].gap():
@@ -103,7 +130,7 @@ func (t *teller) told(i int, end int64) int64 {
 
 func (t *teller) tellSpans() {
 	for i, f := range t.spans {
-		if f.gap() && t.now(t.back[i]) && (i+1 == len(t.spans) || !t.spans[i+1].gap()) {
+		if f.gap() && t.now(t.told(i, f.end)) && (i+1 == len(t.spans) || !t.spans[i+1].gap()) {
 			t.tellReturn(i)
 		}
 		if f.state == Unknown {
@@ -124,16 +151,20 @@ func (t *teller) tellSpans() {
 // doubt is how well a boundary of span i is known: an hour cut exactly, a probe to a second or two, the moment
 // of a power cut to what the last mark says.
 func (t *teller) doubt(i int, at int64) int64 {
+	least := int64(0)
+	if b, ok := t.k.blackout(at); ok {
+		_, least = b.told()
+	}
 	if at%hour == 0 {
-		return 0
+		return least
 	}
 	r := randomOf(t.k.world.Seed, t.k.id, key("doubt"), uint64(at))
 	next := at == t.spans[i].end && i+1 < len(t.spans) && t.spans[i+1].gap()
 	before := at == t.spans[i].start && i > 0 && t.spans[i-1].gap()
 	if t.spans[i].gap() || next || before {
-		return int64(r.between(2000, 30000))
+		return least + int64(r.between(2000, 30000))
 	}
-	return int64(r.between(300, 2200))
+	return least + int64(r.between(300, 2200))
 }
 
 // tellReturn is the event with which the agent comes back after the gap that ends with span i.
@@ -169,6 +200,9 @@ func (t *teller) tellHours() {
 		}
 		for at, end := t.spans[i].start, int64(0); at < t.spans[last].end; at = end {
 			end = min(t.spans[last].end, floor(at, hour)+hour)
+			if b, ok := t.k.blackout(at); ok && b.ending == guessed && at < b.back {
+				continue // the mark has room for states, not for sums
+			}
 			if t.now(t.told(last, end)) {
 				t.tellHour(at, end)
 			}
@@ -188,8 +222,7 @@ func (t *teller) tellHour(from, to int64) {
 	l.Int("rx_bytes", s.rx).Int("tx_bytes", s.tx).Int("rx_peak_bps", s.rxPeak).Int("tx_peak_bps", s.txPeak)
 	t.emit(telemetry.Ledger, l.Int("clients_max", s.clients))
 	for _, v := range t.k.site.services() {
-		midnight := floor(from+utcHours*hour, day) - utcHours*hour
-		a, b := max(from, midnight+v.open*hour), min(to, midnight+v.close*hour)
+		a, b := t.k.window(v, from, to)
 		if a >= b {
 			continue
 		}
@@ -216,7 +249,21 @@ func (s *Site) services() (out []service) {
 	if s.School {
 		out = append(out, service{"school", 8, 14})
 	}
+	if s.NightWatch {
+		out = append(out, service{"night", 22, 28})
+	}
 	return out
+}
+
+// window is what of [from, to), an hour at most, lies in a service's hours by the site's clock. It lies in one opening: they are hours apart.
+func (k *Track) window(v service, from, to int64) (a, b int64) {
+	for d := k.zone.dayOf(from) - 1; d <= k.zone.dayOf(to); d++ {
+		a, b = max(from, k.zone.wall(d, v.open*hour)), min(to, k.zone.wall(d, v.close*hour))
+		if a < b {
+			break
+		}
+	}
+	return a, b
 }
 
 // tellDetail tells each interval at whose end the agent runs; what a power cut interrupts is lost.
@@ -227,7 +274,7 @@ func (t *teller) tellDetail(step func(int64) int64) {
 			continue
 		}
 		r, ok := t.k.runAt(b - 1)
-		if !ok {
+		if _, out := t.k.blackout(b); !ok || out { // of a time without the time there is the ledger alone
 			continue
 		}
 		s := t.k.measure(max(b-long, r.start), b)
@@ -269,7 +316,7 @@ func (t *teller) tellTests() {
 		default:
 			continue
 		}
-		at := d*day - utcHours*hour + int64(hourOfDay*float64(hour))
+		at := t.k.zone.wall(d, int64(hourOfDay*float64(hour)))
 		if !t.now(at) {
 			continue
 		}

@@ -24,25 +24,47 @@ type True struct {
 	Cause telemetry.Cause `json:"cause"`
 }
 
-// Track is one site's way through time. It keeps the days it has worked out, so it is for one goroutine.
+// Track is one agent's way through time. It keeps the days it has worked out, so it is for one goroutine.
 type Track struct {
-	world World
-	site  Site
-	id    uint64
-	begin int64 // what was before is unknown
-	days  map[int64][]fault
-	last  run
+	world  World
+	site   Site
+	id     uint64
+	beside bool
+	zone   *zone
+	begin  int64 // what was before is unknown
+	end    int64 // what comes then is unknown
+	days   map[int64][]fault
+	last   run
 }
 
-// Track follows a site.
+// Track follows a site's agent, of two the router's.
 func (w World) Track(s Site) *Track {
-	return &Track{world: w, site: s, id: key(s.ID), days: map[int64][]fault{}}
+	return &Track{world: w, site: s, id: key(s.ID), zone: zoneOf(s.TimeZone), end: never, days: map[int64][]fault{}}
+}
+
+// Beside follows a site's second agent: a kiosk behind the router, on the same link and the same mains, with faults of its own, and
+// switched off at night.
+func (w World) Beside(s Site) *Track {
+	k := w.Track(s)
+	k.beside, k.id = true, key(s.ID+"/kiosk")
+	return k
 }
 
 // Since sets the instant at which the agent was installed: what was before is unknown, and never told. The
 // zero Track has been there for ever.
 func (k *Track) Since(t time.Time) *Track {
 	k.begin = t.UnixMilli()
+	clear(k.days)
+	return k
+}
+
+// Until takes the agent away for good, in good order, at that instant, or where it is not running then, when it last ran: all that it had to
+// say it has said, and what comes then is unknown.
+func (k *Track) Until(t time.Time) *Track {
+	k.end = t.UnixMilli()
+	if k.at(k.end - 1).gap() {
+		k.end = k.back(k.end-1, on)
+	}
 	clear(k.days)
 	return k
 }
@@ -65,10 +87,20 @@ func (k *Track) day(d int64) []fault {
 	}
 	var fs []fault
 	if k.begin > d*day {
-		fs = append(fs, fault{d * day, min(k.begin, (d+1)*day), Unknown, telemetry.CauseNone})
+		fs = append(fs, fault{d * day, min(k.begin, (d+1)*day), Unknown, telemetry.CauseNone, true})
 	}
-	for local := d - 2; local <= d+1 && k.begin < (d+1)*day; local++ {
-		fs = append(fs, localDayFaults(k.world.Seed, &k.site, local)...)
+	if k.end < (d+1)*day {
+		fs = append(fs, fault{max(d*day, k.end), (d + 1) * day, Unknown, telemetry.CauseNone, true})
+	}
+	draw := localDayFaults
+	if k.beside {
+		draw = besideFaults
+	}
+	for local := d - 2; local <= d+1 && k.begin < (d+1)*day && k.end > d*day; local++ {
+		fs = append(fs, draw(k.world.Seed, &k.site, k.zone, local)...)
+		if b, ok := k.blackoutOn(local); ok && !k.beside {
+			fs = append(fs, b.faults()...)
+		}
 	}
 	for _, f := range k.world.Forced {
 		if f.Site == k.site.ID {
@@ -96,7 +128,7 @@ func tile(fs []fault, from, to int64) []fault {
 	edges = slices.Compact(edges)
 	var out []fault
 	for i := range len(edges) - 1 {
-		p := fault{edges[i], edges[i+1], telemetry.StateUp, telemetry.CauseNone}
+		p := fault{start: edges[i], end: edges[i+1], state: telemetry.StateUp}
 		rank := 0
 		for _, f := range fs {
 			if f.start <= p.start && f.end >= p.end && f.rank() > rank {

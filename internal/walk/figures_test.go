@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
@@ -62,7 +63,7 @@ func TestAvailabilityEqualsTheTruthWithATenthOfTheMessagesLostAndATenthDoubled(t
 	for _, s := range sites {
 		ids = append(ids, s.ID)
 	}
-	rep, err := report.Availability(ctx, st, from, to, ids)
+	rep, err := report.Make(ctx, st, asked(from, to, ids), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,12 +89,12 @@ func TestAvailabilityEqualsTheTruthWithATenthOfTheMessagesLostAndATenthDoubled(t
 			cuts++
 		}
 		want := float64(up) / float64(observed)
-		if got.Availability == nil || math.Abs(*got.Availability-want) > 0.0001 {
-			t.Errorf("%s: availability %v, the truth is %.6f (up %v of %v observed)", got.Site, show(got.Availability), want, up, observed)
+		if got.Time.Availability == nil || math.Abs(*got.Time.Availability-want) > 0.0001 {
+			t.Errorf("%s: availability %v, the truth is %.6f (up %v of %v observed)", got.Site, show(got.Time.Availability), want, up, observed)
 		}
 		want = float64(observed) / float64(service)
-		if got.Completeness == nil || math.Abs(*got.Completeness-want) > 0.0001 {
-			t.Errorf("%s: completeness %v, the truth is %.6f", got.Site, show(got.Completeness), want)
+		if got.Time.Completeness == nil || math.Abs(*got.Time.Completeness-want) > 0.0001 {
+			t.Errorf("%s: completeness %v, the truth is %.6f", got.Site, show(got.Time.Completeness), want)
 		}
 	}
 	if cuts < len(sites)/2 {
@@ -106,4 +107,13 @@ func show(v *float64) any {
 		return "none"
 	}
 	return *v
+}
+
+// asked is a question about some sites and a stretch of time that is long over.
+func asked(from, to time.Time, ids []string) report.Ask {
+	a := report.Ask{Period: report.Between(from, to, time.UTC), Terms: ids, Now: to.AddDate(1, 0, 0)}
+	for _, id := range ids {
+		a.Sites = append(a.Sites, fleet.Site{ID: id})
+	}
+	return a
 }

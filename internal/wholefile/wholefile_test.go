@@ -1,8 +1,13 @@
 package wholefile
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/smartvillage/nabz/internal/testneed"
@@ -31,6 +36,38 @@ func TestAFileIsReplacedWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsWrittenOnceIsNeverWrittenOver(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	if err := errors.Join(Folder(dir, 0o750), Folder(dir, 0o750)); err != nil {
+		t.Fatal(err)
+	}
+	const writers = 8
+	file := filepath.Join(dir, "f")
+	made := make(chan string, writers)
+	var all sync.WaitGroup
+	for i := range writers {
+		all.Go(func() {
+			text := strings.Repeat(strconv.Itoa(i), 100_000)
+			switch err := Create(file, []byte(text), 0o440); {
+			case err == nil:
+				made <- text
+			case !errors.Is(err, fs.ErrExist):
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	close(made)
+	want := <-made
+	got, err := os.ReadFile(file)
+	if info, _ := os.Stat(file); err != nil || string(got) != want || info.Mode().Perm() != 0o440 || len(made) != 0 {
+		t.Errorf("%d bytes %v %v, and %d more made it too", len(got), info.Mode(), err, len(made))
+	}
+	if names, _ := os.ReadDir(dir); len(names) != 1 {
+		t.Errorf("left behind: %v", names)
+	}
+}
+
 func TestWhatRootMakesBelongsToTheOwnerOfItsFolder(t *testing.T) {
 	if os.Geteuid() != 0 {
 		testneed.Missing(t, "root", "run the tests as root: it gives files away")
@@ -46,6 +83,15 @@ func TestWhatRootMakesBelongsToTheOwnerOfItsFolder(t *testing.T) {
 		}
 		if uid, gid := owner(t, file); uid != 4321 || gid != 4322 {
 			t.Errorf("owner is %d:%d, want 4321:4322", uid, gid)
+		}
+	}
+	inner := filepath.Join(dir, "a", "b")
+	if err := errors.Join(Folder(inner, 0o750), Create(filepath.Join(inner, "f"), nil, 0o440)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{filepath.Dir(inner), inner, filepath.Join(inner, "f")} {
+		if uid, gid := owner(t, name); uid != 4321 || gid != 4322 {
+			t.Errorf("%s: owner is %d:%d, want 4321:4322", name, uid, gid)
 		}
 	}
 }

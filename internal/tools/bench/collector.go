@@ -49,6 +49,23 @@ func (s settings) collect(ctx context.Context, stdout, stderr io.Writer) error {
 	return err
 }
 
+// report measures what a report costs.
+func (s settings) report(ctx context.Context, stdout, stderr io.Writer) error {
+	influx, err := influxd.Find(ctx, stderr)
+	if err != nil {
+		return err
+	}
+	bin, err := filepath.Abs(s.bin)
+	if err != nil {
+		return err
+	}
+	figures, err := bench.Report{Programs: bench.Programs{Collector: filepath.Join(bin, "nabz-collector"), Influxd: influx}, Rounds: s.rounds, Only: s.only, Log: stderr}.Run(ctx)
+	if told := bench.Print(stdout, figures); err == nil {
+		err = told
+	}
+	return err
+}
+
 // loads is one of the processes beside the collector.
 func loads(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) != 1 {

@@ -55,8 +55,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.DurationVar(&s.warm, "warm", time.Minute, "how long to let things settle before")
 	fs.StringVar(&s.build, "build", "scripts/build-agent", "program that builds a release: TARGET FILE")
 	fs.StringVar(&s.influxd, "inside", "", "for the tool itself: it runs in a namespace of its own, with this influxd")
-	fs.IntVar(&s.rounds, "rounds", 3, "collector: slices of each kind, of which the median counts")
-	fs.Func("only", "collector: parts that are wanted, of rates,null,drain,mosquitto,storm,fleet; default all", func(v string) error { s.only = strings.Split(v, ","); return nil })
+	fs.IntVar(&s.rounds, "rounds", 3, "collector, report: slices or reports of each kind, of which the median counts")
+	fs.Func("only", "parts that are wanted; collector: of rates,null,drain,mosquitto,storm,fleet; report: of month_10,month_100,month_1000,year_100; default all", func(v string) error { s.only = strings.Split(v, ","); return nil })
 	fs.StringVar(&s.profile, "profile", "", "collector: file for a profile of its processor time, of the part that ran last")
 	fs.StringVar(&s.extra, "extra", "", "collector: lines at the end of its configuration, to try something")
 	if err := fs.Parse(args); err != nil {
@@ -64,13 +64,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	switch s.what {
 	case "wire", "agent":
+	case "report":
+		return s.report(ctx, stdout, stderr)
 	case "collector", "board":
 		if s.length == time.Hour {
 			s.length = map[string]time.Duration{"collector": 15 * time.Second, "board": 3 * time.Minute}[s.what]
 		}
 		return s.collect(ctx, stdout, stderr)
 	default:
-		return command.Usage(fmt.Errorf("want wire, agent, collector or board, not %q", s.what))
+		return command.Usage(fmt.Errorf("want wire, agent, collector, board or report, not %q", s.what))
 	}
 	if s.influxd == "" {
 		return s.outside(ctx, stdout, stderr)

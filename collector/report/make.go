@@ -1,0 +1,401 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/smartvillage/nabz/collector/benchmark"
+	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/internal/hours"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+// Querier is what a report needs of the store.
+type Querier interface {
+	Query(ctx context.Context, tier telemetry.Tier, influxQL string) ([]store.Series, error)
+}
+
+// ErrNoData is of a report about which the ledger says nothing at all.
+var ErrNoData = errors.New("the ledger has nothing of these sites in this period")
+
+// PeakHours are those of the FCC's Measuring Broadband America reports, 19:00 to 23:00 by the clock of the site, every day.
+const PeakHours = "19:00-23:00"
+
+const (
+	chunk   = 50               // sites of one query: InfluxDB answers it in a tenth of a second for a month
+	workers = 3                // queries at once
+	settle  = 30 * time.Minute // that agents have to tell of an hour before a provisional report counts it
+	twoWeek = 21 * 24 * time.Hour
+)
+
+// Ask is what a person asks for.
+type Ask struct {
+	Programme  string                // its name; may be empty
+	Period     Period                // of ParsePeriod
+	Terms      []string              // of Select
+	Sites      []fleet.Site          // of Select
+	PeakHours  string                // "" is PeakHours
+	Benchmarks []benchmark.Benchmark // to be measured against; may be none
+	Now        time.Time
+}
+
+// asked is the question as a report keeps it. The error is of a period that has only just begun, and of peak hours that are none.
+func (a Ask) asked() (Asked, error) {
+	out := Asked{Programme: a.Programme, Period: a.Period.Text, TimeZone: a.Period.Zone.String(), Sites: a.Terms, PeakHours: a.PeakHours, Benchmarks: append([]benchmark.Benchmark{}, a.Benchmarks...), Roster: []Entry{}}
+	if out.PeakHours == "" {
+		out.PeakHours = PeakHours
+	}
+	for _, s := range a.Sites {
+		out.Roster = append(out.Roster, Entry{Site: s.ID, Name: s.Name, District: s.District, Operator: s.Operator, Technology: s.Technology, TimeZone: s.TimeZone,
+			Population: s.Population, Students: s.Students, TargetDownBps: bps(s.TargetDownMbps), TargetUpBps: bps(s.TargetUpMbps)})
+	}
+	slices.SortFunc(out.Roster, func(a, b Entry) int { return strings.Compare(a.Site, b.Site) })
+	if a.Now.Before(a.Period.To) {
+		asOf := a.Now.Add(-settle).UTC().Truncate(time.Hour)
+		if !asOf.After(a.Period.From) {
+			return out, fmt.Errorf("%q has only just begun: %w with a whole hour in it yet; ask again in two hours", a.Period.Text, ErrPeriod)
+		}
+		out.AsOf = &asOf
+	}
+	return out, nil
+}
+
+func bps(mbps float64) int64 { return int64(mbps*1e6 + 0.5) }
+
+// Make computes a report. It tells how far it is in parts of 1, from one goroutine at a time; tell may be nil.
+func Make(ctx context.Context, q Querier, a Ask, tell func(done float64)) (Report, error) {
+	asked, err := a.asked()
+	if err != nil {
+		return Report{}, err
+	}
+	return Again(ctx, q, asked, tell)
+}
+
+// Again computes the report that was asked for, as Make does.
+func Again(ctx context.Context, q Querier, asked Asked, tell func(done float64)) (Report, error) {
+	m, err := newMaker(q, asked)
+	if err != nil {
+		return Report{}, err
+	}
+	return m.make(ctx, tell)
+}
+
+// maker makes one report.
+type maker struct {
+	q        Querier
+	asked    Asked
+	period   Period
+	before   Period
+	from, to int64 // of the figures: to may be before the period ends
+	peak     hours.Week
+	zones    map[string]*time.Location // of sites that have one
+	entries  map[string]Entry
+
+	mu   sync.Mutex
+	done int // queries' worth of sites
+}
+
+func newMaker(q Querier, asked Asked) (*maker, error) {
+	zone, err := LoadZone(asked.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	m := &maker{q: q, asked: asked, zones: map[string]*time.Location{}, entries: map[string]Entry{}}
+	if m.period, err = parsePeriod(asked.Period, zone, time.Time{}); err != nil {
+		return nil, err
+	}
+	m.before = m.period.Before()
+	m.from, m.to = m.period.From.UnixMilli(), m.period.To.UnixMilli()
+	if asked.AsOf != nil {
+		m.to = min(m.to, asked.AsOf.UnixMilli())
+	}
+	if m.from >= m.to {
+		return nil, fmt.Errorf("%q ends before it begins: %w", asked.Period, ErrPeriod)
+	}
+	if m.peak, err = parsePeak(asked.PeakHours); err != nil {
+		return nil, err
+	}
+	for _, e := range asked.Roster {
+		if err := telemetry.CheckID("site", e.Site); err != nil {
+			return nil, err
+		}
+		if e.TimeZone != "" {
+			if m.zones[e.Site], err = LoadZone(e.TimeZone); err != nil {
+				return nil, fmt.Errorf("site %s: %w", e.Site, err)
+			}
+		}
+		m.entries[e.Site] = e
+	}
+	return m, nil
+}
+
+// piece is what one query's sites come to.
+type piece struct {
+	sites    []SiteReport
+	leftOut  []LeftOut
+	days     []Day
+	tests    samples
+	before   samples
+	past     Times
+	pastMs   int64
+	pastN    int
+	measures []benchmark.Measures
+}
+
+func (m *maker) make(ctx context.Context, tell func(float64)) (Report, error) {
+	r := Report{Definition: Definition, Asked: m.asked, From: time.UnixMilli(m.from).UTC(), To: time.UnixMilli(m.to).UTC(), Provisional: m.asked.AsOf != nil,
+		Sites: []SiteReport{}, LeftOut: []LeftOut{}}
+	ids := make([]string, len(m.asked.Roster))
+	for i, e := range m.asked.Roster {
+		ids[i] = e.Site
+	}
+	edges, days := m.midnights()
+	chunks := slices.Collect(slices.Chunk(ids, chunk))
+	pieces := make([]piece, len(chunks))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for i, some := range chunks {
+		g.Go(func() error {
+			var err error
+			if pieces[i], err = m.piece(gctx, some, edges, slices.Clone(days)); err != nil {
+				return err
+			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if m.done++; tell != nil {
+				tell(float64(m.done) / float64(len(chunks)))
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return Report{}, err
+	}
+	r.Days = days
+	m.sum(&r, pieces)
+	if err := m.notListed(ctx, &r, ids); err != nil {
+		return Report{}, err
+	}
+	if r.Programme.Time.Times.told() == 0 {
+		return Report{}, fmt.Errorf("%s: %w; nabz-collector agent list and the board show what was heard of their agents", m.asked.Period, ErrNoData)
+	}
+	return r, nil
+}
+
+// piece works on the sites of one query.
+func (m *maker) piece(ctx context.Context, sites []string, edges []int64, days []Day) (p piece, err error) {
+	p.days = days
+	pastFrom, pastTo := m.before.From.UnixMilli(), m.before.To.UnixMilli()
+	past, err := m.spans(ctx, sites, pastFrom, pastTo, nil, true)
+	if err != nil {
+		return p, err
+	}
+	var asks []string // whose first word is not known to be older
+	for _, id := range sites {
+		if past[id].times.told() < pastTo-pastFrom {
+			asks = append(asks, id)
+		}
+	}
+	heard, err := m.firstHeard(ctx, asks)
+	if err != nil {
+		return p, err
+	}
+	var counted []string
+	for _, id := range sites {
+		if at, ok := heard[id]; !ok && slices.Contains(asks, id) {
+			p.leftOut = append(p.leftOut, LeftOut{Site: id, Reason: NeverHeard})
+			continue
+		} else if at < pastTo {
+			ms := pastTo - max(pastFrom, at)
+			t := past[id].times
+			t.SilentMs = ms - t.told()
+			p.past.add(t)
+			p.pastMs += ms
+			p.pastN++
+		}
+		counted = append(counted, id)
+	}
+	if len(counted) == 0 {
+		return p, nil
+	}
+	return p, m.counted(ctx, &p, counted, past, heard, edges)
+}
+
+// counted works out the sites that the ledger has heard.
+func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[string]*told, heard map[string]int64, edges []int64) error {
+	spans, err := m.spans(ctx, sites, m.from, m.to, heard, false)
+	if err != nil {
+		return err
+	}
+	sums, err := m.hours(ctx, sites, m.from, m.to)
+	if err != nil {
+		return err
+	}
+	var several []string
+	for _, id := range sites {
+		if len(spans[id].agents) > 1 || sums[id] != nil && sums[id].agents > 1 {
+			several = append(several, id)
+		}
+	}
+	services, err := m.services(ctx, sites, several, m.from, m.to)
+	if err != nil {
+		return err
+	}
+	pastFrom, pastTo := m.before.From.UnixMilli(), m.before.To.UnixMilli()
+	tests, err := m.tests(ctx, sites, min(pastFrom, m.to-twoWeek.Milliseconds()), m.to)
+	if err != nil {
+		return err
+	}
+	for _, id := range sites {
+		o := spans[id]
+		r := SiteReport{Site: id, Agents: append([]string{}, o.agents...), Findings: Findings{Sites: 1, Services: append([]Service{}, services[id]...)}}
+		from := max(m.from, heard[id])
+		if from > m.from {
+			at := time.UnixMilli(from).UTC()
+			r.CountedFrom = &at
+		}
+		t := o.times
+		t.SilentMs = m.to - from - t.told()
+		r.Time = figures(m.to-from, t)
+		r.Outages = o.outages(id, m.from, m.to)
+		o.lost(p.days, edges)
+		sums[id].into(&r.Findings)
+		var own samples
+		now := between(tests[id], m.from, m.to)
+		own.take(now, m.entries[id])
+		p.tests.take(now, m.entries[id])
+		p.before.take(between(tests[id], pastFrom, pastTo), m.entries[id])
+		r.Throughput = own.throughput()
+		if old := past[id].times; heard[id] < pastTo && old.told() > 0 {
+			r.Before = figures(pastTo-max(pastFrom, heard[id]), old).Availability
+		}
+		p.measures = append(p.measures, m.measures(&r, tests[id]))
+		p.sites = append(p.sites, r)
+	}
+	return nil
+}
+
+// firstHeard tells when the ledger first heard of each site, in ms; it has no entry for one that it has not heard up to the end.
+func (m *maker) firstHeard(ctx context.Context, sites []string) (map[string]int64, error) {
+	out := map[string]int64{}
+	if len(sites) == 0 {
+		return out, nil
+	}
+	series, err := m.query(ctx, fmt.Sprintf(`SELECT first("ms") FROM "span" WHERE time < %dms AND (%s) GROUP BY "site"`, m.to, which(sites)))
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range series {
+		for _, row := range s.Values {
+			if out[s.Tags["site"]], err = integer(s, row, 0); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// notListed finds the sites that the ledger has and the sites file has not.
+func (m *maker) notListed(ctx context.Context, r *Report, ids []string) error {
+	if !slices.Equal(m.asked.Sites, []string{AllSites}) {
+		return nil
+	}
+	series, err := m.query(ctx, `SHOW TAG VALUES FROM "span" WITH KEY = "site"`)
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, s := range series {
+		for _, row := range s.Values {
+			if id, _ := row[len(row)-1].(string); telemetry.CheckID("site", id) == nil && m.entries[id].Site == "" {
+				others = append(others, id)
+			}
+		}
+	}
+	slices.Sort(others)
+	for some := range slices.Chunk(slices.Compact(others), chunk) {
+		spans, err := m.spans(ctx, some, m.from, m.to, nil, true)
+		if err != nil {
+			return err
+		}
+		for _, id := range some {
+			if ms := spans[id].times.told(); ms > 0 {
+				r.LeftOut = append(r.LeftOut, LeftOut{Site: id, Reason: NotListed, ToldMs: ms})
+			}
+		}
+	}
+	slices.SortFunc(r.LeftOut, func(a, b LeftOut) int { return strings.Compare(a.Site, b.Site) })
+	return nil
+}
+
+// midnights are the edges of the days of the report, by the clock of its zone, and the days.
+func (m *maker) midnights() (edges []int64, days []Day) {
+	for y, mo, d := m.period.From.Date(); ; d++ {
+		at := time.Date(y, mo, d, 0, 0, 0, 0, m.period.Zone)
+		if at.UnixMilli() >= m.to {
+			return append(edges, m.to), days
+		}
+		edges = append(edges, max(at.UnixMilli(), m.from))
+		days = append(days, Day{Day: time.Date(y, mo, d, 12, 0, 0, 0, m.period.Zone).Format(dayForm)})
+	}
+}
+
+// query asks the ledger.
+func (m *maker) query(ctx context.Context, q string) ([]store.Series, error) {
+	series, err := m.q.Query(ctx, telemetry.Ledger, q)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger of %s: %w", m.asked.Period, err)
+	}
+	return series, nil
+}
+
+// where chooses sites and a stretch of time.
+func where(sites []string, from, to int64) string {
+	return fmt.Sprintf("time >= %dms AND time < %dms AND (%s)", from, to, which(sites))
+}
+
+func which(sites []string) string {
+	var b strings.Builder
+	for i, id := range sites {
+		if i > 0 {
+			b.WriteString(" OR ")
+		}
+		b.WriteString(`"site" = '` + id + `'`)
+	}
+	return b.String()
+}
+
+// integer is a whole number of a row; 0 where it is missing.
+func integer(s store.Series, row []any, column int) (int64, error) {
+	if row[column] == nil {
+		return 0, nil
+	}
+	n, ok := row[column].(json.Number)
+	if !ok {
+		return 0, fmt.Errorf("%s of %s holds %v, not a number", s.Columns[column], s.Name, row[column])
+	}
+	v, err := n.Int64()
+	if err != nil {
+		return 0, fmt.Errorf("%s of %s: %w", s.Columns[column], s.Name, err)
+	}
+	return v, nil
+}
+
+// number is a number of a row, where there is one.
+func number(row []any, column int) (float64, bool) {
+	n, ok := row[column].(json.Number)
+	if !ok {
+		return 0, false
+	}
+	v, err := n.Float64()
+	return v, err == nil
+}

@@ -1,0 +1,185 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrPeriod is in the error of a period that cannot be reported.
+var ErrPeriod = errors.New("no such period")
+
+// The kinds of a period, which say what the period before it is.
+const (
+	Month   = "month"
+	Quarter = "quarter"
+	Year    = "year"
+	Custom  = "custom"
+)
+
+// Period is a stretch of time by the calendar of a zone.
+type Period struct {
+	Text string // as it is written in one way only: 2026-10, 2026-Q4, 2026, 2026-10-01/2026-10-15
+	Kind string
+	From time.Time
+	To   time.Time // exclusive
+	Zone *time.Location
+}
+
+const (
+	dayForm     = "2006-01-02"
+	minuteForm  = "2006-01-02T15:04"
+	firstYear   = 2000 // there was no nabz before
+	shortest    = time.Hour
+	longestYear = 5
+)
+
+// LoadZone is time.LoadLocation with an error, ErrZone, that says what to write. "" is UTC.
+func LoadZone(name string) (*time.Location, error) {
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, fmt.Errorf("%w: %q; write an IANA name such as \"Asia/Karachi\"", ErrZone, name)
+	}
+	return zone, nil
+}
+
+// ParsePeriod reads a month (2026-10), a quarter (2026-Q4), a year (2026), whole days with both their ends
+// (2026-10-01/2026-10-15), times with an exclusive end (2026-10-01T08:00/2026-10-15T17:30), or last-month,
+// this-month, last-quarter, this-quarter, last-year, this-year. All are by the clock of the zone. The error, ErrPeriod,
+// is of a text that is no period, one that ends before it begins, one of less than an hour or more than five years,
+// and one that lies in the future.
+func ParsePeriod(text string, zone *time.Location, now time.Time) (Period, error) {
+	p, err := parsePeriod(strings.TrimSpace(text), zone, now)
+	if err != nil {
+		return Period{}, err
+	}
+	switch {
+	case !p.From.Before(p.To):
+		return Period{}, fmt.Errorf("%q ends before it begins: %w; write the earlier end first", text, ErrPeriod)
+	case p.To.Sub(p.From) < shortest:
+		return Period{}, fmt.Errorf("%q is shorter than an hour: %w; choose a longer one", text, ErrPeriod)
+	case p.To.After(p.From.AddDate(longestYear, 0, 0)):
+		return Period{}, fmt.Errorf("%q is longer than %d years: %w; choose a shorter one", text, longestYear, ErrPeriod)
+	case p.From.Year() < firstYear:
+		return Period{}, fmt.Errorf("%q begins before the year %d: %w; choose a later one", text, firstYear, ErrPeriod)
+	case !p.From.Before(now):
+		return Period{}, fmt.Errorf("%q lies in the future: %w; choose one that has begun", text, ErrPeriod)
+	}
+	return p, nil
+}
+
+func parsePeriod(text string, zone *time.Location, now time.Time) (Period, error) {
+	local := now.In(zone)
+	if which, kind, ok := strings.Cut(text, "-"); ok && (which == "last" || which == "this") {
+		y, m, _ := local.Date()
+		back := 0
+		if which == "last" {
+			back = 1
+		}
+		switch kind {
+		case Month:
+			return calendar(Month, y, int(m)-back, zone), nil
+		case Quarter:
+			return calendar(Quarter, y, (int(m)-1)/3*3+1-3*back, zone), nil
+		case Year:
+			return calendar(Year, y-back, 1, zone), nil
+		}
+	}
+	if a, b, ok := strings.Cut(text, "/"); ok {
+		return customPeriod(text, a, b, zone)
+	}
+	year, rest, more := strings.Cut(text, "-")
+	y, err := strconv.Atoi(year)
+	if err == nil && len(year) == 4 {
+		n := 0
+		switch {
+		case !more:
+			return calendar(Year, y, 1, zone), nil
+		case len(rest) == 2 && rest[0] == 'Q' && rest[1] >= '1' && rest[1] <= '4':
+			return calendar(Quarter, y, int(rest[1]-'1')*3+1, zone), nil
+		case len(rest) == 2:
+			if n, err = strconv.Atoi(rest); err == nil && n >= 1 && n <= 12 {
+				return calendar(Month, y, n, zone), nil
+			}
+		}
+	}
+	return Period{}, fmt.Errorf("%q: %w; write a month as 2026-10, a quarter as 2026-Q4, a year as 2026, days as 2026-10-01/2026-10-15, or last-month", text, ErrPeriod)
+}
+
+// calendar is the month, quarter or year that begins with that month.
+func calendar(kind string, year, month int, zone *time.Location) Period {
+	from := time.Date(year, time.Month(month), 1, 0, 0, 0, 0, zone)
+	year, month = from.Year(), int(from.Month())
+	p := Period{Kind: kind, From: from, Zone: zone}
+	switch kind {
+	case Month:
+		p.Text, p.To = fmt.Sprintf("%04d-%02d", year, month), time.Date(year, time.Month(month)+1, 1, 0, 0, 0, 0, zone)
+	case Quarter:
+		p.Text, p.To = fmt.Sprintf("%04d-Q%d", year, (month+2)/3), time.Date(year, time.Month(month)+3, 1, 0, 0, 0, 0, zone)
+	default:
+		p.Text, p.To = fmt.Sprintf("%04d", year), time.Date(year+1, 1, 1, 0, 0, 0, 0, zone)
+	}
+	return p
+}
+
+func customPeriod(text, a, b string, zone *time.Location) (Period, error) {
+	p := Period{Text: text, Kind: Custom, Zone: zone}
+	var days [2]bool
+	for i, one := range []struct {
+		text string
+		into *time.Time
+	}{{a, &p.From}, {b, &p.To}} {
+		t, err := time.ParseInLocation(dayForm, one.text, zone)
+		days[i] = err == nil
+		if err != nil {
+			if t, err = time.ParseInLocation(minuteForm, one.text, zone); err != nil {
+				return Period{}, fmt.Errorf("%q has the end %q: %w; write a day as 2026-10-01 or a time as 2026-10-01T08:00", text, one.text, ErrPeriod)
+			}
+		}
+		*one.into = t
+	}
+	if days[1] { // the whole of the last day
+		y, m, d := p.To.Date()
+		p.To = time.Date(y, m, d+1, 0, 0, 0, 0, zone)
+	}
+	return p, nil
+}
+
+// Before is the period before: the month, quarter or year before, or one of as many days, or of the same length.
+func (p Period) Before() Period {
+	y, m, d := p.From.Date()
+	switch p.Kind {
+	case Month:
+		return calendar(Month, y, int(m)-1, p.Zone)
+	case Quarter:
+		return calendar(Quarter, y, int(m)-3, p.Zone)
+	case Year:
+		return calendar(Year, y-1, 1, p.Zone)
+	}
+	b := Period{Kind: Custom, Zone: p.Zone, To: p.From}
+	if midnight(p.From) && midnight(p.To) {
+		b.From = time.Date(y, m, d-days(p.From, p.To), 0, 0, 0, 0, p.Zone)
+		b.Text = b.From.Format(dayForm) + "/" + time.Date(y, m, d-1, 12, 0, 0, 0, p.Zone).Format(dayForm)
+		return b
+	}
+	b.From = p.From.Add(-p.To.Sub(p.From))
+	b.Text = b.From.Format(minuteForm) + "/" + b.To.Format(minuteForm)
+	return b
+}
+
+func midnight(t time.Time) bool { h, m, s := t.Clock(); return h == 0 && m == 0 && s == 0 }
+
+// days counts midnights from a to b.
+func days(a, b time.Time) int {
+	noon := func(t time.Time) time.Time { y, m, d := t.Date(); return time.Date(y, m, d, 12, 0, 0, 0, time.UTC) }
+	return int(noon(b).Sub(noon(a)).Hours()+0.5) / 24
+}
+
+// Between is the custom period between two times, to the minute.
+func Between(from, to time.Time, zone *time.Location) Period {
+	p := Period{Kind: Custom, From: from.In(zone).Truncate(time.Minute), To: to.In(zone).Truncate(time.Minute), Zone: zone}
+	p.Text = p.From.Format(minuteForm) + "/" + p.To.Format(minuteForm)
+	return p
+}

@@ -1,0 +1,213 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/collector/timeline"
+	"github.com/smartvillage/nabz/telemetry"
+)
+
+const hourMs = int64(time.Hour / time.Millisecond)
+
+// told is what the spans of one site say of a stretch of time.
+type told struct {
+	agents []string
+	times  Times // of [from, to), silence not counted
+	// notUp is what was not up, from an hour before the stretch on.
+	notUp timeline.Timeline
+	// gaps tells that there is silence in the stretch. Then notUp holds what was up around it, too; else what it does not cover was up.
+	gaps bool
+}
+
+// spans reads [from, to) of some sites. A month of a site is 750 spans, nearly all of them up and an hour long, so those are summed where
+// they lie, and only the others are read. Where that does not give the whole truth the spans of the site are all read: where several
+// agents tell of it, and where one tells of the same time twice. lean leaves out what only outages need.
+func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard map[string]int64, lean bool) (map[string]*told, error) {
+	out := make(map[string]*told, len(sites))
+	for _, id := range sites {
+		out[id] = &told{}
+	}
+	a, b := ceilHour(from), floorHour(to)
+	sums, err := m.sums(ctx, sites, out, a, b)
+	if err != nil {
+		return nil, err
+	}
+	segs := map[string][]timeline.Segment{}
+	if !lean {
+		if err := m.notUp(ctx, sites, out, segs, sums, heard, from, to); err != nil {
+			return nil, err
+		}
+	}
+	var raw, summed []string
+	for id, o := range out {
+		o.times = sums[id]
+		switch {
+		case len(o.agents) > 1, sums[id].told() > max(b-a, 0), a >= b, overlap(segs[id]), o.gaps && unclear(segs[id], to):
+			raw = append(raw, id)
+		default:
+			summed = append(summed, id)
+			for _, s := range segs[id] {
+				o.notUp.Insert(s)
+			}
+		}
+	}
+	slices.Sort(raw)
+	if a < b && len(summed) > 0 {
+		slices.Sort(summed)
+		if err := m.edges(ctx, summed, out, from, a, b, to); err != nil {
+			return nil, err
+		}
+	}
+	if len(raw) == 0 {
+		return out, nil
+	}
+	lines, err := Timelines(ctx, m.q, time.UnixMilli(from-hourMs), time.UnixMilli(to), raw)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range raw {
+		o := out[id]
+		o.notUp, o.gaps = *lines[id], true
+		o.times = timesOf(o.notUp.Clip(from, to), from, to)
+		o.times.SilentMs = 0
+	}
+	return out, nil
+}
+
+// notUp reads the spans that are not up, and of sites that do not tell of all the time those that are up for less than an hour: they tell
+// what came after an outage.
+func (m *maker) notUp(ctx context.Context, sites []string, out map[string]*told, segs map[string][]timeline.Segment, sums map[string]Times, heard map[string]int64, from, to int64) error {
+	found, err := m.segments(ctx, sites, from-hourMs, to, `AND "state" != 'up'`)
+	if err != nil {
+		return err
+	}
+	var some []string
+	for _, id := range sites {
+		segs[id] = found[id]
+		if sums[id].told() < floorHour(to)-max(ceilHour(from), heard[id]) {
+			out[id].gaps = true
+			some = append(some, id)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	if found, err = m.segments(ctx, some, from-hourMs, to, `AND "state" = 'up' AND "ms" < 3600000`); err != nil {
+		return err
+	}
+	for _, id := range some {
+		segs[id] = append(segs[id], found[id]...)
+		slices.SortFunc(segs[id], compareSegments)
+	}
+	return nil
+}
+
+// unclear tells whether an outage ends just on an hour, so that it may be followed by a whole hour up, which was not read, or by silence.
+func unclear(segs []timeline.Segment, to int64) bool {
+	for i, s := range segs {
+		if isOutage(s) && s.End%hourMs == 0 && s.End < to && (i+1 == len(segs) || segs[i+1].Start != s.End) {
+			return true
+		}
+	}
+	return false
+}
+
+// sums adds up whole hours, and finds who has told of each site.
+func (m *maker) sums(ctx context.Context, sites []string, out map[string]*told, a, b int64) (map[string]Times, error) {
+	sums := make(map[string]Times, len(sites))
+	if a >= b {
+		return sums, nil
+	}
+	series, err := m.query(ctx, fmt.Sprintf(`SELECT sum("ms") FROM "span" WHERE %s GROUP BY "site", "agent", "state", "cause"`, where(sites, a, b)))
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range series {
+		o := out[s.Tags["site"]]
+		if o == nil || len(s.Values) == 0 {
+			continue
+		}
+		ms, err := integer(s, s.Values[0], 1)
+		if err != nil {
+			return nil, err
+		}
+		if agent := s.Tags["agent"]; !slices.Contains(o.agents, agent) {
+			o.agents = append(o.agents, agent)
+			slices.Sort(o.agents)
+		}
+		sum := sums[s.Tags["site"]]
+		*sum.of(telemetry.State(s.Tags["state"]), telemetry.Cause(s.Tags["cause"])) += ms
+		sums[s.Tags["site"]] = sum
+	}
+	return sums, nil
+}
+
+// edges adds the parts of hours at the ends of a stretch that no whole hour covers, where a span may have to be cut.
+func (m *maker) edges(ctx context.Context, sites []string, out map[string]*told, from, a, b, to int64) error {
+	for _, e := range [][2]int64{{from, a}, {b, to}} {
+		if e[0] == e[1] {
+			continue
+		}
+		segs, err := m.segments(ctx, sites, floorHour(e[0]), e[1], "")
+		if err != nil {
+			return err
+		}
+		for id, all := range segs {
+			o := out[id]
+			var tl timeline.Timeline
+			for _, s := range all {
+				tl.Insert(s)
+			}
+			t := timesOf(tl.Clip(e[0], e[1]), e[0], e[1])
+			t.SilentMs = 0
+			o.times.add(t)
+		}
+	}
+	return nil
+}
+
+// segments reads spans that begin in [from, to), by site, in one order.
+func (m *maker) segments(ctx context.Context, sites []string, from, to int64, and string) (map[string][]timeline.Segment, error) {
+	series, err := m.query(ctx, fmt.Sprintf(`SELECT "ms", "err_ms" FROM "span" WHERE %s %s GROUP BY "site", "agent", "state", "cause"`, where(sites, from, to), and))
+	if err != nil {
+		return nil, err
+	}
+	return segmentsOf(series)
+}
+
+func segmentsOf(series []store.Series) (map[string][]timeline.Segment, error) {
+	found := map[string][]timeline.Segment{}
+	for _, s := range series {
+		id := s.Tags["site"]
+		for _, row := range s.Values {
+			seg, err := segment(s, row)
+			if err != nil {
+				return nil, fmt.Errorf("read spans of %s: %w", id, err)
+			}
+			found[id] = append(found[id], seg)
+		}
+	}
+	for _, segs := range found {
+		slices.SortFunc(segs, compareSegments) // one order, whatever the database's: quick, and the same bytes
+	}
+	return found, nil
+}
+
+// overlap tells whether segments, sorted by start, tell of the same time twice.
+func overlap(segs []timeline.Segment) bool {
+	end := int64(0)
+	for _, s := range segs {
+		if s.Start < end {
+			return true
+		}
+		end = max(end, s.End)
+	}
+	return false
+}
+
+func floorHour(ms int64) int64 { return ms - ms%hourMs }
+func ceilHour(ms int64) int64  { return floorHour(ms + hourMs - 1) }

@@ -1,0 +1,280 @@
+package collector
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/smartvillage/nabz/collector/alert"
+	"github.com/smartvillage/nabz/collector/archive"
+	"github.com/smartvillage/nabz/collector/report"
+	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/internal/hours"
+)
+
+// ReportConfig is how reports are made where a question does not say otherwise; when that of the last month is made by itself, of which sites, and who is told.
+type ReportConfig struct {
+	Programme     string   `toml:"programme"`
+	PeakHours     string   `toml:"peak_hours"`
+	Benchmarks    []string `toml:"benchmarks"`
+	BenchmarksDir string   `toml:"benchmarks_dir"`
+
+	Day       int      `toml:"day"`
+	At        string   `toml:"at"`
+	Sites     []string `toml:"sites"`
+	Languages []string `toml:"languages"`
+	ShareDays int      `toml:"share_days"`
+	Channels  []string `toml:"channels"`
+}
+
+func reportDefaults() ReportConfig {
+	return ReportConfig{PeakHours: report.PeakHours, Benchmarks: []string{}, At: "06:00", Sites: []string{"all"}, Languages: []string{"en"}, Channels: []string{}}
+}
+
+var languageCode = regexp.MustCompile(`^[a-z]{2,3}$`)
+
+func (c *ReportConfig) validate(v *conf.Faults, board string) {
+	if len(c.Programme) > 200 || strings.ContainsFunc(c.Programme, unicode.IsControl) {
+		v.Add("report.programme", "%.80q is not a name; use at most 200 bytes on one line", c.Programme)
+	}
+	if _, err := hours.Parse(c.PeakHours); err != nil {
+		v.Add("report.peak_hours", "%v", err)
+	}
+	conf.Between(v, "report.day", c.Day, 0, 28)
+	if _, err := time.Parse("15:04", c.At); err != nil || len(c.At) != len("15:04") {
+		v.Add("report.at", "%q is not a time of day; write it as \"06:00\"", c.At)
+	}
+	if c.Day > 0 && len(c.Sites) == 0 {
+		v.Add("report.sites", "is empty; name what reports are of, such as [\"all\"] or [\"district=Hunza\"], or set report.day to 0")
+	}
+	for i, s := range c.Sites {
+		if strings.TrimSpace(s) == "" {
+			v.Add(fmt.Sprintf("report.sites[%d]", i), "is empty; name what the report is of, such as \"all\" or \"district=Hunza\"")
+		}
+	}
+	for i, l := range c.Languages {
+		if !languageCode.MatchString(l) {
+			v.Add(fmt.Sprintf("report.languages[%d]", i), "%q is not a language; write it as \"en\" or \"ur\"", l)
+		}
+	}
+	conf.Between(v, "report.share_days", c.ShareDays, 0, 3660)
+	if c.Day > 0 && c.ShareDays > 0 && board == "" {
+		v.Add("report.share_days", "a link needs to know where the board is; set alert.board_url, or report.share_days to 0")
+	}
+}
+
+// errNoReport is in the error of a maker whose report cannot be made however often it is tried: no such site, nothing in the ledger.
+var errNoReport = errors.New("there is nothing to report")
+
+// reportAsk is what a report that is made by itself is asked for.
+type reportAsk struct {
+	month     string    // as "2026-10"
+	from, to  time.Time // by the clock of the programme's zone; to exclusive
+	selection string    // one of report.sites
+	languages []string  // of what people are told, the first one first
+}
+
+// reportMade is the report, and what people are told of it.
+type reportMade struct {
+	doc           []byte // canonical JSON
+	id, title     string // in the archive
+	subject, text string // subject on one line; headline figures, in each language
+}
+
+// reportMaker makes a report. It is asked again later after an error, unless that holds errNoReport.
+type reportMaker func(ctx context.Context, ask reportAsk) (reportMade, error)
+
+// noticer tells people, once for each id through restarts. An alert.Engine is one.
+type noticer interface {
+	Notice(alert.Notice) (channels []string, err error)
+	Knows(id string) bool
+}
+
+// Where a report is on the board: by its id, and by the token of a link.
+const (
+	reportPath = "/reports/"
+	sharedPath = "/shared/"
+)
+
+const (
+	scheduler   = "schedule"       // who publishes and shares what is made by itself
+	lookEvery   = time.Hour        // at least, whether a report is due: somebody may have set the clock
+	reportTime  = 15 * time.Minute // the longest that one may take
+	reportFirst = time.Minute      // after the first failure; doubled until
+	reportMost  = 30 * time.Minute
+)
+
+// reporting makes the reports of the last month on their day, publishes them and has people told. That it is done is known by the notice alone, which is
+// written down last: a kill before it does all again, and that changes nothing that is there.
+type reporting struct {
+	ReportConfig
+	zone    *time.Location
+	board   string // its address; "" is not known
+	make    reportMaker
+	archive *archive.Archive
+	tell    noticer
+	now     func() time.Time
+	log     *slog.Logger
+
+	over  map[string]bool // by notice: it cannot be made, which is told once in the life of a process
+	tries map[string]int
+	next  map[string]time.Time
+}
+
+// newReporting is a schedule. What it needs of others is in its fields; with day 0 nothing is ever due.
+func newReporting(r reporting) *reporting {
+	r.over, r.tries, r.next = map[string]bool{}, map[string]int{}, map[string]time.Time{}
+	return &r
+}
+
+// run makes what is due, until ctx ends. What was missed while nothing ran is made at once: the last one, not all.
+func (r *reporting) run(ctx context.Context) error {
+	for r.Day > 0 && ctx.Err() == nil {
+		r.look(ctx)
+		sleep(ctx, r.wait(r.now()))
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// wait is how long there is nothing to do.
+func (r *reporting) wait(now time.Time) time.Duration {
+	y, m, _ := now.In(r.zone).Date()
+	next := now.Add(lookEvery)
+	for _, at := range append(slices.Collect(maps.Values(r.next)), r.dueIn(y, m), r.dueIn(y, m+1)) {
+		if at.After(now) && at.Before(next) {
+			next = at
+		}
+	}
+	return next.Sub(now)
+}
+
+// dueIn is when in a month a report is due.
+func (r *reporting) dueIn(y int, m time.Month) time.Time {
+	clock, _ := time.Parse("15:04", r.At) // it was checked
+	return time.Date(y, m, r.Day, clock.Hour(), clock.Minute(), 0, 0, r.zone)
+}
+
+// due is the last moment at which a report was due, and the month that it is of.
+func (r *reporting) due(now time.Time) (at, from, to time.Time) {
+	y, m, _ := now.In(r.zone).Date()
+	if at = r.dueIn(y, m); at.After(now) {
+		m--
+		at = r.dueIn(y, m)
+	}
+	return at, time.Date(y, m-1, 1, 0, 0, 0, 0, r.zone), time.Date(y, m, 1, 0, 0, 0, 0, r.zone)
+}
+
+// look makes each report that is due and not told yet.
+func (r *reporting) look(ctx context.Context) {
+	now := r.now()
+	at, from, to := r.due(now)
+	for _, selection := range r.Sites {
+		ask := reportAsk{month: from.Format("2006-01"), from: from, to: to, selection: selection, languages: r.Languages}
+		id := noticeID(ask)
+		if r.over[id] || now.Before(r.next[id]) || r.tell.Knows(id) {
+			continue
+		}
+		done, cancel := context.WithTimeout(ctx, reportTime)
+		rev, told, err := r.one(done, ask, id)
+		cancel()
+		log := r.log.With("month", ask.month, "sites", selection)
+		switch {
+		case ctx.Err() != nil && err != nil:
+			return
+		case errors.Is(err, errNoReport):
+			r.over[id] = true
+			log.Error("the report of the month is not made", "error", err)
+		case err != nil:
+			r.tries[id]++
+			r.next[id] = r.now().Add(min(reportFirst<<min(r.tries[id]-1, 10), reportMost))
+			if r.tries[id] == 1 {
+				log.Error("the report of the month cannot be made yet; it is tried again", "error", err)
+			}
+		default:
+			log.Info("the report of the month is published, and people are told", "report", rev.Permalink(), "sha256", rev.SHA256, "channels", strings.Join(told, " "),
+				"late_min", int64(now.Sub(at).Minutes()), "failed", r.tries[id])
+			delete(r.tries, id)
+			delete(r.next, id)
+		}
+	}
+}
+
+// one makes a report, publishes it, shares it where that is wanted, and has people told.
+func (r *reporting) one(ctx context.Context, ask reportAsk, id string) (rev archive.Revision, told []string, err error) {
+	made, err := r.make(ctx, ask)
+	if err != nil {
+		return rev, nil, err
+	}
+	rev, _, err = r.archive.Publish(made.doc, archive.Meta{ID: made.id, Title: made.title, From: ask.from, To: ask.to, Who: scheduler, At: r.now()})
+	if err != nil {
+		return rev, nil, err
+	}
+	link, err := r.link(rev, id)
+	if err != nil {
+		return rev, nil, err
+	}
+	told, err = r.tell.Notice(alert.Notice{ID: id, Subject: made.subject, Text: made.text, Link: link, Channels: r.Channels})
+	return rev, told, err
+}
+
+// link is where people find the report: for those who have it alone, or for those who can sign in.
+func (r *reporting) link(rev archive.Revision, label string) (string, error) {
+	board := strings.TrimSuffix(r.board, "/")
+	if board == "" {
+		return "", nil
+	}
+	if r.ShareDays == 0 {
+		return board + reportPath + rev.ID, nil
+	}
+	all, err := r.archive.Shares()
+	if err != nil && !errors.Is(err, archive.ErrDamaged) { // of another one
+		return "", err
+	}
+	for _, s := range all { // a link that nobody was told of, as a kill came between
+		if s.Report == rev.ID && s.Label == label && s.Who == scheduler && s.Used.IsZero() && s.Open(r.now()) {
+			if _, err := r.archive.Revoke(s.ID, scheduler); err != nil {
+				return "", err
+			}
+		}
+	}
+	token, _, err := r.archive.Share(rev.ID, label, scheduler, r.now().AddDate(0, 0, r.ShareDays))
+	if err != nil {
+		return "", err
+	}
+	return board + sharedPath + token, nil
+}
+
+// noticeID is the same for the same month and selection, and no other.
+func noticeID(ask reportAsk) string {
+	words := strings.FieldsFunc(strings.ToLower(ask.selection), func(c rune) bool { return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9') })
+	name := strings.Join(words, "-")
+	if name != ask.selection || len(name) > 60 {
+		sum := sha256.Sum256([]byte(ask.selection))
+		name = strings.TrimLeft(fmt.Sprintf("%s-%x", strings.TrimRight(name[:min(len(name), 60)], "-"), sum[:4]), "-")
+	}
+	return "report-" + ask.month + "-" + name
+}
+
+// checkReporting wants channels that there are.
+func (c *ReportConfig) checkReporting(tells func(names []string) ([]string, error), log *slog.Logger) error {
+	if c.Day == 0 {
+		return nil
+	}
+	told, err := tells(slices.Clone(c.Channels))
+	if err != nil {
+		return fmt.Errorf("report.channels: %w", err)
+	}
+	if len(told) == 0 {
+		log.Warn("reports of the month are published, and nobody is told: no channel of alert.urls_file wants to hear of what is of severity info")
+	}
+	return nil
+}
