@@ -1,11 +1,13 @@
 package press
 
+import "net/url"
+
 // Document is what is read: a title and blocks, in one language.
 type Document struct {
 	Title    string
 	Language string                       // BCP 47: "en", "ur"
 	RTL      bool                         // the language is written from right to left
-	Foot     string                       // stands at the end of the page, and at the foot of each page of the PDF
+	Foot     string                       // stands at the end of the page, and at the foot of each sheet that is printed and each page of the PDF
 	PageOf   func(page, pages int) string // what a foot of the PDF says of its place; nil says "1 / 12"
 	Blocks   []Block
 }
@@ -31,7 +33,16 @@ type Facts struct{ Rows []Fact }
 // Fact is one line of Facts.
 type Fact struct {
 	Name, Value string
-	Code        bool // the value is an id or a hash: from left to right in any language
+	Code        bool   // the value is an id, a hash or an address: from left to right in any language
+	Link        string // where the value leads, http or https; what else it is leads nowhere
+}
+
+// link is where the fact leads, or nothing.
+func (f Fact) link() string {
+	if u, err := url.Parse(f.Link); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
+		return u.String()
+	}
+	return ""
 }
 
 // NoteKind says how much a note wants to be heeded.
