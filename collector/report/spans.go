@@ -21,6 +21,8 @@ type told struct {
 	notUp timeline.Timeline
 	// gaps tells that there is silence in the stretch. Then notUp holds what was up around it, too; else what it does not cover was up.
 	gaps bool
+	// twice tells that the hours at the ends are told of twice.
+	twice bool
 }
 
 // spans reads [from, to) of some sites. A month of a site is 750 spans, nearly all of them up and an hour long, so those are summed where
@@ -46,14 +48,14 @@ func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard
 			return nil, err
 		}
 	}
-	several, err := m.joined(ctx, segs, from)
+	twice, err := m.toldTwice(ctx, segs, from)
 	if err != nil {
 		return nil, err
 	}
 	var raw []string
 	for id, o := range out {
 		switch {
-		case len(o.agents) > 1, several[id], o.times.told() > to-from, a >= b, overlap(segs[id]), o.gaps && unclear(segs[id], to):
+		case len(o.agents) > 1, o.twice, twice[id], o.times.told() > to-from, a >= b, overlap(segs[id]), o.gaps && unclear(segs[id], to):
 			raw = append(raw, id)
 		default:
 			for _, s := range segs[id] {
@@ -106,10 +108,10 @@ func (m *maker) notUp(ctx context.Context, sites []string, out map[string]*told,
 	return nil
 }
 
-// joined finds the sites with an outage over the beginning of the stretch, of whose hours before several agents tell: to another one the link
-// may have been up until then.
-func (m *maker) joined(ctx context.Context, segs map[string][]timeline.Segment, from int64) (map[string]bool, error) {
-	several := map[string]bool{}
+// toldTwice finds the sites with an outage over the beginning of the stretch, of whose hours before there is more than one word: by another one
+// the link may have been up until then.
+func (m *maker) toldTwice(ctx context.Context, segs map[string][]timeline.Segment, from int64) (map[string]bool, error) {
+	twice := map[string]bool{}
 	var over []string
 	for id, all := range segs {
 		if slices.ContainsFunc(all, func(s timeline.Segment) bool { return isOutage(s) && s.Start < from && s.End >= from }) {
@@ -117,19 +119,14 @@ func (m *maker) joined(ctx context.Context, segs map[string][]timeline.Segment, 
 		}
 	}
 	if len(over) == 0 {
-		return several, nil
+		return twice, nil
 	}
 	slices.Sort(over)
-	series, err := m.query(ctx, fmt.Sprintf(`SELECT count("ms") FROM "span" WHERE %s GROUP BY "site", "agent"`, where(over, from-2*hourMs, from)))
-	if err != nil {
-		return nil, err
+	before, err := m.segments(ctx, over, from-2*hourMs, from, "")
+	for id, all := range before {
+		twice[id] = overlap(all)
 	}
-	told := map[string]bool{}
-	for _, s := range series {
-		id := s.Tags["site"]
-		several[id], told[id] = told[id], true
-	}
-	return several, nil
+	return twice, err
 }
 
 // unclear tells whether an outage ends just on an hour, so that it may be followed by a whole hour up, which was not read, or by silence.
@@ -181,6 +178,7 @@ func (m *maker) edges(ctx context.Context, sites []string, out map[string]*told,
 		}
 		for id, all := range segs {
 			o := out[id]
+			o.twice = o.twice || overlap(all)
 			var tl timeline.Timeline
 			for _, s := range all {
 				tl.Insert(s)
