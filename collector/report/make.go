@@ -31,7 +31,7 @@ var ErrNoData = errors.New("the ledger has nothing of these sites in this period
 const PeakHours = "19:00-23:00"
 
 const (
-	chunk   = 50               // sites of one query: InfluxDB answers it in a tenth of a second for a month
+	chunk   = 100              // sites of one query: InfluxDB answers it in a tenth of a second for a month
 	workers = 3                // queries at once
 	settle  = 30 * time.Minute // that agents have to tell of an hour before a provisional report counts it
 	twoWeek = 21 * 24 * time.Hour
@@ -368,15 +368,9 @@ func where(sites []string, from, to int64) string {
 	return fmt.Sprintf("time >= %dms AND time < %dms AND (%s)", from, to, which(sites))
 }
 
+// which chooses sites. InfluxDB looks an expression up in its index of series; of as many terms with OR it looks at each for each series.
 func which(sites []string) string {
-	var b strings.Builder
-	for i, id := range sites {
-		if i > 0 {
-			b.WriteString(" OR ")
-		}
-		b.WriteString(`"site" = '` + id + `'`)
-	}
-	return b.String()
+	return `"site" =~ /^(` + strings.Join(sites, "|") + `)$/`
 }
 
 // integer is a whole number of a row; 0 where it is missing.
