@@ -92,12 +92,12 @@ func (c *cases) site(t *rapid.T, agents []string, lists [][]stretch) known {
 }
 
 // report is made of some minutes of the day; nil where nothing is known of them.
-func (c *cases) report(t *rapid.T, from, to int64, sites ...known) *report.Report {
+func (c *cases) report(t fatal, from, to int64, sites ...known) *report.Report {
 	const form = "2006-01-02T15:04"
 	text := time.UnixMilli(from).UTC().Format(form) + "/" + time.UnixMilli(to).UTC().Format(form)
 	period, err := report.ParsePeriod(text, time.UTC, day.AddDate(1, 0, 0))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	a := report.Ask{Period: period, Now: day.AddDate(1, 0, 0)}
 	for _, k := range sites {
@@ -108,7 +108,7 @@ func (c *cases) report(t *rapid.T, from, to int64, sites ...known) *report.Repor
 		return nil
 	}
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	return &r
 }
@@ -126,7 +126,7 @@ func minutes(t *rapid.T) (from, to int64) {
 }
 
 // holds compares times and outages of one site with its truth.
-func holds(t *rapid.T, r *report.Report, k known, from, to int64) {
+func holds(t fatal, r *report.Report, k known, from, to int64) {
 	if r == nil {
 		if s := spent(k.truth, from, to); to-from != s["unknown "] {
 			t.Fatalf("nothing is reported of %v", s)
@@ -141,6 +141,7 @@ func holds(t *rapid.T, r *report.Report, k known, from, to int64) {
 
 func TestWhateverAgentsTellTheReportIsTheBestInformedStateAtEachInstant(t *testing.T) {
 	c := newCases(t)
+	var all []known
 	rapid.Check(t, func(t *rapid.T) {
 		names := []string{"router", "kiosk", "school"}[:rapid.SampledFrom([]int{1, 1, 2, 3}).Draw(t, "agents")]
 		var lists [][]stretch
@@ -148,9 +149,35 @@ func TestWhateverAgentsTellTheReportIsTheBestInformedStateAtEachInstant(t *testi
 			lists = append(lists, told(t, 0, 9))
 		}
 		k := c.site(t, names, lists)
+		all = append(all, k)
 		from, to := minutes(t)
 		holds(t, c.report(t, from, to, k), k, from, to)
 	})
+	if t.Failed() {
+		return
+	}
+	// All of them together, which is more than one query takes.
+	from, to := day.UnixMilli()+100*minute, day.UnixMilli()+1000*minute
+	r := c.report(t, from, to, all...)
+	whole, of := newTotal(), map[string]report.SiteReport{}
+	for _, s := range r.Sites {
+		of[s.Site] = s
+	}
+	for _, k := range all {
+		s, ok := of[k.ID]
+		if heard := k.heard > 0 && k.heard < to; ok != heard {
+			t.Errorf("%s: it is in the report %v, it was heard %v", k.ID, ok, heard)
+		} else if ok {
+			holds(t, &report.Report{Sites: []report.SiteReport{s}}, k, from, to)
+			whole.add(to-max(from, k.heard), spent(k.truth, max(from, k.heard), to), outages(k.truth, from, to), summed{within: make([]int64, len(edges))}, 0)
+		}
+	}
+	check := &checker{t: t, what: fmt.Sprintf("%d sites", len(r.Sites))}
+	check.times(r.Programme.Time, whole.spent, whole.period)
+	check.outages(r.Programme.Outages, whole.outages, 0)
+	if len(r.Sites) < 51 {
+		t.Errorf("only %d sites", len(r.Sites))
+	}
 }
 
 // An agent whose clock was wrong, or whose disk was changed, may tell of the same time twice. That is seen by its telling of more time than there was, and
