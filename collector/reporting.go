@@ -26,6 +26,7 @@ type ReportConfig struct {
 	PeakHours     string   `toml:"peak_hours"`
 	Benchmarks    []string `toml:"benchmarks"`
 	BenchmarksDir string   `toml:"benchmarks_dir"`
+	LanguagesDir  string   `toml:"languages_dir"`
 
 	Day       int      `toml:"day"`
 	At        string   `toml:"at"`
