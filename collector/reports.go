@@ -53,15 +53,17 @@ func newDesk(c Config, q report.Querier, sites func() []fleet.Site, now func() t
 }
 
 // Publish keeps a report in the archive. fresh is false where the newest revision says the same.
-func Publish(a *archive.Archive, r *report.Report, title, who string) (rev archive.Revision, fresh bool, err error) {
+func Publish(a *archive.Archive, r *report.Report, name, who string, now time.Time) (rev archive.Revision, fresh bool, err error) {
 	doc, err := r.Canonical()
 	if err != nil {
 		return rev, false, err
 	}
-	if title == "" {
-		title = strings.TrimSpace(r.Asked.Programme + " " + r.Asked.Period + ", " + strings.Join(r.Asked.Sites, ", "))
-	}
-	return a.Publish(doc, archive.Meta{ID: r.ID(), Title: title, From: r.From, To: r.To, Who: who})
+	return a.Publish(doc, archive.Meta{ID: r.ID(), Title: cmp.Or(name, title(r)), From: r.From, To: r.To, Who: who, At: now})
+}
+
+// title is what lists call a report.
+func title(r *report.Report) string {
+	return strings.TrimSpace(r.Asked.Programme + " " + r.Asked.Period + ", " + strings.Join(r.Asked.Sites, ", "))
 }
 
 // ReportLink is the permanent address of a published report; "" where nothing says where the board is.

@@ -31,7 +31,7 @@ func (p *reportPublish) do(ctx context.Context, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	rev, fresh, err := collector.Publish(collector.Reports(c, time.Now), &r, p.Title, p.who())
+	rev, fresh, err := collector.Publish(collector.Reports(c, time.Now), &r, p.Title, p.who(), time.Now())
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (l *reportList) do(stdout io.Writer) error {
 	}
 	all, err := collector.Reports(c, time.Now).List()
 	if l.JSON {
-		return errors.Join(err, printJSON(stdout, all))
+		return errors.Join(err, printJSON(stdout, append(all[:0:0], all...)))
 	}
 	if len(all) == 0 && err == nil {
 		_, err = fmt.Fprintln(stdout, "no report is published; nabz-collector report publish makes one")
@@ -150,6 +150,9 @@ func (s *reportShare) do(stdout, stderr io.Writer) error {
 	if _, err = fmt.Fprintln(stdout, collector.ShareLink(c, token)); err != nil {
 		return err
 	}
+	if c.Alert.BoardURL == "" {
+		fmt.Fprintln(stderr, "put the address of the board before it, or set alert.board_url")
+	}
 	_, err = fmt.Fprintf(stderr, "whoever has this link reads the report, and nothing else; it is not shown again\ntake it back: nabz-collector report revoke %s\n", share.ID)
 	return err
 }
@@ -166,7 +169,7 @@ func (s *reportShares) do(stdout io.Writer) error {
 	}
 	all, err := collector.Reports(c, time.Now).Shares()
 	if s.JSON {
-		return errors.Join(err, printJSON(stdout, all))
+		return errors.Join(err, printJSON(stdout, append(all[:0:0], all...)))
 	}
 	if len(all) == 0 && err == nil {
 		_, err = fmt.Fprintln(stdout, "no link was given out; nabz-collector report share makes one")

@@ -126,6 +126,11 @@ func (f *formFlags) form(stdout io.Writer) (string, error) {
 	if !slices.Contains(collector.Forms(), form) {
 		return "", fmt.Errorf("a report is not written as %q; choose one of %s with --format", form, strings.Join(collector.Forms(), ", "))
 	}
+	if dir := filepath.Dir(f.Output); f.Output != "" && f.Output != "-" {
+		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+			return "", fmt.Errorf("there is no folder %s for --output %s; make it, or name another", dir, f.Output)
+		}
+	}
 	if f.Output == "" && slices.Contains([]string{collector.FormPDF, collector.FormXLSX, collector.FormCSV}, form) && progress.Terminal(stdout) {
 		return "", fmt.Errorf("%s is no text for a terminal; name a file with -o, such as -o report.%s", form, strings.Replace(form, "csv", "zip", 1))
 	}
