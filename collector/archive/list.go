@@ -12,9 +12,9 @@ import (
 
 // Report is what there is of one published report.
 type Report struct {
-	ID        string
-	Revisions []Revision // the newest first; those that can be read
-	Damage    []error    // one for each file that is not what was written, by name
+	ID        string     `json:"id"`
+	Revisions []Revision `json:"revisions"` // the newest first; those that can be read
+	Damage    []error    `json:"-"`         // one for each file that is not what was written, by name
 }
 
 // Newest is the last revision. Where all are damaged it has only the id.
@@ -91,7 +91,9 @@ func (a *Archive) Get(id string, revision int) (Revision, []byte, error) {
 		if err != nil {
 			return Revision{}, nil, fmt.Errorf("look for report %s: %w", id, err)
 		}
-		revision = newest
+		if revision = newest; revision == 0 {
+			return Revision{}, nil, fmt.Errorf("report %s: %w; nabz-collector report list names those that are published", id, ErrNone)
+		}
 	}
 	r, doc, err := a.read(id, revision)
 	if errors.Is(err, fs.ErrNotExist) || revision < 1 {
