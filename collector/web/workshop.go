@@ -30,6 +30,7 @@ type made struct {
 	report *report.Report
 	doc    []byte
 	sum    string
+	as     Publication
 }
 
 // task makes one. It says how far it is in parts of 1.
