@@ -98,8 +98,9 @@ func TestArrowsPointOneWay(t *testing.T) {
 		"collector/command": {"collector/web", "collector/intake", "collector/broker", "collector/subscriber", "collector/fleet", "collector/store", "collector/people"},
 		"collector/survey":  {"collector/web", "collector/intake", "collector/broker", "collector/people"},
 		"collector/journal": {"collector/web", "collector/intake", "collector/broker", "collector/alert", "collector/command", "collector/store", "collector/people", "collector/report"},
+		"collector/press":   {"collector/web", "collector/intake", "collector/broker", "collector/store", "collector/fleet", "collector/people", "collector/command", "collector/archive"},
 		// What others build on knows none of them.
-		"collector/audit": {"collector"}, "collector/benchmark": {"collector"}, "collector/outbox": {"collector"}, "collector/authority": {"collector"}, "collector/limit": {"collector"}, "collector/sheet": {"collector"}, "collector/archive": {"collector"},
+		"collector/audit": {"collector"}, "collector/benchmark": {"collector"}, "collector/outbox": {"collector"}, "collector/authority": {"collector"}, "collector/limit": {"collector"}, "collector/sheet": {"collector"}, "collector/archive": {"collector"}, "collector/press/typeset": {"collector"},
 	}
 	within := func(path, room string) bool {
 		return room == "" || path == room || strings.HasPrefix(path, room+"/")

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -34,14 +35,14 @@ func board(t *testing.T, d press.Document) *httptest.Server {
 		name := filepath.Base(r.URL.Path)
 		switch {
 		case fonts[name] != nil:
-			w.Header().Set("Content-Type", "font/woff")
+			w.Header().Set("Content-Type", "font/woff2")
 			_, _ = w.Write(fonts[name])
 		case name == "press.css":
 			w.Header().Set("Content-Type", "text/css")
 			_, _ = io.WriteString(w, press.Style)
 		case r.URL.Path == "/":
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="/static/icon.svg"><title>x</title><link rel="stylesheet" href="/static/press.css"><body>`)
+			_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="/static/icon.svg"><title>x</title><link rel="stylesheet" href="/static/press.css"><body class="p-alone"><main>`)
 			if err := press.HTML(w, d); err != nil {
 				t.Error(err)
 			}
@@ -112,7 +113,7 @@ const faults = `(async () => {
   const apart = (list, slack) => list.forEach((a, i) => list.slice(i + 1).forEach(b => {
     if (meet(a.getBoundingClientRect(), b.getBoundingClientRect()) > slack) out.push(name(a) + ' overlaps ' + name(b))
   }))
-  apart([...document.querySelectorAll('.press > *')].filter(shown), 0.5)
+  apart([...document.querySelectorAll('.p-body > *')].filter(shown), 0.5)
   apart([...document.querySelectorAll('.p-cards li')], 0.5)
   document.querySelectorAll('.p-cards li, .p-facts div, tr').forEach(e => apart([...e.children], 0.5))
   document.querySelectorAll('h1, h2, h3, h4, p, dt, dd, .p-cards li, .p-note, th, td, caption, figcaption').forEach(e => {
@@ -183,5 +184,26 @@ func TestAnUrduPageReadsFromRightToLeftAndNothingOverlaps(t *testing.T) {
 	defer b.mu.Unlock()
 	for _, c := range b.complaints {
 		t.Errorf("the browser complains: %s", c)
+	}
+}
+
+func TestEachPrintedSheetHasTheHashAndItsTableTheHead(t *testing.T) {
+	b := open(t)
+	b.do(t, chromedp.Navigate(board(t, sample(english(), 60)).URL))
+	data, err := chromedp.Run(b, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sheets := texts(t, data)
+	for i, text := range sheets {
+		if !strings.Contains(text, sha) {
+			t.Errorf("sheet %d of %d says nothing of the hash:\n%s", i+1, len(sheets), text)
+		}
+		if strings.Contains(text, "site-00") && !strings.Contains(text, "Outages") {
+			t.Errorf("sheet %d has rows and no head", i+1)
+		}
+	}
+	if len(sheets) < 5 || len(sheets) > 8 {
+		t.Errorf("%d sheets, want 5 to 8", len(sheets))
 	}
 }

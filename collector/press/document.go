@@ -5,7 +5,7 @@ type Document struct {
 	Title    string
 	Language string                       // BCP 47: "en", "ur"
 	RTL      bool                         // the language is written from right to left
-	Foot     string                       // stands at the end of the page, and at the foot of each page of the PDF
+	Foot     string                       // stands at the end of the page, and at the foot of each sheet that is printed and each page of the PDF
 	PageOf   func(page, pages int) string // what a foot of the PDF says of its place; nil says "1 / 12"
 	Blocks   []Block
 }

@@ -21,11 +21,11 @@ var Style string
 //go:embed press.html
 var pages embed.FS
 
-// WebFonts returns the fonts that Style names, by file name, to be served beside it as font/woff.
+// WebFonts returns the fonts that Style names, by file name, to be served beside it as font/woff2.
 func WebFonts() (map[string][]byte, error) {
 	out := map[string][]byte{}
-	for _, name := range []string{"noto-naskh-arabic/noto-naskh-arabic-arabic-400-normal.woff", "noto-naskh-arabic/noto-naskh-arabic-arabic-700-normal.woff",
-		"noto-nastaliq-urdu/noto-nastaliq-urdu-arabic-700-normal.woff"} {
+	for _, name := range []string{"noto-naskh-arabic/noto-naskh-arabic-arabic-400-normal.woff2", "noto-naskh-arabic/noto-naskh-arabic-arabic-700-normal.woff2",
+		"noto-nastaliq-urdu/noto-nastaliq-urdu-arabic-700-normal.woff2"} {
 		data, err := fs.ReadFile(fonts.Files, "fontsource/"+name)
 		if err != nil {
 			return nil, fmt.Errorf("open font: %w", err)
@@ -48,7 +48,7 @@ func Page(w io.Writer, d Document) error {
 	for name, data := range files {
 		with := "data:,"
 		if d.RTL {
-			with = "data:font/woff;base64," + base64.StdEncoding.EncodeToString(data)
+			with = "data:font/woff2;base64," + base64.StdEncoding.EncodeToString(data)
 		}
 		style = strings.ReplaceAll(style, `url("`+name+`")`, `url("`+with+`")`)
 	}

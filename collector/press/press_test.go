@@ -97,7 +97,7 @@ func TestEachBlockBecomesTheElementThatMeansIt(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%T", tt.block), func(t *testing.T) {
 			got, err := skeleton(page(t, press.Document{Title: "t", Language: "en", Blocks: []press.Block{tt.block}}))
-			if want := "article.press.en.ltr h1 /" + tt.want + "/"; err != nil || got != want {
+			if want := "article.press.en.ltr div.p-body h1 /" + tt.want + "//"; err != nil || got != want {
 				t.Errorf("got  %s (%v)\nwant %s", got, err, want)
 			}
 		})

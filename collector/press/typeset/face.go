@@ -42,7 +42,7 @@ func (f *Face) has(r rune) bool {
 	return ok
 }
 
-// Kind names the fonts: what each script is written in, in two weights.
+// kind names the fonts: what each script is written in, in two weights; nastaliq is for titles, and bold alone.
 type kind int
 
 const (
@@ -51,18 +51,15 @@ const (
 	nastaliq
 )
 
-// file names of each kind, and its PostScript name: regular, bold.
-func (k kind) files() [2][2]string {
-	switch k {
-	case naskh:
-		const dir = "fontsource/noto-naskh-arabic/noto-naskh-arabic-arabic-"
-		return [2][2]string{{dir + "400-normal.woff", "NotoNaskhArabic-Regular"}, {dir + "700-normal.woff", "NotoNaskhArabic-Bold"}}
-	case nastaliq:
-		const dir = "fontsource/noto-nastaliq-urdu/noto-nastaliq-urdu-arabic-"
-		return [2][2]string{{dir + "400-normal.woff", "NotoNastaliqUrdu-Regular"}, {dir + "700-normal.woff", "NotoNastaliqUrdu-Bold"}}
-	default:
-		const dir = "expo-google-fonts/open-sans/OpenSans_"
-		return [2][2]string{{dir + "400Regular.ttf", "OpenSans-Regular"}, {dir + "700Bold.ttf", "OpenSans-Bold"}}
+// files are the file and the PostScript name of each font.
+func files() map[faceKey][2]string {
+	const openSans, arabic, urdu = "expo-google-fonts/open-sans/OpenSans_", "fontsource/noto-naskh-arabic/noto-naskh-arabic-arabic-", "fontsource/noto-nastaliq-urdu/noto-nastaliq-urdu-arabic-"
+	return map[faceKey][2]string{
+		{latin, false}:   {openSans + "400Regular.ttf", "OpenSans-Regular"},
+		{latin, true}:    {openSans + "700Bold.ttf", "OpenSans-Bold"},
+		{naskh, false}:   {arabic + "400-normal.woff", "NotoNaskhArabic-Regular"},
+		{naskh, true}:    {arabic + "700-normal.woff", "NotoNaskhArabic-Bold"},
+		{nastaliq, true}: {urdu + "700-normal.woff", "NotoNastaliqUrdu-Bold"},
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 type Style struct {
 	Size    float64 // in points
 	Bold    bool
-	Flowing bool // Arabic script in Nastaliq, in which Urdu is read; else in Naskh, which needs less height
+	Flowing bool // Arabic script in Nastaliq, in which Urdu is read, and bold; else in Naskh, which needs less height
 	Tabular bool // digits of one width
 }
 
@@ -68,14 +68,12 @@ type shape struct {
 func New() (*Setter, error) {
 	s := &Setter{faces: map[faceKey]*Face{}, shaped: map[shapeKey]shape{}, buffer: harfbuzz.NewBuffer()}
 	s.buffer.ClusterLevel = harfbuzz.MonotoneCharacters
-	for _, k := range []kind{latin, naskh, nastaliq} {
-		for i, f := range k.files() {
-			face, err := open(f[0], f[1])
-			if err != nil {
-				return nil, err
-			}
-			s.faces[faceKey{k, i == 1}] = face
+	for key, f := range files() {
+		face, err := open(f[0], f[1])
+		if err != nil {
+			return nil, err
 		}
+		s.faces[key] = face
 	}
 	return s, nil
 }
@@ -138,7 +136,7 @@ func says(glyphs []Glyph, info []harfbuzz.GlyphInfo, runes []rune, rtl bool) {
 func (s *Setter) face(r rune, before *Face, st Style) *Face {
 	plain, arabic := s.faces[faceKey{latin, st.Bold}], s.faces[faceKey{naskh, st.Bold}]
 	if st.Flowing {
-		arabic = s.faces[faceKey{nastaliq, st.Bold}]
+		arabic = s.faces[faceKey{nastaliq, true}]
 	}
 	switch {
 	case before != nil && (unicode.Is(unicode.M, r) || r == '\u200c' || r == '\u200d' || r == ' ') && before.has(r):

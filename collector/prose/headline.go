@@ -1,0 +1,51 @@
+package prose
+
+import (
+	"strings"
+
+	"github.com/smartvillage/nabz/collector/language"
+	"github.com/smartvillage/nabz/collector/report"
+)
+
+// Headline is what a notice says of a report, as a few lines of plain text: the figures or why they are not citable, outages, verdicts of benchmarks, sites that are missing.
+func Headline(r *report.Report, t *language.Text) string {
+	w := newWriter(r, Header{}, t)
+	p := r.Programme.Time
+	first := w.cite(false)
+	if !p.Citable {
+		first = sentences(w.Say("{period}: not citable ({why}).", "period", Period(r.Asked.Period, t), "why", w.why(p)))
+		if p.Availability != nil {
+			first = sentences(first, w.Say("Of what was observed the link was available {felt}, power cuts included, and {link} of the time with power ({sites}).",
+				"felt", w.share(p.Availability, ""), "link", w.share(p.WithoutPower, w.unobserved()), "sites", w.sitesOf(r.Programme.Sites)))
+		}
+		if r.Provisional {
+			first = sentences(w.Say("Provisional, as of {time}:", "time", w.local(r.To)), first)
+		}
+	}
+	lines := []string{first, w.outageLine()}
+	var verdicts []string
+	for _, j := range r.Benchmarks {
+		for _, b := range r.Asked.Benchmarks {
+			if b.ID == j.Benchmark {
+				verdicts = append(verdicts, w.Say("{benchmark}: {verdict}", "benchmark", b.Name, "verdict", w.verdict(j.Verdict).Text))
+			}
+		}
+	}
+	if len(verdicts) > 0 {
+		lines = append(lines, strings.Join(verdicts, "; "))
+	}
+	var missing []string
+	if n := w.notCitable(); n > 0 && r.Programme.Sites > 1 {
+		missing = append(missing, w.Count(int64(n), "{n} site is not citable alone.", "{n} sites are not citable alone."))
+	}
+	if n := len(r.LeftOut); n > 0 {
+		missing = append(missing, w.Count(int64(n), "{n} site is left out of all figures.", "{n} sites are left out of all figures."))
+	}
+	if len(missing) > 0 {
+		lines = append(lines, sentences(missing...))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Title is what a document or a notice of the report is called.
+func Title(r *report.Report, t *language.Text) string { return newWriter(r, Header{}, t).title() }
