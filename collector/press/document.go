@@ -1,5 +1,7 @@
 package press
 
+import "net/url"
+
 // Document is what is read: a title and blocks, in one language.
 type Document struct {
 	Title    string
@@ -31,7 +33,16 @@ type Facts struct{ Rows []Fact }
 // Fact is one line of Facts.
 type Fact struct {
 	Name, Value string
-	Code        bool // the value is an id or a hash: from left to right in any language
+	Code        bool   // the value is an id, a hash or an address: from left to right in any language
+	Link        string // where the value leads, http or https; what else it is leads nowhere
+}
+
+// link is where the fact leads, or nothing.
+func (f Fact) link() string {
+	if u, err := url.Parse(f.Link); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
+		return u.String()
+	}
+	return ""
 }
 
 // NoteKind says how much a note wants to be heeded.

@@ -74,6 +74,7 @@ func execute(w io.Writer, name string, data any) error {
 		"note":   func(k NoteKind) string { return at([]string{"info", "provisional", "warning"}, int(k), "info") },
 		"mark":   func(k MarkKind) string { return at([]string{"none", "good", "bad", "unsure"}, int(k), "unsure") },
 		"bar":    bar,
+		"link":   Fact.link,
 		"of": func(t Table, rtl bool) any {
 			return struct {
 				Table Table

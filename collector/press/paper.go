@@ -86,12 +86,29 @@ type block struct {
 	height float64
 }
 
-// set sets text into lines no wider than width. Own says that it has a direction of its own, as a name or a number does; code that it reads from left to right.
-func (p *paper) text(text string, st typeset.Style, tone Tone, width float64, own, code bool) block {
+// reading is whose direction a text has.
+type reading uint8
+
+const (
+	ofDocument reading = iota
+	ofItself           // that of its first letter: a name, a number
+	ofCode             // from left to right
+)
+
+// valueOf is the reading of a value, which may be an id or a hash.
+func valueOf(code bool) reading {
+	if code {
+		return ofCode
+	}
+	return ofItself
+}
+
+// text sets text into lines no wider than width.
+func (p *paper) text(text string, st typeset.Style, tone Tone, width float64, r reading) block {
 	if text == "" {
 		return block{}
 	}
-	rtl := p.doc.RTL && !own || own && !code && typeset.StartsRTL(text)
+	rtl := r == ofDocument && p.doc.RTL || r == ofItself && typeset.StartsRTL(text)
 	b := block{lines: p.set.Lines(text, rtl, st, width), size: st.Size, tone: tone}
 	for _, l := range b.lines {
 		b.height += l.Ascent + l.Descent
@@ -146,17 +163,17 @@ func (p *paper) feet() {
 	const size = 7
 	st := typeset.Style{Size: size, Tabular: true}
 	for i, page := range p.pages {
-		place := fmt.Sprintf("%d / %d", i+1, len(p.pages))
+		place, whose := fmt.Sprintf("%d / %d", i+1, len(p.pages)), ofItself
 		if p.doc.PageOf != nil {
-			place = p.doc.PageOf(i+1, len(p.pages))
+			place, whose = p.doc.PageOf(i+1, len(p.pages)), ofDocument
 		}
 		one := &paper{doc: p.doc, set: p.set, file: p.file, pages: []*pdf.Page{page}}
 		one.rect(side, bottom+14, inner, .5, ToneLine)
-		number := one.text(place, st, ToneMuted, inner/3, p.doc.PageOf == nil, false)
+		number := one.text(place, st, ToneMuted, inner/3, whose)
 		one.put(number, side+inner*2/3, bottom+18, inner/3, end)
-		title, _ := one.text(p.doc.Title, st, ToneMuted, inner*2/3, false, false).cut(1)
+		title, _ := one.text(p.doc.Title, st, ToneMuted, inner*2/3, ofDocument).cut(1)
 		one.put(title, side, bottom+18, inner*2/3, start)
-		foot := one.text(p.doc.Foot, st, ToneMuted, inner, false, false)
+		foot := one.text(p.doc.Foot, st, ToneMuted, inner, ofDocument)
 		foot, _ = foot.cut(2)
 		one.put(foot, side, bottom+18+max(title.height, number.height), inner, start)
 	}

@@ -1,6 +1,7 @@
 package press
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/smartvillage/nabz/collector/press/pdf"
@@ -20,7 +21,7 @@ func (p *paper) heading(h Heading) {
 	st := p.style(size, true)
 	st.Tabular = false
 	st.Flowing = h.Level < 2 && strings.HasPrefix(p.doc.Language, "ur")
-	b := p.text(h.Text, st, ToneInk, inner, false, false)
+	b := p.text(h.Text, st, ToneInk, inner, ofDocument)
 	gap := size * .7
 	if p.y == top {
 		gap = 0
@@ -55,20 +56,31 @@ func (p *paper) paragraph(b Paragraph) {
 		st, tone = p.style(8, false), ToneMuted
 	}
 	st.Tabular = false
-	p.flow(p.text(b.Text, st, tone, inner, false, false), side, inner, 6)
+	p.flow(p.text(b.Text, st, tone, inner, ofDocument), side, inner, 6)
 }
 
 func (p *paper) facts(f Facts) {
 	const names = 130.
 	for _, r := range f.Rows {
-		name := p.text(r.Name, p.style(8.5, false), ToneMuted, names-8, false, false)
-		value := p.text(r.Value, p.style(8.5, false), ToneInk, inner-names, true, r.Code)
+		name := p.text(r.Name, p.style(8.5, false), ToneMuted, names-8, ofDocument)
+		tone := ToneInk
+		if r.link() != "" {
+			tone = ToneA
+		}
+		value := p.text(r.Value, p.style(8.5, false), tone, inner-names, valueOf(r.Code))
 		value, _ = value.cut(value.fitting(bottom - top - 8))
 		name, _ = name.cut(name.fitting(bottom - top - 8))
 		height := max(name.height, value.height)
 		p.need(height + 4)
 		p.put(name, side, p.y+1.5, names-8, start)
 		p.put(value, side+names, p.y+1.5, inner-names, start)
+		if to := r.link(); to != "" {
+			x := side + names
+			if p.doc.RTL {
+				x = side
+			}
+			p.page().Link(x, p.y+1.5, inner-names, value.height, to)
+		}
 		p.y += height + 4
 		p.rect(side, p.y-.5, inner, .4, ToneLine)
 	}
@@ -79,9 +91,9 @@ func (p *paper) note(n Note) {
 	const pad = 8.
 	ground, edge := n.Kind.tones()
 	width := inner - 2*pad - 3
-	title := p.text(n.Title, p.style(9.5, true), ToneInk, width, false, false)
+	title := p.text(n.Title, p.style(9.5, true), ToneInk, width, ofDocument)
 	title, _ = title.cut(title.fitting((bottom - top) / 2))
-	text := p.text(n.Text, p.style(9, false), ToneInk, width, false, false)
+	text := p.text(n.Text, p.style(9, false), ToneInk, width, ofDocument)
 	p.need(min(title.height+text.height+2*pad, bottom-top))
 	for {
 		now, rest := text.cut(text.fitting(bottom - p.y - title.height - 2*pad))
@@ -105,7 +117,7 @@ func (p *paper) mark(m Mark, x, y, width, size, anchor float64, draw bool) float
 		return 0
 	}
 	shape := size * .9
-	b := p.text(m.Text, p.style(size, true), m.Kind.tone(), width-shape-2, true, false)
+	b := p.text(m.Text, p.style(size, true), m.Kind.tone(), width-shape-2, ofItself)
 	if len(b.lines) == 0 {
 		b.height = size * 1.4
 	}
@@ -166,12 +178,20 @@ func (p *paper) cards(c Cards) {
 		row := c.Cards[:min(across, len(c.Cards))]
 		c.Cards = c.Cards[len(row):]
 		parts := make([][3]block, len(row))
-		height := 0.
+		height, size := 0., 0.
+		for _, size = range []float64{16, 13.5, 11} { // the largest in which each figure takes one line
+			if !slices.ContainsFunc(row, func(c Card) bool {
+				whole, _ := p.set.Extent(c.Value, p.doc.RTL, p.style(size, true))
+				return whole > width-2*pad
+			}) {
+				break
+			}
+		}
 		for i, card := range row {
 			parts[i] = [3]block{
-				p.text(card.Label, p.style(8, false), ToneMuted, width-2*pad, false, false),
-				p.text(card.Value, p.style(16, true), ToneInk, width-2*pad, true, false),
-				p.text(card.Detail, p.style(7.5, false), ToneMuted, width-2*pad, false, false),
+				p.text(card.Label, p.style(8, false), ToneMuted, width-2*pad, ofDocument),
+				p.text(card.Value, p.style(size, true), ToneInk, width-2*pad, ofItself),
+				p.text(card.Detail, p.style(7.5, false), ToneMuted, width-2*pad, ofDocument),
 			}
 			h := 2 * pad
 			for k, b := range parts[i] {
@@ -206,8 +226,8 @@ func (p *paper) chart(ch Chart) {
 	if ch.Plot != nil {
 		height = ch.Plot.draw(c)
 	}
-	caption := p.text(ch.Caption, p.style(9.5, true), ToneInk, inner, false, false)
-	behind := p.text(ch.Behind, p.style(7.5, false), ToneMuted, inner, false, false)
+	caption := p.text(ch.Caption, p.style(9.5, true), ToneInk, inner, ofDocument)
+	behind := p.text(ch.Behind, p.style(7.5, false), ToneMuted, inner, ofDocument)
 	scale := min(1, (bottom-top-caption.height-behind.height-8)/max(height, 1)) // a chart higher than a page becomes smaller
 	if scale <= 0 {
 		scale = .1

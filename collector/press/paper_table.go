@@ -26,8 +26,8 @@ type cell struct {
 }
 
 func (p *paper) table(t Table) {
-	caption := p.text(t.Caption, p.style(9.5, true), ToneInk, inner, false, false)
-	behind := p.text(t.Behind, p.style(7.5, false), ToneMuted, inner, false, false)
+	caption := p.text(t.Caption, p.style(9.5, true), ToneInk, inner, ofDocument)
+	behind := p.text(t.Behind, p.style(7.5, false), ToneMuted, inner, ofDocument)
 	if len(t.Columns) == 0 {
 		p.flow(caption, side, inner, 2)
 		p.flow(behind, side, inner, 10)
@@ -49,7 +49,7 @@ func (p *paper) table(t Table) {
 	p.flow(caption, side, inner, 2)
 	g.draw(head, headHeight, true)
 	if len(t.Rows) == 0 {
-		p.flow(p.text(t.Empty, p.style(8.5, false), ToneMuted, inner, false, false), side+cellPad, inner-2*cellPad, 4)
+		p.flow(p.text(t.Empty, p.style(8.5, false), ToneMuted, inner, ofDocument), side+cellPad, inner-2*cellPad, 4)
 	}
 	for i := range t.Rows {
 		row, height := first, firstHeight
@@ -147,9 +147,9 @@ func (g *grid) row(cells []Cell, head bool) ([]cell, float64) {
 		}
 		most := bottom - top - 60
 		set := cell{mark: c.Mark, kind: col.Kind, bar: -1}
-		set.text = g.text(c.Text, g.style(row, i), tone, width, true, col.Kind == ColumnCode && !head)
+		set.text = g.text(c.Text, g.style(row, i), tone, width, valueOf(col.Kind == ColumnCode && !head))
 		set.text, _ = set.text.cut(set.text.fitting(most))
-		set.detail = g.text(c.Detail, g.paper.style(g.size-1, false), ToneMuted, width, true, false)
+		set.detail = g.text(c.Detail, g.paper.style(g.size-1, false), ToneMuted, width, ofItself)
 		set.detail, _ = set.detail.cut(set.detail.fitting(most - set.text.height))
 		set.height = set.text.height + set.detail.height + min(g.mark(c.Mark, 0, 0, width, g.size, start, false), most)
 		if col.Kind == ColumnBar && !head && c.Bar >= 0 && c.Bar <= 1 {

@@ -86,6 +86,7 @@ func TestEachBlockBecomesTheElementThatMeansIt(t *testing.T) {
 		{press.Heading{Level: 9, Text: "x"}, "h4 /"},
 		{press.Paragraph{Text: "x", Small: true}, "p.p-small /"},
 		{press.Facts{Rows: []press.Fact{{Name: "a", Value: "b"}, {Name: "a", Value: "b", Code: true}}}, "dl.p-facts div dt /dd bdi ///div dt /dd bdi.ltr.p-code ////"},
+		{press.Facts{Rows: []press.Fact{{Value: "b", Link: "https://nabz.example/reports/1"}, {Value: "b", Link: "javascript:alert(1)"}}}, "dl.p-facts div dt /dd a bdi ////div dt /dd bdi ////"},
 		{press.Note{Kind: press.NoteWarning, Title: "a", Text: "b"}, "div.p-note p-warning.note strong /p //"},
 		{press.Cards{Cards: []press.Card{{Label: "a", Value: "1", Mark: press.Mark{Kind: press.MarkBad, Text: "fail"}}}}, "ul.p-cards li span.p-label /strong bdi //span.p-mark p-bad bdi ////"},
 		{table, "figure.p-table div.p-scroll.region table caption /thead tr th.col /th.col.p-num /th.col ///tbody tr th.row bdi /span.p-detail bdi ///td.p-num bdi /svg.p-bar rect.t-line /rect.t-a ///td /////figcaption.p-behind //"},
@@ -110,7 +111,7 @@ func TestAWholePageAsksNobodyForAnything(t *testing.T) {
 		if err := press.Page(&b, sample(w, 3)); err != nil {
 			t.Fatal(err)
 		}
-		for _, found := range regexp.MustCompile(`(?:url\(|src=|href=)[^)> ]{0,40}`).FindAllString(b.String(), -1) {
+		for _, found := range regexp.MustCompile(`(?:url\(|src=|<link )[^)> ]{0,40}`).FindAllString(b.String(), -1) {
 			if !strings.HasPrefix(found, `url("data:`) {
 				t.Errorf("%s: %s", w.language, found)
 			}
@@ -171,7 +172,7 @@ func filled(text string, rtl bool) press.Document {
 	series := []press.Series{{Name: text, Values: []float64{1, math.NaN(), math.Inf(1)}, Texts: []string{text, text}}, {Name: text, Line: true, Tone: press.ToneB, Values: []float64{-5}}}
 	return press.Document{Title: text, Language: "ur", RTL: rtl, Foot: text, Blocks: []press.Block{
 		press.Heading{Level: 1, Text: text}, press.Heading{Level: 3, Text: text}, press.Paragraph{Text: text}, press.Paragraph{Text: text, Small: true},
-		press.Facts{Rows: []press.Fact{{Name: text, Value: text}, {Name: text, Value: text, Code: true}}}, press.Note{Title: text, Text: text}, press.Note{Kind: press.NoteWarning, Title: text, Text: text},
+		press.Facts{Rows: []press.Fact{{Name: text, Value: text}, {Name: text, Value: text, Code: true, Link: "https://nabz.example/" + text}}}, press.Note{Title: text, Text: text}, press.Note{Kind: press.NoteWarning, Title: text, Text: text},
 		press.Cards{Cards: []press.Card{{Label: text, Value: text, Detail: text, Mark: mark}}},
 		press.Table{Caption: text, Behind: text, Empty: text, Columns: []press.Column{{Name: text}, {Name: text, Kind: press.ColumnBar}, {Name: text, Kind: press.ColumnCode}}, Rows: [][]press.Cell{{cell, cell, cell, cell}, {cell}, {}}},
 		press.Table{Caption: text, Empty: text}, press.Table{Caption: text, Empty: text, Columns: []press.Column{{Name: text}}},
@@ -193,6 +194,7 @@ func FuzzNoTextBreaksADocument(f *testing.F) {
 		if plain[rtl], err = skeleton(page(f, filled("x", rtl))); err != nil {
 			f.Fatal(err)
 		}
+		plain[rtl] = strings.Replace(plain[rtl], "dd a bdi.ltr.p-code /////", "dd bdi.ltr.p-code ////", 1)
 	}
 	f.Fuzz(func(t *testing.T, text string, rtl bool) {
 		if len(text) > 4000 {
@@ -202,6 +204,7 @@ func FuzzNoTextBreaksADocument(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q breaks the page: %v", text, err)
 		}
+		got = strings.Replace(got, "dd a bdi.ltr.p-code /////", "dd bdi.ltr.p-code ////", 1) // where the text makes no address, it leads nowhere
 		if charts := regexp.MustCompile(`(rect|polyline|text)\.t-\S+ /`); text != "" && charts.ReplaceAllString(got, "") != charts.ReplaceAllString(plain[rtl], "") {
 			t.Errorf("%q changes the page's elements\ngot  %s\nwant %s", text, got, plain[rtl])
 		}

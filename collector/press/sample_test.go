@@ -82,7 +82,7 @@ func sample(w words, rows int) press.Document {
 		Title: w.title, Language: w.language, RTL: w.rtl, Foot: w.hash + ": " + press.IsolateLTR(sha),
 		Blocks: []press.Block{
 			press.Paragraph{Text: w.intro},
-			press.Facts{Rows: []press.Fact{{Name: w.period, Value: w.months}, {Name: w.selection, Value: w.all}, {Name: w.hash, Value: sha, Code: true}}},
+			press.Facts{Rows: []press.Fact{{Name: w.period, Value: w.months}, {Name: w.selection, Value: w.all}, {Name: w.hash, Value: sha, Code: true, Link: "https://nabz.example/reports/2026-10"}}},
 			press.Note{Kind: press.NoteProvisional, Title: w.provisional, Text: w.still},
 			press.Note{Kind: press.NoteWarning, Title: w.notCitable, Text: w.why},
 			press.Heading{Level: 1, Text: w.cards},

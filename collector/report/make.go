@@ -31,7 +31,7 @@ var ErrNoData = errors.New("the ledger has nothing of these sites in this period
 const PeakHours = "19:00-23:00"
 
 const (
-	chunk   = 50               // sites of one query: InfluxDB answers it in a tenth of a second for a month
+	chunk   = 100              // sites of one query: InfluxDB answers it in a tenth of a second for a month
 	workers = 3                // queries at once
 	settle  = 30 * time.Minute // that agents have to tell of an hour before a provisional report counts it
 	twoWeek = 21 * 24 * time.Hour
@@ -284,7 +284,7 @@ func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[
 	return nil
 }
 
-// firstHeard tells when the ledger first heard of each site, in ms; it has no entry for one that it has not heard up to the end.
+// firstHeard tells the hour in which the ledger first heard of each site, in ms; it has no entry for one that it has not heard up to the end.
 func (m *maker) firstHeard(ctx context.Context, sites []string) (map[string]int64, error) {
 	out := map[string]int64{}
 	if len(sites) == 0 {
@@ -296,9 +296,11 @@ func (m *maker) firstHeard(ctx context.Context, sites []string) (map[string]int6
 	}
 	for _, s := range series {
 		for _, row := range s.Values {
-			if out[s.Tags["site"]], err = integer(s, row, 0); err != nil {
+			at, err := integer(s, row, 0)
+			if err != nil {
 				return nil, err
 			}
+			out[s.Tags["site"]] = floorHour(at)
 		}
 	}
 	return out, nil
@@ -340,12 +342,15 @@ func (m *maker) notListed(ctx context.Context, r *Report, ids []string) error {
 // midnights are the edges of the days of the report, by the clock of its zone, and the days.
 func (m *maker) midnights() (edges []int64, days []Day) {
 	for y, mo, d := m.period.From.Date(); ; d++ {
-		at := time.Date(y, mo, d, 0, 0, 0, 0, m.period.Zone)
+		at, next := dayBegins(y, int(mo), d, m.period.Zone), dayBegins(y, int(mo), d+1, m.period.Zone)
 		if at.UnixMilli() >= m.to {
 			return append(edges, m.to), days
 		}
+		if !at.Before(next) { // a day that the calendar left out
+			continue
+		}
 		edges = append(edges, max(at.UnixMilli(), m.from))
-		days = append(days, Day{Day: time.Date(y, mo, d, 12, 0, 0, 0, m.period.Zone).Format(dayForm)})
+		days = append(days, Day{Day: at.Format(dayForm)})
 	}
 }
 
@@ -363,15 +368,9 @@ func where(sites []string, from, to int64) string {
 	return fmt.Sprintf("time >= %dms AND time < %dms AND (%s)", from, to, which(sites))
 }
 
+// which chooses sites. InfluxDB looks an expression up in its index of series; of as many terms with OR it looks at each for each series.
 func which(sites []string) string {
-	var b strings.Builder
-	for i, id := range sites {
-		if i > 0 {
-			b.WriteString(" OR ")
-		}
-		b.WriteString(`"site" = '` + id + `'`)
-	}
-	return b.String()
+	return `"site" =~ /^(` + strings.Join(sites, "|") + `)$/`
 }
 
 // integer is a whole number of a row; 0 where it is missing.

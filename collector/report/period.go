@@ -110,39 +110,36 @@ func parsePeriod(text string, zone *time.Location, now time.Time) (Period, error
 
 // calendar is the month, quarter or year that begins with that month.
 func calendar(kind string, year, month int, zone *time.Location) Period {
-	from := time.Date(year, time.Month(month), 1, 0, 0, 0, 0, zone)
-	year, month = from.Year(), int(from.Month())
-	p := Period{Kind: kind, From: from, Zone: zone}
+	first := time.Date(year, time.Month(month), 1, 12, 0, 0, 0, time.UTC)
+	year, month = first.Year(), int(first.Month())
+	p := Period{Kind: kind, From: dayBegins(year, month, 1, zone), Zone: zone}
 	switch kind {
 	case Month:
-		p.Text, p.To = fmt.Sprintf("%04d-%02d", year, month), time.Date(year, time.Month(month)+1, 1, 0, 0, 0, 0, zone)
+		p.Text, p.To = fmt.Sprintf("%04d-%02d", year, month), dayBegins(year, month+1, 1, zone)
 	case Quarter:
-		p.Text, p.To = fmt.Sprintf("%04d-Q%d", year, (month+2)/3), time.Date(year, time.Month(month)+3, 1, 0, 0, 0, 0, zone)
+		p.Text, p.To = fmt.Sprintf("%04d-Q%d", year, (month+2)/3), dayBegins(year, month+3, 1, zone)
 	default:
-		p.Text, p.To = fmt.Sprintf("%04d", year), time.Date(year+1, 1, 1, 0, 0, 0, 0, zone)
+		p.Text, p.To = fmt.Sprintf("%04d", year), dayBegins(year+1, 1, 1, zone)
 	}
 	return p
 }
 
 func customPeriod(text, a, b string, zone *time.Location) (Period, error) {
 	p := Period{Text: text, Kind: Custom, Zone: zone}
-	var days [2]bool
 	for i, one := range []struct {
 		text string
 		into *time.Time
 	}{{a, &p.From}, {b, &p.To}} {
-		t, err := time.ParseInLocation(dayForm, one.text, zone)
-		days[i] = err == nil
+		if day, err := time.Parse(dayForm, one.text); err == nil {
+			y, m, d := day.Date()
+			*one.into = dayBegins(y, int(m), d+i, zone) // the whole of the last day
+			continue
+		}
+		t, err := time.ParseInLocation(minuteForm, one.text, zone)
 		if err != nil {
-			if t, err = time.ParseInLocation(minuteForm, one.text, zone); err != nil {
-				return Period{}, fmt.Errorf("%q has the end %q: %w; write a day as 2026-10-01 or a time as 2026-10-01T08:00", text, one.text, ErrPeriod)
-			}
+			return Period{}, fmt.Errorf("%q has the end %q: %w; write a day as 2026-10-01 or a time as 2026-10-01T08:00", text, one.text, ErrPeriod)
 		}
 		*one.into = t
-	}
-	if days[1] { // the whole of the last day
-		y, m, d := p.To.Date()
-		p.To = time.Date(y, m, d+1, 0, 0, 0, 0, zone)
 	}
 	return p, nil
 }
@@ -160,7 +157,7 @@ func (p Period) Before() Period {
 	}
 	b := Period{Kind: Custom, Zone: p.Zone, To: p.From}
 	if midnight(p.From) && midnight(p.To) {
-		b.From = time.Date(y, m, d-days(p.From, p.To), 0, 0, 0, 0, p.Zone)
+		b.From = dayBegins(y, int(m), d-days(p.From, p.To), p.Zone)
 		b.Text = b.From.Format(dayForm) + "/" + time.Date(y, m, d-1, 12, 0, 0, 0, p.Zone).Format(dayForm)
 		return b
 	}
@@ -169,13 +166,30 @@ func (p Period) Before() Period {
 	return b
 }
 
-func midnight(t time.Time) bool { h, m, s := t.Clock(); return h == 0 && m == 0 && s == 0 }
+// dayBegins is the first instant of a day by the clock of a zone; days and months beyond their range count on, as with time.Date. It is
+// midnight, but where clocks are changed then: a day may begin at 01:00, or have two midnights. Offsets are multiples of a quarter of an hour.
+func dayBegins(year, month, day int, zone *time.Location) time.Time {
+	want := time.Date(year, time.Month(month), day, 12, 0, 0, 0, time.UTC)
+	at := time.Date(year, time.Month(month), day, 0, 0, 0, 0, zone).Add(-3 * time.Hour)
+	for noon(at).Before(want) {
+		at = at.Add(15 * time.Minute)
+	}
+	return at
+}
+
+// noon is the day of t, by its own clock, as a time in UTC.
+func noon(t time.Time) time.Time {
+	y, m, d := t.Date()
+	return time.Date(y, m, d, 12, 0, 0, 0, time.UTC)
+}
+
+func midnight(t time.Time) bool {
+	y, m, d := t.Date()
+	return t.Equal(dayBegins(y, int(m), d, t.Location()))
+}
 
 // days counts midnights from a to b.
-func days(a, b time.Time) int {
-	noon := func(t time.Time) time.Time { y, m, d := t.Date(); return time.Date(y, m, d, 12, 0, 0, 0, time.UTC) }
-	return int(noon(b).Sub(noon(a)).Hours()+0.5) / 24
-}
+func days(a, b time.Time) int { return int(noon(b).Sub(noon(a)).Hours()+0.5) / 24 }
 
 // Between is the custom period between two times, to the minute.
 func Between(from, to time.Time, zone *time.Location) Period {

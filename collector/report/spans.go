@@ -21,6 +21,8 @@ type told struct {
 	notUp timeline.Timeline
 	// gaps tells that there is silence in the stretch. Then notUp holds what was up around it, too; else what it does not cover was up.
 	gaps bool
+	// twice tells that the hours at the ends are told of twice.
+	twice bool
 }
 
 // spans reads [from, to) of some sites. A month of a site is 750 spans, nearly all of them up and an hour long, so those are summed where
@@ -32,36 +34,36 @@ func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard
 		out[id] = &told{}
 	}
 	a, b := ceilHour(from), floorHour(to)
-	sums, err := m.sums(ctx, sites, out, a, b)
-	if err != nil {
+	if err := m.sums(ctx, sites, out, a, b); err != nil {
 		return nil, err
 	}
-	segs := map[string][]timeline.Segment{}
-	if !lean {
-		if err := m.notUp(ctx, sites, out, segs, sums, heard, from, to); err != nil {
+	if a < b {
+		if err := m.edges(ctx, sites, out, from, a, b, to); err != nil {
 			return nil, err
 		}
 	}
-	var raw, summed []string
+	segs := map[string][]timeline.Segment{}
+	if !lean {
+		if err := m.notUp(ctx, sites, out, segs, heard, from, to); err != nil {
+			return nil, err
+		}
+	}
+	twice, err := m.toldTwice(ctx, segs, from)
+	if err != nil {
+		return nil, err
+	}
+	var raw []string
 	for id, o := range out {
-		o.times = sums[id]
 		switch {
-		case len(o.agents) > 1, sums[id].told() > max(b-a, 0), a >= b, overlap(segs[id]), o.gaps && unclear(segs[id], to):
+		case len(o.agents) > 1, o.twice, twice[id], o.times.told() > to-from, a >= b, overlap(segs[id]), o.gaps && unclear(segs[id], to):
 			raw = append(raw, id)
 		default:
-			summed = append(summed, id)
 			for _, s := range segs[id] {
 				o.notUp.Insert(s)
 			}
 		}
 	}
 	slices.Sort(raw)
-	if a < b && len(summed) > 0 {
-		slices.Sort(summed)
-		if err := m.edges(ctx, summed, out, from, a, b, to); err != nil {
-			return nil, err
-		}
-	}
 	if len(raw) == 0 {
 		return out, nil
 	}
@@ -80,7 +82,7 @@ func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard
 
 // notUp reads the spans that are not up, and of sites that do not tell of all the time those that are up for less than an hour: they tell
 // what came after an outage.
-func (m *maker) notUp(ctx context.Context, sites []string, out map[string]*told, segs map[string][]timeline.Segment, sums map[string]Times, heard map[string]int64, from, to int64) error {
+func (m *maker) notUp(ctx context.Context, sites []string, out map[string]*told, segs map[string][]timeline.Segment, heard map[string]int64, from, to int64) error {
 	found, err := m.segments(ctx, sites, from-hourMs, to, `AND "state" != 'up'`)
 	if err != nil {
 		return err
@@ -88,7 +90,7 @@ func (m *maker) notUp(ctx context.Context, sites []string, out map[string]*told,
 	var some []string
 	for _, id := range sites {
 		segs[id] = found[id]
-		if sums[id].told() < floorHour(to)-max(ceilHour(from), heard[id]) {
+		if out[id].times.told() < to-max(from, heard[id]) {
 			out[id].gaps = true
 			some = append(some, id)
 		}
@@ -106,6 +108,27 @@ func (m *maker) notUp(ctx context.Context, sites []string, out map[string]*told,
 	return nil
 }
 
+// toldTwice finds the sites with an outage over the beginning of the stretch, of whose hours before there is more than one word: by another one
+// the link may have been up until then.
+func (m *maker) toldTwice(ctx context.Context, segs map[string][]timeline.Segment, from int64) (map[string]bool, error) {
+	twice := map[string]bool{}
+	var over []string
+	for id, all := range segs {
+		if slices.ContainsFunc(all, func(s timeline.Segment) bool { return isOutage(s) && s.Start < from && s.End >= from }) {
+			over = append(over, id)
+		}
+	}
+	if len(over) == 0 {
+		return twice, nil
+	}
+	slices.Sort(over)
+	before, err := m.segments(ctx, over, from-2*hourMs, from, "")
+	for id, all := range before {
+		twice[id] = overlap(all)
+	}
+	return twice, err
+}
+
 // unclear tells whether an outage ends just on an hour, so that it may be followed by a whole hour up, which was not read, or by silence.
 func unclear(segs []timeline.Segment, to int64) bool {
 	for i, s := range segs {
@@ -117,14 +140,13 @@ func unclear(segs []timeline.Segment, to int64) bool {
 }
 
 // sums adds up whole hours, and finds who has told of each site.
-func (m *maker) sums(ctx context.Context, sites []string, out map[string]*told, a, b int64) (map[string]Times, error) {
-	sums := make(map[string]Times, len(sites))
+func (m *maker) sums(ctx context.Context, sites []string, out map[string]*told, a, b int64) error {
 	if a >= b {
-		return sums, nil
+		return nil
 	}
 	series, err := m.query(ctx, fmt.Sprintf(`SELECT sum("ms") FROM "span" WHERE %s GROUP BY "site", "agent", "state", "cause"`, where(sites, a, b)))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, s := range series {
 		o := out[s.Tags["site"]]
@@ -133,17 +155,15 @@ func (m *maker) sums(ctx context.Context, sites []string, out map[string]*told, 
 		}
 		ms, err := integer(s, s.Values[0], 1)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if agent := s.Tags["agent"]; !slices.Contains(o.agents, agent) {
 			o.agents = append(o.agents, agent)
 			slices.Sort(o.agents)
 		}
-		sum := sums[s.Tags["site"]]
-		*sum.of(telemetry.State(s.Tags["state"]), telemetry.Cause(s.Tags["cause"])) += ms
-		sums[s.Tags["site"]] = sum
+		*o.times.of(telemetry.State(s.Tags["state"]), telemetry.Cause(s.Tags["cause"])) += ms
 	}
-	return sums, nil
+	return nil
 }
 
 // edges adds the parts of hours at the ends of a stretch that no whole hour covers, where a span may have to be cut.
@@ -158,6 +178,7 @@ func (m *maker) edges(ctx context.Context, sites []string, out map[string]*told,
 		}
 		for id, all := range segs {
 			o := out[id]
+			o.twice = o.twice || overlap(all)
 			var tl timeline.Timeline
 			for _, s := range all {
 				tl.Insert(s)

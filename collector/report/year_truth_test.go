@@ -97,7 +97,7 @@ func (c *counted) count(s stretch, after stretch, from, to int64) {
 	}
 	c.ms += ms
 	c.longest = max(c.longest, ms)
-	if s.to > to {
+	if s.to >= to { // it had not ended before the period did
 		c.goOn++
 	}
 	if s.from < from {

@@ -13,6 +13,10 @@ import (
 	"github.com/smartvillage/nabz/telemetry"
 )
 
+// ledgerShard is how much time one file of InfluxDB's holds of the ledger. Where lines are kept for ever it would be a week; three lines an hour of a site are
+// little, and a report of a month then costs half as much, as InfluxDB opens each series in each file.
+const ledgerShard = 13 * 7 * 24 * time.Hour
+
 // tiers is the order in which buckets are made and told of.
 func tiers() []telemetry.Tier { return []telemetry.Tier{telemetry.Detail, telemetry.Ledger} }
 
@@ -80,8 +84,11 @@ func (s *Store) ensureDatabases(ctx context.Context) (all []made, err error) {
 			continue
 		}
 		q := "CREATE DATABASE " + quoteName(name)
-		if keep := s.retention(tier); keep > 0 {
+		switch keep := s.retention(tier); {
+		case keep > 0:
 			q += fmt.Sprintf(" WITH DURATION %ds", int64(keep.Seconds()))
+		case tier == telemetry.Ledger:
+			q += fmt.Sprintf(" WITH SHARD DURATION %ds", int64(ledgerShard.Seconds()))
 		}
 		if _, err := s.query(ctx, "", q); err != nil {
 			return all, fmt.Errorf("make database %q: %w", name, err)
@@ -192,8 +199,12 @@ func (s *Store) makeBucket(ctx context.Context, tier telemetry.Tier, name string
 		return nil, fmt.Errorf("find organisation %q: %w; make the bucket by hand or with nabz-collector init, or give the token the right to read the organisation", s.c.Org, err)
 	}
 	var rules []domain.RetentionRule
-	if keep := s.retention(tier); keep > 0 {
+	switch keep := s.retention(tier); {
+	case keep > 0:
 		rules = append(rules, domain.RetentionRule{EverySeconds: int64(keep.Seconds())})
+	case tier == telemetry.Ledger:
+		shard := int64(ledgerShard.Seconds())
+		rules = append(rules, domain.RetentionRule{ShardGroupDurationSeconds: &shard})
 	}
 	return s.client.BucketsAPI().CreateBucketWithName(ctx, org, name, rules...)
 }

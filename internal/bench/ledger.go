@@ -76,7 +76,7 @@ const request = 4 << 20
 
 // fill writes all of it into a database of an InfluxDB 1.8, day after day, as it would have come. It tells progress as a share.
 func (l ledger) fill(ctx context.Context, influx, database string, progress func(done float64, lines int64)) error {
-	if err := post(ctx, influx+"/query?"+url.Values{"q": {`CREATE DATABASE "` + database + `"`}}.Encode(), nil); err != nil {
+	if err := post(ctx, influx+"/query?"+url.Values{"q": {`CREATE DATABASE "` + database + `" WITH SHARD DURATION 13w`}}.Encode(), nil); err != nil {
 		return err
 	}
 	to := influx + "/write?" + url.Values{"db": {database}, "precision": {"ms"}}.Encode()

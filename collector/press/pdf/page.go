@@ -22,6 +22,7 @@ type Page struct {
 	fill    Colour
 	stroke  Colour
 	scratch []byte
+	links   []byte // the page's annotations
 }
 
 // Page adds a page. The one before is packed; it may still be drawn upon, which is meant for a foot.
@@ -110,6 +111,11 @@ func (p *Page) Text(x, y float64, line typeset.Line, size float64, c Colour) {
 	for _, run := range line.Runs {
 		p.run(x+run.X, A4Height-y, run, size)
 	}
+}
+
+// Link makes a rectangle lead to an address, whose characters are all of ASCII, as url.URL writes it.
+func (p *Page) Link(x, y, w, h float64, to string) {
+	p.links = fmt.Appendf(p.links, "<</Type/Annot/Subtype/Link/Border[0 0 0]/Rect[%s %s %s %s]/A<</S/URI/URI<%X>>>>>", num(x), num(A4Height-y-h), num(x+w), num(A4Height-y), to)
 }
 
 // run draws glyphs, from left to right as they stand on paper.

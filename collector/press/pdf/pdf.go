@@ -117,8 +117,12 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 		kids[i] = o.reserve()
 		o.stream(content, p.packed, "")
 		o.stream(foot, f.pack(p.content.Bytes()), "")
-		o.object(kids[i], "<</Type/Page/Parent %d 0 R/MediaBox[0 0 %s %s]/Resources %d 0 R/Contents[%d 0 R %d 0 R]>>",
-			tree, num(A4Width), num(A4Height), resources, content, foot)
+		links := ""
+		if len(p.links) > 0 {
+			links = fmt.Sprintf("/Annots[%s]", p.links)
+		}
+		o.object(kids[i], "<</Type/Page/Parent %d 0 R/MediaBox[0 0 %s %s]/Resources %d 0 R/Contents[%d 0 R %d 0 R]%s>>",
+			tree, num(A4Width), num(A4Height), resources, content, foot, links)
 	}
 	list := ""
 	for _, k := range kids {
