@@ -56,7 +56,7 @@ func (p *packed) WriteHeader(status int) {
 
 // isPacked tells of what would not get smaller.
 func isPacked(kind string) bool {
-	return kind == "application/pdf" || kind == "application/zip" || kind == "font/woff" || strings.HasPrefix(kind, "application/vnd.openxmlformats")
+	return kind == "application/pdf" || kind == "application/zip" || strings.HasPrefix(kind, "font/") || strings.HasPrefix(kind, "application/vnd.openxmlformats")
 }
 
 // Write packs.

@@ -14,36 +14,20 @@ import (
 	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/limit"
 	"github.com/smartvillage/nabz/collector/press"
+	"github.com/smartvillage/nabz/collector/prose"
 	"github.com/smartvillage/nabz/collector/report"
 )
-
-// Text says things in one language.
-type Text interface {
-	Code() string // such as "ur"
-	Name() string // in the language itself
-	RTL() bool
-	Say(english string, with ...string) string
-}
 
 // ReportsConfig is what pages of reports need. All fields but Board are required.
 type ReportsConfig struct {
 	Desk      *report.Desk
 	Archive   *archive.Archive
-	Languages []Text // the first where nobody chooses
-	// What a report is to be read as, and as tables.
-	Document func(r *report.Report, p Publication, in Text) (press.Document, error)
-	Tables   func(r *report.Report, p Publication, in Text) (press.Package, error)
-	Board    string // address of the board, of which links to share are made; "": as the browser has it
-}
-
-// Publication is what is known of a report beside what is in it. All but the hash is zero where it is not published.
-type Publication struct {
-	SHA256    string
-	Link      string // permanent; "" where nobody has said where the board is
-	Revision  int
-	Published time.Time
+	Languages []*language.Text // the first where nobody chooses
+	Tables    func(r *report.Report, p prose.Header, in *language.Text) (press.Package, error)
+	Board     string // address of the board, of which links to share are made; "": as the browser has it
 }
 
 // Reports makes, shows and keeps reports for the pages.
@@ -74,7 +58,7 @@ func NewReports(c ReportsConfig) *Reports {
 func (p *Reports) Run(ctx context.Context) error { return p.shop.run(ctx) }
 
 // text is a language by its code; the first where there is none of it.
-func (p *Reports) text(code string) Text {
+func (p *Reports) text(code string) *language.Text {
 	for _, t := range p.Languages {
 		if t.Code() == code {
 			return t
@@ -99,7 +83,7 @@ func (p *Reports) make(ctx context.Context, a report.Ask, atMost time.Duration) 
 			return nil, err
 		}
 		sum := report.Hash(doc)
-		return &made{report: &r, doc: doc, sum: sum, as: Publication{SHA256: sum}}, nil
+		return &made{report: &r, doc: doc, sum: sum, as: prose.Header{SHA256: sum}}, nil
 	})
 }
 
@@ -241,7 +225,7 @@ type makeForm struct {
 	Operators       []string
 	Sites           []fleet.Site
 	Benchmarks      []benchmarkChoice
-	Languages       []Text
+	Languages       []*language.Text
 }
 
 // HasDistrict tells whether it is one of those to choose from.

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/smartvillage/nabz/collector/archive"
+	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/press"
 )
 
@@ -22,12 +23,12 @@ type formLink struct{ Word, URL, What string }
 type form struct {
 	file, word, mime, what string
 	spoken                 bool // it is in a language
-	draw                   func(p *Reports, m *made, in Text, note *press.Note, b *bytes.Buffer) error
+	draw                   func(p *Reports, m *made, in *language.Text, note *press.Note, b *bytes.Buffer) error
 }
 
 func forms() []form {
-	tables := func(write func(press.Package, *bytes.Buffer) error) func(*Reports, *made, Text, *press.Note, *bytes.Buffer) error {
-		return func(p *Reports, m *made, in Text, _ *press.Note, b *bytes.Buffer) error {
+	tables := func(write func(press.Package, *bytes.Buffer) error) func(*Reports, *made, *language.Text, *press.Note, *bytes.Buffer) error {
+		return func(p *Reports, m *made, in *language.Text, _ *press.Note, b *bytes.Buffer) error {
 			t, err := p.Tables(m.report, m.as, in)
 			if err != nil {
 				return err
@@ -35,13 +36,9 @@ func forms() []form {
 			return write(t, b)
 		}
 	}
-	document := func(write func(*bytes.Buffer, press.Document) error) func(*Reports, *made, Text, *press.Note, *bytes.Buffer) error {
-		return func(p *Reports, m *made, in Text, note *press.Note, b *bytes.Buffer) error {
-			d, err := p.document(m, in, note)
-			if err != nil {
-				return err
-			}
-			return write(b, d)
+	document := func(write func(*bytes.Buffer, press.Document) error) func(*Reports, *made, *language.Text, *press.Note, *bytes.Buffer) error {
+		return func(_ *Reports, m *made, in *language.Text, note *press.Note, b *bytes.Buffer) error {
+			return write(b, document(m, in, note))
 		}
 	}
 	return []form{
@@ -49,7 +46,7 @@ func forms() []form {
 		{"report.xlsx", "XLSX", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "all tables as a workbook", true,
 			tables(func(t press.Package, b *bytes.Buffer) error { return t.XLSX(b) })},
 		{"report.zip", "CSV", "application/zip", "all tables with their dictionary, zipped", true, tables(func(t press.Package, b *bytes.Buffer) error { return t.Bundle(b) })},
-		{"report.json", "JSON", "application/json", "the figures themselves, of which the SHA-256 is", false, func(_ *Reports, m *made, _ Text, _ *press.Note, b *bytes.Buffer) error {
+		{"report.json", "JSON", "application/json", "the figures themselves, of which the SHA-256 is", false, func(_ *Reports, m *made, _ *language.Text, _ *press.Note, b *bytes.Buffer) error {
 			_, err := b.Write(m.doc)
 			return err
 		}},
@@ -65,7 +62,7 @@ func formLinks(before, after string) (all []formLink) {
 }
 
 // drawForm makes a form. Few are drawn at once, and the others wait for as long as somebody wants them.
-func (p *Reports) drawForm(ctx context.Context, f form, m *made, in Text, note *press.Note) ([]byte, error) {
+func (p *Reports) drawForm(ctx context.Context, f form, m *made, in *language.Text, note *press.Note) ([]byte, error) {
 	select {
 	case p.draws <- struct{}{}:
 		defer func() { <-p.draws }()
@@ -81,7 +78,7 @@ func (p *Reports) drawForm(ctx context.Context, f form, m *made, in Text, note *
 var errNoForm = errors.New("a report has no such form")
 
 // sendForm answers with the form that the last part of the path names; name is the file's, without what it ends with. An error has answered nothing.
-func (s *server) sendForm(w http.ResponseWriter, r *http.Request, m *made, in Text, note *press.Note, name string) error {
+func (s *server) sendForm(w http.ResponseWriter, r *http.Request, m *made, in *language.Text, note *press.Note, name string) error {
 	file := path.Base(r.URL.Path)
 	i := slices.IndexFunc(forms(), func(f form) bool { return f.file == file })
 	if i < 0 {
@@ -105,7 +102,7 @@ func (s *server) sendForm(w http.ResponseWriter, r *http.Request, m *made, in Te
 }
 
 // form answers with one, or says to a person why not.
-func (s *server) form(w http.ResponseWriter, r *http.Request, m *made, in Text, note *press.Note, name string) {
+func (s *server) form(w http.ResponseWriter, r *http.Request, m *made, in *language.Text, note *press.Note, name string) {
 	switch err := s.sendForm(w, r, m, in, note, name); {
 	case err == nil || r.Context().Err() != nil:
 	case errors.Is(err, errNoForm):

@@ -12,7 +12,9 @@ import (
 
 	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/audit"
+	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/press"
+	"github.com/smartvillage/nabz/collector/prose"
 	"github.com/smartvillage/nabz/collector/report"
 )
 
@@ -32,7 +34,7 @@ type previewPage struct {
 	head
 	May       bool
 	Article   template.HTML
-	Text      Text
+	Text      *language.Text
 	Languages []languageLink
 	Forms     []formLink
 	Question  string // the address of the form with this question in it
@@ -53,7 +55,7 @@ type languageLink struct {
 }
 
 // asked reads the question of an address and answers itself where it cannot be made.
-func (s *server) asked(w http.ResponseWriter, r *http.Request, values url.Values) (a report.Ask, in Text, ok bool) {
+func (s *server) asked(w http.ResponseWriter, r *http.Request, values url.Values) (a report.Ask, in *language.Text, ok bool) {
 	if s.noReports(w) {
 		return a, nil, false
 	}
@@ -97,7 +99,7 @@ func (s *server) preview(w http.ResponseWriter, r *http.Request) {
 	s.showPreview(w, r, a, in, http.StatusOK, "")
 }
 
-func (s *server) showPreview(w http.ResponseWriter, r *http.Request, a report.Ask, in Text, status int, fault string) {
+func (s *server) showPreview(w http.ResponseWriter, r *http.Request, a report.Ask, in *language.Text, status int, fault string) {
 	here := questionAddress(a, in.Code())
 	m, done, err := s.Reports.make(r.Context(), a, pageWaits)
 	if err != nil {
@@ -114,7 +116,7 @@ func (s *server) showPreview(w http.ResponseWriter, r *http.Request, a report.As
 			return "/reports/preview?" + other.Encode()
 		})}
 	p.Who = visitorOf(r)
-	if p.Article, _, err = s.article(m, in, notPublished(in)); err != nil {
+	if p.Article, _, err = article(m, in, notPublished(in)); err != nil {
 		s.fault(w, r, err)
 		return
 	}
@@ -139,7 +141,7 @@ func (s *server) making(w http.ResponseWriter, r *http.Request, done progress, w
 	s.page(w, r, http.StatusAccepted, "making", p)
 }
 
-func (s *server) languageLinks(in Text, url func(code string) string) (all []languageLink) {
+func (s *server) languageLinks(in *language.Text, url func(code string) string) (all []languageLink) {
 	for _, t := range s.Reports.Languages {
 		all = append(all, languageLink{t.Code(), t.Name(), url(t.Code()), t.RTL(), t.Code() == in.Code()})
 	}
@@ -147,26 +149,23 @@ func (s *server) languageLinks(in Text, url func(code string) string) (all []lan
 }
 
 // notPublished stands at the head of a report that nobody has published, in every form.
-func notPublished(in Text) *press.Note {
+func notPublished(in *language.Text) *press.Note {
 	return &press.Note{Kind: press.NoteProvisional, Title: in.Say("Not published."),
 		Text: in.Say("These figures were made for a look and are kept nowhere: who is given them cannot find them again. Cite a published report, which has a link of its own.")}
 }
 
 // document is a report in a language, with a note at its head.
-func (p *Reports) document(m *made, in Text, note *press.Note) (press.Document, error) {
-	d, err := p.Document(m.report, m.as, in)
-	if err == nil && note != nil {
-		d.Blocks = slices.Insert(slices.Clone(d.Blocks), 0, press.Block(*note))
+func document(m *made, in *language.Text, note *press.Note) press.Document {
+	d := prose.Document(m.report, m.as, in)
+	if note != nil {
+		d.Blocks = slices.Insert(d.Blocks, 0, press.Block(*note))
 	}
-	return d, err
+	return d
 }
 
 // article is a report as a part of a page, and its title.
-func (s *server) article(m *made, in Text, note *press.Note) (article template.HTML, title string, err error) {
-	d, err := s.Reports.document(m, in, note)
-	if err != nil {
-		return "", "", err
-	}
+func article(m *made, in *language.Text, note *press.Note) (article template.HTML, title string, err error) {
+	d := document(m, in, note)
 	var b bytes.Buffer
 	err = press.HTML(&b, d)
 	return template.HTML(b.String()), d.Title, err // it escapes what it is given
@@ -219,10 +218,8 @@ func (s *server) wait(w http.ResponseWriter, r *http.Request, a report.Ask) (*ma
 func (s *server) publish(r *http.Request, m *made) (rev archive.Revision, fresh bool, err error) {
 	v := visitorOf(r)
 	id := m.report.ID()
-	d, err := s.Reports.Document(m.report, m.as, s.Reports.Languages[0])
-	if err == nil {
-		rev, fresh, err = s.Reports.Archive.Publish(m.doc, archive.Meta{ID: id, Title: title(d.Title, id), From: m.report.From, To: m.report.To, Who: v.Name, At: s.Now()})
-	}
+	title := printable(prose.Title(m.report, s.Reports.Languages[0]))
+	rev, fresh, err = s.Reports.Archive.Publish(m.doc, archive.Meta{ID: id, Title: title, From: m.report.From, To: m.report.To, Who: v.Name, At: s.Now()})
 	if err != nil {
 		s.Log.Error("a report could not be published", "report", id, "error", err)
 		_ = s.record(r, v, audit.Entry{What: "publish report", On: id, Outcome: audit.Failed, Detail: err.Error()}) // was logged
@@ -236,13 +233,4 @@ func (s *server) publish(r *http.Request, m *made) (rev archive.Revision, fresh 
 		return rev, fresh, fmt.Errorf("it is published as %s, and the audit log could not be written; see to the disk of the collector", rev.Permalink())
 	}
 	return rev, fresh, nil
-}
-
-// title is one that the archive takes.
-func title(text, id string) string {
-	text = printable(text)
-	if text == "" {
-		return id
-	}
-	return text
 }

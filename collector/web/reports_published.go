@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/collector/archive"
+	"github.com/smartvillage/nabz/collector/language"
+	"github.com/smartvillage/nabz/collector/prose"
 	"github.com/smartvillage/nabz/collector/report"
 )
 
@@ -22,7 +24,7 @@ type publishedPage struct {
 	Said      string
 	Article   template.HTML
 	Fault     string // why there is none
-	Text      Text
+	Text      *language.Text
 	Languages []languageLink
 	Forms     []formLink
 	Link      string // permanent
@@ -93,7 +95,7 @@ func (s *server) kept(w http.ResponseWriter, id, revision string) (rev archive.R
 
 // readMade is a revision that is kept.
 func readMade(rev archive.Revision, doc []byte) *made {
-	m := &made{doc: doc, sum: rev.SHA256, as: Publication{SHA256: rev.SHA256, Revision: rev.Number, Published: rev.At}}
+	m := &made{doc: doc, sum: rev.SHA256, as: prose.Header{SHA256: rev.SHA256, Revision: rev.Number, Published: rev.At}}
 	if one, _, err := report.Parse(doc); err == nil {
 		m.report = &one
 	}
@@ -139,7 +141,7 @@ func (s *server) showPublished(w http.ResponseWriter, r *http.Request, status in
 		}
 	} else {
 		p.Again = "/reports/preview?" + addressOfReport(m.report, in.Code()).Encode()
-		if p.Article, _, err = s.article(m, in, nil); err != nil {
+		if p.Article, _, err = article(m, in, nil); err != nil {
 			s.fault(w, r, err)
 			return
 		}

@@ -30,7 +30,7 @@ func TestASharedLinkShowsOneReportToAnybodyAndNothingElseOfTheBoard(t *testing.T
 	shared, link := p.shares(url.Values{"label": {"Ministry of IT"}})
 	other := p.publishes("period=2026-10&sites=gokina")
 	res, body := p.ask("GET", shared, nil)
-	says(t, "the page", body, "Smart Villages, 2026-10", "Passu school", `<meta name="robots" content="noindex, nofollow">`, shared+"/report.pdf?lang=en", "اردو")
+	says(t, "the page", body, "Smart Villages: connectivity report, October 2026", "Passu school", `<meta name="robots" content="noindex, nofollow">`, shared+"/report.pdf?lang=en", "اردو")
 	for name, want := range map[string]string{"Referrer-Policy": "no-referrer", "Cache-Control": "private, no-store", "X-Robots-Tag": "noindex, nofollow", "Content-Security-Policy": policy} {
 		if got := res.Header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/smartvillage/nabz/collector/archive"
+	"github.com/smartvillage/nabz/collector/language"
 )
 
 // sharedPath is where links to share lead. What stands behind it is a secret, and is written to no log.
@@ -17,7 +18,7 @@ const sharedPath = "/shared/"
 // sharedPage is one report for whoever has the link, and nothing else of the board.
 type sharedPage struct {
 	Title     string
-	Text      Text // nil where there is no report
+	Text      *language.Text // nil where there is no report
 	Article   template.HTML
 	Fault     string
 	Languages []languageLink
@@ -108,7 +109,7 @@ func (s *server) notNow(w http.ResponseWriter, id string, err error) {
 	http.Error(w, "This report cannot be shown just now. Ask whoever sent you the link.", http.StatusServiceUnavailable)
 }
 
-func (s *server) showShared(w http.ResponseWriter, r *http.Request, rev archive.Revision, m *made, in Text) {
+func (s *server) showShared(w http.ResponseWriter, r *http.Request, rev archive.Revision, m *made, in *language.Text) {
 	here := sharedPath + r.PathValue("token")
 	at := func(base string, number int, newest bool, code string) string {
 		q := url.Values{"lang": {code}}
@@ -140,7 +141,7 @@ func (s *server) showShared(w http.ResponseWriter, r *http.Request, rev archive.
 	p.Forms = formLinks(here+"/", "?"+q.Encode())
 	if m.report == nil {
 		p.Fault, p.Forms = otherDefinition, p.Forms[3:4]
-	} else if p.Article, p.Title, err = s.article(m, in, nil); err != nil {
+	} else if p.Article, p.Title, err = article(m, in, nil); err != nil {
 		s.notNow(w, rev.ID, err)
 		return
 	}

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +20,9 @@ import (
 	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/press"
+	"github.com/smartvillage/nabz/collector/prose"
 	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/telemetry"
@@ -34,20 +35,19 @@ type reporting struct {
 	kept   *archive.Archive
 }
 
-// plainText is English without a catalogue, and an Urdu that says the same.
-type plainText struct {
-	code, name string
-	rtl        bool
-}
-
-func (p plainText) Code() string { return p.code }
-func (p plainText) Name() string { return p.name }
-func (p plainText) RTL() bool    { return p.rtl }
-func (p plainText) Say(english string, with ...string) string {
-	for i := 0; i+1 < len(with); i += 2 {
-		english = strings.ReplaceAll(english, "{"+with[i]+"}", with[i+1])
+// languages are English and Urdu.
+func languages(t testing.TB) []*language.Text {
+	t.Helper()
+	set, err := language.Load("")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return english
+	en, err1 := set.Text("en")
+	ur, err2 := set.Text("ur")
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	return []*language.Text{en, ur}
 }
 
 // reportsOver is what the pages need, over a ledger.
@@ -61,18 +61,8 @@ func reportsOver(t testing.TB, w *world, q Querier, dir string) (*Reports, *arch
 	return NewReports(ReportsConfig{
 		Desk:      &report.Desk{Querier: q, Sites: w.reg.Sites, Benchmarks: set, Programme: "Smart Villages", Zone: w.zone, Now: w.now},
 		Archive:   kept,
-		Languages: []Text{plainText{"en", "English", false}, plainText{"ur", "اردو", true}},
-		Document: func(r *report.Report, p Publication, in Text) (press.Document, error) {
-			d := press.Document{Title: in.Say("Smart Villages, {period}", "period", r.Asked.Period), Language: in.Code(), RTL: in.RTL(), Foot: p.SHA256}
-			table := press.Table{Caption: "Sites", Columns: []press.Column{{Name: "Site"}, {Name: "Availability"}}}
-			for _, s := range r.Sites {
-				i := slices.IndexFunc(r.Asked.Roster, func(e report.Entry) bool { return e.Site == s.Site })
-				table.Rows = append(table.Rows, []press.Cell{{Text: r.Asked.Roster[i].Name}, {Text: share(s.Time.Availability, 2)}})
-			}
-			d.Blocks = append(d.Blocks, table)
-			return d, nil
-		},
-		Tables: func(r *report.Report, p Publication, in Text) (press.Package, error) {
+		Languages: languages(t),
+		Tables: func(r *report.Report, p prose.Header, in *language.Text) (press.Package, error) {
 			t := press.Data{ID: "sites", Title: "Sites", Fields: []press.Field{{Name: "site", Type: press.String}, {Name: "up_ms", Type: press.Integer, Unit: "ms"}}}
 			for _, s := range r.Sites {
 				t.Rows = append(t.Rows, []any{s.Site, s.Time.Times.UpMs})
@@ -165,7 +155,7 @@ func TestAReportIsLookedAtPublishedAndFoundAgain(t *testing.T) {
 		t.Errorf("last month leads to %s, which will mean another month later", at)
 	}
 	page := p.looksAt("wall", at)
-	says(t, "the viewer's look", page, "Not published", "Smart Villages, 2026-10", "Passu school", "An operator can publish it", `/reports/preview/report.pdf?`)
+	says(t, "the viewer's look", page, "Not published", "Smart Villages: connectivity report, October 2026", "Passu school", "An operator can publish it", `/reports/preview/report.pdf?`)
 	if strings.Contains(page, `action="/reports"`) {
 		t.Error("a viewer is offered to publish")
 	}
@@ -180,9 +170,9 @@ func TestAReportIsLookedAtPublishedAndFoundAgain(t *testing.T) {
 	}
 	id := strings.Split(link, "/")[2]
 	for _, path := range []string{link, "/reports/" + id} {
-		says(t, path, p.reads("wall", path), "Smart Villages, 2026-10", "Passu school", sum, "by aisha", "1 of 1", "Check against the ledger")
+		says(t, path, p.reads("wall", path), "Smart Villages: connectivity report, October 2026", "Passu school", sum, "by aisha", "1 of 1", "Check against the ledger")
 	}
-	says(t, "the list", p.reads("wall", "/reports"), `href="/reports/`+id+`"`, "Smart Villages, 2026-10", "citable", "revision 1", "by aisha")
+	says(t, "the list", p.reads("wall", "/reports"), `href="/reports/`+id+`"`, "Smart Villages: connectivity report, October 2026", "citable", "revision 1", "by aisha")
 	if _, doc := p.ask("GET", link+"/report.json", nil, as(p.cookieOf("wall"))); report.Hash([]byte(doc)) != sum {
 		t.Error("the JSON at the permanent link does not have that SHA-256")
 	}
@@ -400,7 +390,7 @@ func TestTheAPIListsMakesPublishesAndChecksReports(t *testing.T) {
 	if res.StatusCode != 200 || report.Hash([]byte(doc)) != v["sha256"] {
 		t.Errorf("%s answers %d, and its bytes have another SHA-256 than was told", link, res.StatusCode)
 	}
-	if v := api("GET", "/api/v1/reports/"+id, "", wall, 200); len(v["revisions"].([]any)) != 1 || v["title"] != "Smart Villages, 2026-10" {
+	if v := api("GET", "/api/v1/reports/"+id, "", wall, 200); len(v["revisions"].([]any)) != 1 || v["title"] != "Smart Villages: connectivity report, October 2026" {
 		t.Errorf("the report is %v", v)
 	}
 	if v := api("GET", link+"/check", "", wall, 200); v["same"] != true {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/smartvillage/nabz/collector/prose"
 	"github.com/smartvillage/nabz/collector/report"
 )
 
@@ -30,7 +31,7 @@ type made struct {
 	report *report.Report
 	doc    []byte
 	sum    string
-	as     Publication
+	as     prose.Header
 }
 
 // task makes one. It says how far it is in parts of 1.
