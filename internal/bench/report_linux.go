@@ -37,14 +37,14 @@ type part struct {
 }
 
 func parts() []part {
-	month := func(sites int) ledger {
-		return ledger{sites, time.Date(2026, 9, 30, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
+	month := func(sites int) ledger { // with the month before, which a report compares with
+		return ledger{sites, time.Date(2026, 8, 31, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
 	}
 	return []part{
 		{"month_10", "2026-10", month(10), false},
 		{"month_100", "2026-10", month(100), false},
 		{"month_1000", "2026-10", month(1000), true},
-		{"year_100", "2025", ledger{100, time.Date(2024, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, true},
+		{"year_100", "2025", ledger{100, time.Date(2023, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, true},
 	}
 }
 
