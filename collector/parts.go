@@ -27,6 +27,7 @@ import (
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/scribe"
 	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/collector/web"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -47,6 +48,7 @@ type parts struct {
 	people   *people.People
 	session  *people.Sessions
 	journal  *journal.Journal // what operators wrote down
+	reports  *web.Reports     // nil: an intake
 	handler  http.Handler
 	alerts   *alert.Engine    // nil: an intake, beside a board that has one
 	shown    *authority.Shown // nil: no TLS

@@ -23,11 +23,19 @@ type sharedPage struct {
 	Fault     string
 	Languages []languageLink
 	Forms     []formLink
-	Revision  string
+	Revision  string // of it, and when it was published
+	Words     sharedWords
 	Newer     string         // the address of the newest revision, where this is an older one
 	Others    []languageLink // the other revisions
-	Published string
-	Wait      bool // too many have asked
+	Wait      bool           // too many have asked
+}
+
+// sharedWords are the page's own.
+type sharedWords struct{ Forms, Languages, Print, Newer, Others string }
+
+func newSharedWords(in *language.Text) sharedWords {
+	return sharedWords{Forms: in.Say("Forms of this report"), Languages: in.Say("Languages of this report"), Print: in.Say("Print"),
+		Newer: in.Say("There is a newer revision of this report."), Others: in.Say("Other revisions:")}
 }
 
 // secretly sets what goes with an answer to a link that is a secret.
@@ -124,14 +132,15 @@ func (s *server) showShared(w http.ResponseWriter, r *http.Request, rev archive.
 		return
 	}
 	newest := rev.Number >= all.Newest().Number
-	p := sharedPage{Title: rev.Title, Text: in, Revision: strconv.Itoa(rev.Number), Published: rev.At.In(s.Now().Location()).Format("2006-01-02"),
+	p := sharedPage{Title: rev.Title, Text: in, Words: newSharedWords(in),
+		Revision:  in.Say("Revision {number}, published {day}", "number", in.Number(int64(rev.Number)), "day", in.Date(rev.At.In(s.Now().Location()))),
 		Languages: s.languageLinks(in, func(code string) string { return at(here, rev.Number, newest, code) })}
 	if !newest {
 		p.Newer = at(here, 0, true, in.Code())
 	}
 	for _, o := range all.Revisions {
 		if o.Number != rev.Number {
-			p.Others = append(p.Others, languageLink{Name: strconv.Itoa(o.Number), URL: at(here, o.Number, o.Number == all.Newest().Number, in.Code())})
+			p.Others = append(p.Others, languageLink{Name: in.Number(int64(o.Number)), URL: at(here, o.Number, o.Number == all.Newest().Number, in.Code())})
 		}
 	}
 	q := url.Values{"lang": {in.Code()}}
