@@ -42,11 +42,12 @@ func (w *writer) verdict(v benchmark.Verdict) press.Mark {
 func (w *writer) benchmark(b *benchmark.Benchmark, j report.Judgement) {
 	w.add(press.Heading{Level: 2, Text: w.Say("{benchmark}: {verdict}", "benchmark", b.Name, "verdict", w.verdict(j.Verdict).Text)})
 	s := b.Source
-	source := w.Say("Source: {title}, {publisher}, {date}.", "title", s.Title, "publisher", s.Publisher, "date", w.LTR(s.Date))
-	if s.URL != "" {
-		source = sentences(source, w.LTR(s.URL))
+	source := press.Facts{Rows: []press.Fact{{Name: w.Say("Source"), Value: strings.Join([]string{s.Title, s.Publisher, s.Date}, ", ")}}} // as its file has it, in whatever language
+	for _, f := range []press.Fact{{Name: w.Say("Address"), Value: s.URL, Code: true, Link: s.URL}, {Name: w.Say("How nabz measures it"), Value: paragraph(b.Note)}, {Name: w.Say("How the limits were checked"), Value: paragraph(s.Checked)}} {
+		if f.Value != "" {
+			source.Rows = append(source.Rows, f)
+		}
 	}
-	w.small(source)
 	table := press.Table{Caption: w.Say("Criteria, over all sites"), Behind: w.behind(w.Count(int64(len(j.Sites)), "{n} site judged", "{n} sites judged")),
 		Columns: []press.Column{{Name: w.Say("Criterion")}, {Name: w.Say("Verdict")}, {Name: w.Say("Sites that pass"), Kind: press.ColumnNumber}, {Name: w.Say("Sites that fail"), Kind: press.ColumnNumber},
 			{Name: w.Say("Not enough data"), Kind: press.ColumnNumber}, {Name: w.Say("Share that passes"), Kind: press.ColumnNumber}}}
@@ -63,8 +64,7 @@ func (w *writer) benchmark(b *benchmark.Benchmark, j report.Judgement) {
 	w.add(table)
 	w.reasons(b, j)
 	w.failing(b, j)
-	w.small(w.Say("How nabz measures it: {note}", "note", paragraph(b.Note)))
-	w.small(w.Say("Checked: {checked}", "checked", paragraph(s.Checked)))
+	w.add(source)
 }
 
 // paragraph is a text of several lines as one.
@@ -236,7 +236,7 @@ func measureUnit(name string) string {
 func (w *writer) resultBehind(r benchmark.Result) string {
 	switch {
 	case r.Tests > 0:
-		return w.testsOf(r.Tests)
+		return w.tests(int(r.Tests))
 	case r.Hours > 0:
 		return w.Count(r.Hours, "{n} hour", "{n} hours")
 	}

@@ -23,16 +23,12 @@ func Headline(r *report.Report, t *language.Text) string {
 		}
 	}
 	lines := []string{first, w.outageLine()}
-	var verdicts []string
 	for _, j := range r.Benchmarks {
 		for _, b := range r.Asked.Benchmarks {
 			if b.ID == j.Benchmark {
-				verdicts = append(verdicts, w.Say("{benchmark}: {verdict}", "benchmark", b.Name, "verdict", w.verdict(j.Verdict).Text))
+				lines = append(lines, w.Say("{benchmark}: {verdict}", "benchmark", b.Name, "verdict", w.verdict(j.Verdict).Text))
 			}
 		}
-	}
-	if len(verdicts) > 0 {
-		lines = append(lines, strings.Join(verdicts, "; "))
 	}
 	var missing []string
 	if n := w.notCitable(); n > 0 && r.Programme.Sites > 1 {

@@ -63,7 +63,9 @@ func (w *writer) facts() press.Facts {
 	if !w.h.Published.IsZero() {
 		say(w.Say("Published"), w.local(w.h.Published), false)
 	}
-	say(w.Say("Permanent link"), w.h.Link, true)
+	if w.h.Link != "" {
+		f.Rows = append(f.Rows, press.Fact{Name: w.Say("Permanent link"), Value: w.h.Link, Code: true, Link: w.h.Link})
+	}
 	say(w.Say("Definition of the figures"), w.r.Definition, true)
 	say(w.Say("SHA-256 of the report"), w.h.SHA256, true)
 	return f
@@ -104,8 +106,6 @@ func (w *writer) term(term string) string {
 	}
 	return w.Isolate(w.name(value))
 }
-
-func (w *writer) isolated(name string) string { return w.Say("{name}", "name", name) }
 
 // people is how many live at the counted sites, as far as the sites file says.
 func (w *writer) people() string {

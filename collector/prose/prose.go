@@ -116,6 +116,7 @@ func capital(text string) string {
 }
 
 func (w *writer) sitesOf(n int) string   { return w.Count(int64(n), "{n} site", "{n} sites") }
+func (w *writer) tests(n int) string     { return w.Count(int64(n), "{n} test", "{n} tests") }
 func (w *writer) testsOf(n int64) string { return w.Count(n, "{n} speed test", "{n} speed tests") }
 
 // behind says what stands behind a table or a chart.

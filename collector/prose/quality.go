@@ -37,7 +37,7 @@ func (w *writer) rateRow(name string, r report.Rate) []press.Cell {
 	case r.Tests == 0:
 		target.Text = w.Say("no test")
 	case r.Share != nil:
-		target = press.Cell{Text: w.share(r.Share, ""), Bar: *r.Share, Detail: w.Say("{some} of {all}", "some", w.Number(int64(r.OnTarget)), "all", w.testsOf(int64(r.WithTarget)))}
+		target = press.Cell{Text: w.share(r.Share, ""), Bar: *r.Share, Detail: w.Say("{some} of {all}", "some", w.Number(int64(r.OnTarget)), "all", w.tests(r.WithTarget))}
 	}
 	return append(row, target)
 }

@@ -29,7 +29,7 @@ func (w *writer) siteRow(s report.SiteReport) []press.Cell {
 	if s.Before != nil {
 		felt.Detail = w.Say("before: {share}", "share", w.share(s.Before, ""))
 	}
-	lost, tests := "", w.testsOf(int64(s.Throughput.All.Down.Tests))
+	lost, tests := "", w.tests(s.Throughput.All.Down.Tests)
 	if s.Outages.All.Ms > 0 {
 		lost = w.Duration(s.Outages.All.Ms)
 	}

@@ -25,7 +25,7 @@ func (w *writer) trend() {
 			w.trendRow(w.Say("Downloads that reached the target"), b.Throughput.All.Down.Share, now.Throughput.All.Down.Share, report.Figures{Citable: true}, report.Figures{Citable: true}),
 		}
 		last := table.Rows[len(table.Rows)-1]
-		last[1].Detail, last[2].Detail = w.testsOf(int64(b.Throughput.All.Down.WithTarget)), w.testsOf(int64(now.Throughput.All.Down.WithTarget))
+		last[1].Detail, last[2].Detail = w.tests(b.Throughput.All.Down.WithTarget), w.tests(now.Throughput.All.Down.WithTarget)
 	}
 	w.add(table)
 	if b.Time.ObservedMs > 0 && b.Sites != now.Sites {
@@ -46,7 +46,7 @@ func (w *writer) trendRow(name string, before, now *float64, b, n report.Figures
 }
 
 func (w *writer) rateTrend(name string, before, now report.Rate) []press.Cell {
-	row := []press.Cell{{Text: name}, {Text: w.rate(before.MedianBps), Detail: w.testsOf(int64(before.Tests))}, {Text: w.rate(now.MedianBps), Detail: w.testsOf(int64(now.Tests))}, {Text: w.Say("cannot be told")}}
+	row := []press.Cell{{Text: name}, {Text: w.rate(before.MedianBps), Detail: w.tests(before.Tests)}, {Text: w.rate(now.MedianBps), Detail: w.tests(now.Tests)}, {Text: w.Say("cannot be told")}}
 	if a, b := before.MedianBps, now.MedianBps; a != nil && b != nil {
 		switch d := *b - *a; {
 		case d > 0:

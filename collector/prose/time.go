@@ -35,13 +35,13 @@ func (w *writer) cause(c telemetry.Cause) string {
 func (w *writer) causeShort(c telemetry.Cause) string {
 	switch c {
 	case telemetry.CauseLocal:
-		return w.Say("at the site")
+		return w.Say("site")
 	case telemetry.CauseBackhaul:
 		return w.Say("backhaul")
 	case telemetry.CauseDNS:
 		return w.Say("DNS")
 	}
-	return w.Say("power cut")
+	return w.Say("power")
 }
 
 // spent says how the time was spent.
