@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/smartvillage/nabz/collector/alert"
+	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/authority"
 	"github.com/smartvillage/nabz/collector/broker"
 	"github.com/smartvillage/nabz/collector/command"
@@ -25,6 +26,7 @@ import (
 	"github.com/smartvillage/nabz/collector/journal"
 	"github.com/smartvillage/nabz/collector/ndt7"
 	"github.com/smartvillage/nabz/collector/people"
+	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/collector/scribe"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/collector/web"
@@ -51,6 +53,9 @@ type parts struct {
 	reports  *web.Reports     // nil: an intake
 	handler  http.Handler
 	alerts   *alert.Engine    // nil: an intake, beside a board that has one
+	desk     *report.Desk     // nil: an intake, of which nobody asks for reports
+	archive  *archive.Archive // of published reports
+	reports  *reporting       // makes those of the last month; nil: an intake
 	shown    *authority.Shown // nil: no TLS
 	agents   net.Listener     // where agents enrol and measure; nil: nowhere
 	tests    *ndt7.Server     // nil: no speed tests
@@ -130,6 +135,11 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 	}
 	if err = p.openAlerts(metrics, now); err != nil {
 		return nil, err
+	}
+	if c.Role != roleIntake {
+		if err = p.openReports(registry, zone, now); err != nil {
+			return nil, err
+		}
 	}
 	p.openScribe(registry, metrics)
 	if err = p.openWeb(registry, metrics, now); err != nil {

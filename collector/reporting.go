@@ -15,6 +15,9 @@ import (
 
 	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/archive"
+	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/language"
+	"github.com/smartvillage/nabz/collector/prose"
 	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/internal/hours"
@@ -26,6 +29,7 @@ type ReportConfig struct {
 	PeakHours     string   `toml:"peak_hours"`
 	Benchmarks    []string `toml:"benchmarks"`
 	BenchmarksDir string   `toml:"benchmarks_dir"`
+	LanguagesDir  string   `toml:"languages_dir"`
 
 	Day       int      `toml:"day"`
 	At        string   `toml:"at"`
@@ -277,4 +281,59 @@ func (c *ReportConfig) checkReporting(tells func(names []string) ([]string, erro
 		log.Warn("reports of the month are published, and nobody is told: no channel of alert.urls_file wants to hear of what is of severity info")
 	}
 	return nil
+}
+
+// openReports prepares the desk, the archive, and what makes reports by itself.
+func (p *parts) openReports(registry *fleet.Registry, zone *time.Location, now func() time.Time) (err error) {
+	if p.desk, err = newDesk(p.c, p.store, registry.Sites, now); err != nil {
+		return err
+	}
+	p.archive = Reports(p.c, now)
+	texts, err := Languages(p.c)
+	if err != nil {
+		return err
+	}
+	var in []*language.Text
+	for i, code := range p.c.Report.Languages {
+		t, err := texts.Text(code)
+		if err != nil {
+			return fmt.Errorf("report.languages[%d]: %w", i, err)
+		}
+		in = append(in, t)
+	}
+	if err = p.c.Report.checkReporting(p.alerts.Tells, p.log); err != nil {
+		return err
+	}
+	p.reports = newReporting(reporting{ReportConfig: p.c.Report, zone: zone, board: p.c.Alert.BoardURL, make: monthly(p.desk, in), archive: p.archive, tell: p.alerts, now: now, log: p.log})
+	return nil
+}
+
+// monthly makes reports at a desk, and says in each language what they come to.
+func monthly(d *report.Desk, in []*language.Text) reportMaker {
+	return func(ctx context.Context, ask reportAsk) (made reportMade, err error) {
+		a, err := d.Ask(report.Question{Period: ask.month, Sites: []string{ask.selection}})
+		var r report.Report
+		if err == nil {
+			r, err = d.Make(ctx, a, nil)
+		}
+		switch {
+		case errors.Is(err, report.ErrSites), errors.Is(err, report.ErrPeriod), errors.Is(err, report.ErrNoData):
+			return made, fmt.Errorf("%w: %w", errNoReport, err)
+		case err != nil:
+			return made, err
+		}
+		if made.doc, err = r.Canonical(); err != nil {
+			return made, err
+		}
+		made.id, made.title = r.ID(), title(&r)
+		var texts []string
+		for i, t := range in {
+			if i == 0 {
+				made.subject = prose.Title(&r, t)
+			}
+			texts = append(texts, prose.Headline(&r, t))
+		}
+		made.text = strings.Join(texts, "\n\n")
+		return made, nil
+	}
 }

@@ -1,14 +1,22 @@
 package collector
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"io"
 	"net/url"
+	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/collector/fleet"
+	"github.com/smartvillage/nabz/collector/language"
+	"github.com/smartvillage/nabz/collector/press"
+	"github.com/smartvillage/nabz/collector/prose"
 	"github.com/smartvillage/nabz/collector/report"
 )
 
@@ -45,15 +53,17 @@ func newDesk(c Config, q report.Querier, sites func() []fleet.Site, now func() t
 }
 
 // Publish keeps a report in the archive. fresh is false where the newest revision says the same.
-func Publish(a *archive.Archive, r *report.Report, title, who string) (rev archive.Revision, fresh bool, err error) {
+func Publish(a *archive.Archive, r *report.Report, name, who string, now time.Time) (rev archive.Revision, fresh bool, err error) {
 	doc, err := r.Canonical()
 	if err != nil {
 		return rev, false, err
 	}
-	if title == "" {
-		title = strings.TrimSpace(r.Asked.Programme + " " + r.Asked.Period + ", " + strings.Join(r.Asked.Sites, ", "))
-	}
-	return a.Publish(doc, archive.Meta{ID: r.ID(), Title: title, From: r.From, To: r.To, Who: who})
+	return a.Publish(doc, archive.Meta{ID: r.ID(), Title: cmp.Or(name, title(r)), From: r.From, To: r.To, Who: who, At: now})
+}
+
+// title is what lists call a report.
+func title(r *report.Report) string {
+	return strings.TrimSpace(r.Asked.Programme + " " + r.Asked.Period + ", " + strings.Join(r.Asked.Sites, ", "))
 }
 
 // ReportLink is the permanent address of a published report; "" where nothing says where the board is.
@@ -78,4 +88,96 @@ func boardLink(c Config, path ...string) string {
 		return ""
 	}
 	return link
+}
+
+// The forms of a report.
+const (
+	FormText = "text"
+	FormJSON = "json" // the report itself; the others are made from it
+	FormHTML = "html"
+	FormPDF  = "pdf"
+	FormXLSX = "xlsx"
+	FormCSV  = "csv" // a zip of all tables and their dictionary
+)
+
+// Forms are all of them.
+func Forms() []string { return []string{FormText, FormJSON, FormHTML, FormPDF, FormXLSX, FormCSV} }
+
+// Languages are those that come with nabz and those of report.languages_dir.
+func Languages(c Config) (*language.Set, error) { return language.Load(c.Report.LanguagesDir) }
+
+// Printer writes reports in their forms.
+type Printer struct {
+	Text *language.Text
+	Link string // where the report is kept; "": it is not
+}
+
+// Print writes a report, given as its canonical bytes. rev is zero where it is not published.
+func (p Printer) Print(w io.Writer, form string, doc []byte, rev archive.Revision) error {
+	if form == FormJSON {
+		_, err := w.Write(doc)
+		return err
+	}
+	r, doc, err := report.Parse(doc)
+	if err != nil {
+		return err
+	}
+	h := prose.Header{SHA256: report.Hash(doc), Link: p.Link, Revision: rev.Number, Published: rev.At}
+	switch form {
+	case FormText:
+		return printText(w, &r, h, p.Text)
+	case FormHTML:
+		return press.Page(w, prose.Document(&r, h, p.Text))
+	case FormPDF:
+		return press.PDF(w, prose.Document(&r, h, p.Text))
+	case FormXLSX:
+		return prose.Package(&r, h).XLSX(w)
+	case FormCSV:
+		return prose.Package(&r, h).Bundle(w)
+	}
+	return fmt.Errorf("a report is not written as %q; choose one of %s", form, strings.Join(Forms(), ", "))
+}
+
+// mostLines is how many sites a text names; the other forms have all.
+const mostLines = 40
+
+// printText writes what a terminal has room for: the figures of the whole, and those of each site, the worst first.
+func printText(w io.Writer, r *report.Report, h prose.Header, t *language.Text) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\n\n%s\n\n", prose.Title(r, t), prose.Headline(r, t))
+	tab := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tab, "SITE\tAVAILABLE\tWHILE POWERED\tOBSERVED\tOUTAGES\tTESTS\tCITABLE")
+	sites := slices.Clone(r.Sites)
+	slices.SortStableFunc(sites, func(a, b report.SiteReport) int { return cmp.Compare(least(a), least(b)) })
+	for _, s := range sites[:min(len(sites), mostLines)] {
+		citable := "yes"
+		if !s.Time.Citable {
+			citable = "no: " + s.Time.Why
+		}
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.Site, percent(s.Time.Availability), percent(s.Time.WithoutPower), percent(s.Time.Completeness), s.Outages.All.Count, s.Throughput.All.Tests, citable)
+	}
+	if err := tab.Flush(); err != nil {
+		return err
+	}
+	if more := len(sites) - mostLines; more > 0 {
+		fmt.Fprintf(&b, "and %d more; --format html, pdf, xlsx and csv have all\n", more)
+	}
+	fmt.Fprintf(&b, "\nSHA-256 %s, definition %s\n", h.SHA256, r.Definition)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// least sorts what nobody knows first.
+func least(s report.SiteReport) float64 {
+	if s.Time.Availability == nil {
+		return -1
+	}
+	return *s.Time.Availability
+}
+
+func percent(v *float64) string {
+	if v == nil {
+		return "not known"
+	}
+	return fmt.Sprintf("%.2f %%", 100**v)
 }

@@ -174,6 +174,9 @@ func (p *parts) keep(ctx context.Context) error {
 		g.Go(func() error { return p.alerts.Run(ctx) })
 	}
 	g.Go(func() error { return p.scribe.Run(ctx) })
+	if p.reports != nil {
+		g.Go(func() error { return p.reports.run(ctx) })
+	}
 	if p.commands != nil {
 		g.Go(func() error { return p.commands.Run(ctx) })
 	}

@@ -30,6 +30,7 @@ type commands struct {
 	Renew       renewCommand       `cmd:"" help:"Make a new server certificate where the one in use ends within two months."`
 	DeadLetters deadLettersCommand `cmd:"" name:"dead-letters" help:"What could not be stored."`
 	Alert       alertCommand       `cmd:"" help:"What wakes a person."`
+	Report      reportCommand      `cmd:"" help:"Figures that can be cited."`
 	Dashboards  dashboardsCommand  `cmd:"" help:"What Grafana shows."`
 	Config      struct{}           `cmd:"" help:"Print the example configuration."`
 	Version     kong.VersionFlag   `help:"Print the version."`
@@ -93,6 +94,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = c.Alert.List.do(stdout)
 	case "alert test", "alert test <channel>":
 		err = c.Alert.Test.do(ctx, stdout)
+	case "report make":
+		err = c.Report.Make.do(ctx, stdout, stderr)
+	case "report verify <file>":
+		err = c.Report.Verify.do(ctx, stdout, stderr)
+	case "report benchmarks":
+		err = c.Report.Benchmarks.do(stdout)
+	case "report publish":
+		err = c.Report.Publish.do(ctx, stdout, stderr)
+	case "report list":
+		err = c.Report.List.do(stdout)
+	case "report show <id>":
+		err = c.Report.Show.do(stdout, stderr)
+	case "report share <id>":
+		err = c.Report.Share.do(stdout, stderr)
+	case "report shares":
+		err = c.Report.Shares.do(stdout)
+	case "report revoke <id>":
+		err = c.Report.Revoke.do(stderr)
 	case "dashboards install":
 		err = c.Dashboards.Install.do(stdout)
 	case "dashboards check":

@@ -12,9 +12,9 @@ import (
 
 // Report is what there is of one published report.
 type Report struct {
-	ID        string
-	Revisions []Revision // the newest first; those that can be read
-	Damage    []error    // one for each file that is not what was written, by name
+	ID        string     `json:"id"`
+	Revisions []Revision `json:"revisions"` // the newest first; those that can be read
+	Damage    []error    `json:"-"`         // one for each file that is not what was written, by name
 }
 
 // Newest is the last revision. Where all are damaged it has only the id.

@@ -62,7 +62,7 @@ func (a Ask) asked() (Asked, error) {
 	if a.Now.Before(a.Period.To) {
 		asOf := a.Now.Add(-settle).UTC().Truncate(time.Hour)
 		if !asOf.After(a.Period.From) {
-			return out, fmt.Errorf("%q has only just begun: %w with a whole hour in it yet; ask again in two hours", a.Period.Text, ErrPeriod)
+			return out, faultf(ErrPeriod, "the period %s has only just begun and has no whole hour yet; ask again in two hours", a.Period.Text)
 		}
 		out.AsOf = &asOf
 	}
@@ -119,7 +119,7 @@ func newMaker(q Querier, asked Asked) (*maker, error) {
 		m.to = min(m.to, asked.AsOf.UnixMilli())
 	}
 	if m.from >= m.to {
-		return nil, fmt.Errorf("%q ends before it begins: %w", asked.Period, ErrPeriod)
+		return nil, faultf(ErrPeriod, "the period %s ends before it begins", asked.Period)
 	}
 	if m.peak, err = parsePeak(asked.PeakHours); err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func (m *maker) make(ctx context.Context, tell func(float64)) (Report, error) {
 		return Report{}, err
 	}
 	if r.Programme.Time.Times.told() == 0 {
-		return Report{}, fmt.Errorf("%s: %w; nabz-collector agent list and the board show what was heard of their agents", m.asked.Period, ErrNoData)
+		return Report{}, faultf(ErrNoData, "the ledger has nothing of these sites in %s; the board and nabz-collector agent list show what was heard of their agents", m.asked.Period)
 	}
 	return r, nil
 }

@@ -40,7 +40,7 @@ const (
 func LoadZone(name string) (*time.Location, error) {
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		return nil, fmt.Errorf("%w: %q; write an IANA name such as \"Asia/Karachi\"", ErrZone, name)
+		return nil, faultf(ErrZone, "%q is no time zone; write an IANA name such as \"Asia/Karachi\"", name)
 	}
 	return zone, nil
 }
@@ -57,15 +57,15 @@ func ParsePeriod(text string, zone *time.Location, now time.Time) (Period, error
 	}
 	switch {
 	case !p.From.Before(p.To):
-		return Period{}, fmt.Errorf("%q ends before it begins: %w; write the earlier end first", text, ErrPeriod)
+		return Period{}, faultf(ErrPeriod, "the period %s ends before it begins; write the earlier end first", text)
 	case p.To.Sub(p.From) < shortest:
-		return Period{}, fmt.Errorf("%q is shorter than an hour: %w; choose a longer one", text, ErrPeriod)
+		return Period{}, faultf(ErrPeriod, "the period %s is shorter than an hour; choose a longer one", text)
 	case p.To.After(p.From.AddDate(longestYear, 0, 0)):
-		return Period{}, fmt.Errorf("%q is longer than %d years: %w; choose a shorter one", text, longestYear, ErrPeriod)
+		return Period{}, faultf(ErrPeriod, "the period %s is longer than %d years; choose a shorter one", text, longestYear)
 	case p.From.Year() < firstYear:
-		return Period{}, fmt.Errorf("%q begins before the year %d: %w; choose a later one", text, firstYear, ErrPeriod)
+		return Period{}, faultf(ErrPeriod, "the period %s begins before the year %d; choose a later one", text, firstYear)
 	case !p.From.Before(now):
-		return Period{}, fmt.Errorf("%q lies in the future: %w; choose one that has begun", text, ErrPeriod)
+		return Period{}, faultf(ErrPeriod, "the period %s lies in the future; choose one that has begun", text)
 	}
 	return p, nil
 }
@@ -105,7 +105,7 @@ func parsePeriod(text string, zone *time.Location, now time.Time) (Period, error
 			}
 		}
 	}
-	return Period{}, fmt.Errorf("%q: %w; write a month as 2026-10, a quarter as 2026-Q4, a year as 2026, days as 2026-10-01/2026-10-15, or last-month", text, ErrPeriod)
+	return Period{}, faultf(ErrPeriod, "%q is no period; write a month as 2026-10, a quarter as 2026-Q4, a year as 2026, days as 2026-10-01/2026-10-15, or last-month", text)
 }
 
 // calendar is the month, quarter or year that begins with that month.
@@ -137,7 +137,7 @@ func customPeriod(text, a, b string, zone *time.Location) (Period, error) {
 		}
 		t, err := time.ParseInLocation(minuteForm, one.text, zone)
 		if err != nil {
-			return Period{}, fmt.Errorf("%q has the end %q: %w; write a day as 2026-10-01 or a time as 2026-10-01T08:00", text, one.text, ErrPeriod)
+			return Period{}, faultf(ErrPeriod, "the period %s has an end %q that is no time; write a day as 2026-10-01 or a time as 2026-10-01T08:00", text, one.text)
 		}
 		*one.into = t
 	}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -81,7 +80,7 @@ func parseTerms(all []fleet.Site, texts []string) (terms []string, err error) {
 	}
 	slices.Sort(terms)
 	if terms = slices.Compact(terms); len(terms) == 0 {
-		return nil, fmt.Errorf("%w: nothing is chosen; write all, ids with commas between, or district=NAME", ErrSites)
+		return nil, faultf(ErrSites, "nothing is chosen; write all, ids with commas between, or district=NAME")
 	}
 	return terms, nil
 }
@@ -104,11 +103,11 @@ func matches(s fleet.Site, term string) bool {
 
 func unmatched(all []fleet.Site, term string) error {
 	if term == AllSites {
-		return fmt.Errorf("%w: the sites file is empty; nabz-collector site add or site import fill it", ErrSites)
+		return faultf(ErrSites, "the sites file is empty; nabz-collector site add or site import fill it")
 	}
 	key, value, ok := strings.Cut(term, "=")
 	if !ok {
-		return fmt.Errorf("%w: %q is not in the sites file; nabz-collector site list shows those that are", ErrSites, term)
+		return faultf(ErrSites, "%q is not in the sites file; nabz-collector site list shows those that are", term)
 	}
 	for _, sel := range selectors() {
 		if sel.key != key {
@@ -124,17 +123,17 @@ func unmatched(all []fleet.Site, term string) error {
 		has = slices.Compact(has)
 		for _, v := range has {
 			if strings.EqualFold(v, value) {
-				return fmt.Errorf("%w: no site has %s %q; did you mean %q?", ErrSites, key, value, v)
+				return faultf(ErrSites, "no site has %s %q; did you mean %q?", key, value, v)
 			}
 		}
 		switch more := len(has) - 10; {
 		case len(has) == 0:
-			return fmt.Errorf("%w: no site has a %s in the sites file", ErrSites, key)
+			return faultf(ErrSites, "no site has a %s in the sites file", key)
 		case more > 0:
-			return fmt.Errorf("%w: no site has %s %q; there are %s and %d more", ErrSites, key, value, strings.Join(has[:10], ", "), more)
+			return faultf(ErrSites, "no site has %s %q; there are %s and %d more", key, value, strings.Join(has[:10], ", "), more)
 		default:
-			return fmt.Errorf("%w: no site has %s %q; there are %s", ErrSites, key, value, strings.Join(has, ", "))
+			return faultf(ErrSites, "no site has %s %q; there are %s", key, value, strings.Join(has, ", "))
 		}
 	}
-	return fmt.Errorf("%w: sites are not chosen by %q; write district=, operator=, technology=, upstream= or the sites' ids", ErrSites, key)
+	return faultf(ErrSites, "sites are not chosen by %q; write district=, operator=, technology=, upstream= or the sites' ids", key)
 }

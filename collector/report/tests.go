@@ -140,7 +140,7 @@ func (w *way) figures() Rate {
 func parsePeak(text string) (hours.Week, error) {
 	w, err := hours.Parse(text)
 	if err != nil {
-		return w, fmt.Errorf("peak hours: %w: %w", ErrPeakHours, err)
+		return w, faultf(ErrPeakHours, "peak hours: %v", err)
 	}
 	return w, nil
 }

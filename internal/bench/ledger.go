@@ -23,9 +23,6 @@ type ledger struct {
 
 func (l ledger) site(n int) string { return fmt.Sprintf("site-%04d", n) }
 
-// siteHours is how many hours of sites a report on it is about.
-func (l ledger) siteHours() float64 { return float64(l.sites) * l.to.Sub(l.from).Hours() }
-
 // writeSites writes the sites file: forty districts, three operators, targets, and time zones with and without changes of the clock.
 func (l ledger) writeSites(file string) error {
 	var b []byte
