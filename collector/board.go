@@ -68,21 +68,17 @@ func (p *parts) openBoard(registry *fleet.Registry, metrics *prometheus.Registry
 	if p.alerts != nil { // else it would be an AlertBook that is nil inside
 		shown.Alerts = p.alerts
 	}
-	if p.reports, err = p.openReports(registry, now); err != nil {
+	if p.pages, err = p.openPages(); err != nil {
 		return err
 	}
-	shown.Reports = p.reports
+	shown.Reports = p.pages
 	p.handler, err = web.New(shown)
 	return err
 }
 
-// openReports is what the board needs to make reports, show and keep them.
-func (p *parts) openReports(registry *fleet.Registry, now func() time.Time) (*web.Reports, error) {
-	desk, err := newDesk(p.c, p.store, registry.Sites, now)
-	if err != nil {
-		return nil, err
-	}
-	set, err := language.Load("")
+// openPages is what the board needs to show reports.
+func (p *parts) openPages() (*web.Reports, error) {
+	set, err := Languages(p.c)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +92,7 @@ func (p *parts) openReports(registry *fleet.Registry, now func() time.Time) (*we
 			languages = append(languages, t)
 		}
 	}
-	return web.NewReports(web.ReportsConfig{Desk: desk, Archive: Reports(p.c, now), Languages: languages, Board: strings.TrimSuffix(p.c.Alert.BoardURL, "/")}), nil
+	return web.NewReports(web.ReportsConfig{Desk: p.desk, Archive: p.archive, Languages: languages, Board: strings.TrimSuffix(p.c.Alert.BoardURL, "/")}), nil
 }
 
 // openJournal is what operators wrote down, which board and alerts go by. An intake beside a board has none.

@@ -50,7 +50,7 @@ type parts struct {
 	people   *people.People
 	session  *people.Sessions
 	journal  *journal.Journal // what operators wrote down
-	reports  *web.Reports     // nil: an intake
+	pages    *web.Reports     // nil: an intake
 	handler  http.Handler
 	alerts   *alert.Engine    // nil: an intake, beside a board that has one
 	desk     *report.Desk     // nil: an intake, of which nobody asks for reports

@@ -183,8 +183,8 @@ func (p *parts) keep(ctx context.Context) error {
 	if p.session != nil {
 		g.Go(func() error { return p.session.Run(ctx) })
 	}
-	if p.reports != nil {
-		g.Go(func() error { return p.reports.Run(ctx) })
+	if p.pages != nil {
+		g.Go(func() error { return p.pages.Run(ctx) })
 	}
 	g.Go(func() error { p.influx.watch(ctx); return nil })
 	if p.c.Role == roleBoard {

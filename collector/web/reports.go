@@ -16,7 +16,6 @@ import (
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/limit"
-	"github.com/smartvillage/nabz/collector/press"
 	"github.com/smartvillage/nabz/collector/prose"
 	"github.com/smartvillage/nabz/collector/report"
 )
@@ -26,8 +25,7 @@ type ReportsConfig struct {
 	Desk      *report.Desk
 	Archive   *archive.Archive
 	Languages []*language.Text // the first where nobody chooses
-	Tables    func(r *report.Report, p prose.Header, in *language.Text) (press.Package, error)
-	Board     string // address of the board, of which links to share are made; "": as the browser has it
+	Board     string           // address of the board, of which links to share are made; "": as the browser has it
 }
 
 // Reports makes, shows and keeps reports for the pages.

@@ -14,6 +14,7 @@ import (
 	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/press"
+	"github.com/smartvillage/nabz/collector/prose"
 )
 
 // formLink is a form in which a report can be had.
@@ -23,34 +24,33 @@ type formLink struct{ Word, URL, What string }
 type form struct {
 	file, word, mime, what string
 	spoken                 bool // it is in a language
-	draw                   func(p *Reports, m *made, in *language.Text, note *press.Note, b *bytes.Buffer) error
+	draw                   drawing
 }
 
+// drawing writes a report in a form. The note is for people, and stands in what they read.
+type drawing func(b *bytes.Buffer, m *made, in *language.Text, note *press.Note) error
+
 func forms() []form {
-	tables := func(write func(press.Package, *bytes.Buffer) error) func(*Reports, *made, *language.Text, *press.Note, *bytes.Buffer) error {
-		return func(p *Reports, m *made, in *language.Text, _ *press.Note, b *bytes.Buffer) error {
-			t, err := p.Tables(m.report, m.as, in)
-			if err != nil {
-				return err
-			}
-			return write(t, b)
+	type buffer = *bytes.Buffer
+	tables := func(write func(press.Package, buffer) error) drawing {
+		return func(b buffer, m *made, _ *language.Text, _ *press.Note) error {
+			return write(prose.Package(m.report, m.as), b)
 		}
 	}
-	document := func(write func(*bytes.Buffer, press.Document) error) func(*Reports, *made, *language.Text, *press.Note, *bytes.Buffer) error {
-		return func(_ *Reports, m *made, in *language.Text, note *press.Note, b *bytes.Buffer) error {
+	text := func(write func(buffer, press.Document) error) drawing {
+		return func(b buffer, m *made, in *language.Text, note *press.Note) error {
 			return write(b, document(m, in, note))
 		}
 	}
 	return []form{
-		{"report.pdf", "PDF", "application/pdf", "to print and to send", true, document(func(b *bytes.Buffer, d press.Document) error { return press.PDF(b, d) })},
-		{"report.xlsx", "XLSX", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "all tables as a workbook", true,
-			tables(func(t press.Package, b *bytes.Buffer) error { return t.XLSX(b) })},
-		{"report.zip", "CSV", "application/zip", "all tables with their dictionary, zipped", true, tables(func(t press.Package, b *bytes.Buffer) error { return t.Bundle(b) })},
-		{"report.json", "JSON", "application/json", "the figures themselves, of which the SHA-256 is", false, func(_ *Reports, m *made, _ *language.Text, _ *press.Note, b *bytes.Buffer) error {
+		{"report.pdf", "PDF", "application/pdf", "to print and to send", true, text(func(b buffer, d press.Document) error { return press.PDF(b, d) })},
+		{"report.xlsx", "XLSX", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "all tables as a workbook", false, tables(func(t press.Package, b buffer) error { return t.XLSX(b) })},
+		{"report.zip", "CSV", "application/zip", "all tables with their dictionary, zipped", false, tables(func(t press.Package, b buffer) error { return t.Bundle(b) })},
+		{"report.json", "JSON", "application/json", "the figures themselves, of which the SHA-256 is", false, func(b buffer, m *made, _ *language.Text, _ *press.Note) error {
 			_, err := b.Write(m.doc)
 			return err
 		}},
-		{"report.html", "HTML", "text/html; charset=utf-8", "this page as one file", true, document(func(b *bytes.Buffer, d press.Document) error { return press.Page(b, d) })},
+		{"report.html", "HTML", "text/html; charset=utf-8", "this page as one file", true, text(func(b buffer, d press.Document) error { return press.Page(b, d) })},
 	}
 }
 
@@ -70,7 +70,7 @@ func (p *Reports) drawForm(ctx context.Context, f form, m *made, in *language.Te
 		return nil, ctx.Err()
 	}
 	var b bytes.Buffer
-	err := f.draw(p, m, in, note, &b)
+	err := f.draw(&b, m, in, note)
 	return b.Bytes(), err
 }
 
