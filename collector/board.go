@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +16,7 @@ import (
 	"github.com/smartvillage/nabz/collector/authority"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/journal"
+	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/people"
 	"github.com/smartvillage/nabz/collector/web"
 )
@@ -65,8 +68,31 @@ func (p *parts) openBoard(registry *fleet.Registry, metrics *prometheus.Registry
 	if p.alerts != nil { // else it would be an AlertBook that is nil inside
 		shown.Alerts = p.alerts
 	}
+	if p.pages, err = p.openPages(); err != nil {
+		return err
+	}
+	shown.Reports = p.pages
 	p.handler, err = web.New(shown)
 	return err
+}
+
+// openPages is what the board needs to show reports.
+func (p *parts) openPages() (*web.Reports, error) {
+	set, err := Languages(p.c)
+	if err != nil {
+		return nil, err
+	}
+	var languages []*language.Text
+	for _, code := range append(slices.Clone(p.c.Report.Languages), set.Codes()...) { // the programme's own first
+		t, err := set.Text(code)
+		if err != nil {
+			return nil, fmt.Errorf("report.languages: %w", err)
+		}
+		if !slices.Contains(languages, t) {
+			languages = append(languages, t)
+		}
+	}
+	return web.NewReports(web.ReportsConfig{Desk: p.desk, Archive: p.archive, Languages: languages, Board: strings.TrimSuffix(p.c.Alert.BoardURL, "/")}), nil
 }
 
 // openJournal is what operators wrote down, which board and alerts go by. An intake beside a board has none.

@@ -29,6 +29,7 @@ import (
 	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/collector/scribe"
 	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/collector/web"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -49,6 +50,7 @@ type parts struct {
 	people   *people.People
 	session  *people.Sessions
 	journal  *journal.Journal // what operators wrote down
+	pages    *web.Reports     // nil: an intake
 	handler  http.Handler
 	alerts   *alert.Engine    // nil: an intake, beside a board that has one
 	desk     *report.Desk     // nil: an intake, of which nobody asks for reports

@@ -183,6 +183,9 @@ func (p *parts) keep(ctx context.Context) error {
 	if p.session != nil {
 		g.Go(func() error { return p.session.Run(ctx) })
 	}
+	if p.pages != nil {
+		g.Go(func() error { return p.pages.Run(ctx) })
+	}
 	g.Go(func() error { p.influx.watch(ctx); return nil })
 	if p.c.Role == roleBoard {
 		g.Go(func() error { p.poll(ctx); return nil })

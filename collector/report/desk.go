@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -111,6 +112,19 @@ func (d *Desk) choose(ids []string) ([]benchmark.Benchmark, error) {
 // Make asks the ledger; see the function of that name.
 func (d *Desk) Make(ctx context.Context, a Ask, tell func(done float64)) (Report, error) {
 	return Make(ctx, d.Querier, a, tell)
+}
+
+// Key is the same for the same question about the same sites as of the same hour, and for no other: a SHA-256 in hexadecimal digits.
+func (a Ask) Key() (string, error) {
+	asked, err := a.asked()
+	if err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(asked)
+	if err != nil {
+		return "", fmt.Errorf("encode what is asked: %w", err)
+	}
+	return Hash(b), nil
 }
 
 // ID is a name under which a report can be kept: its period, how its sites were chosen, and six digits that tell it from one of another

@@ -84,7 +84,7 @@ func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard
 // notUp reads the spans that are not up, and of sites that do not tell of all the time those that are up for less than an hour: they tell
 // what came after an outage.
 func (m *maker) notUp(ctx context.Context, sites []string, out map[string]*told, segs map[string][]timeline.Segment, heard map[string]int64, from, to int64) error {
-	found, err := m.segments(ctx, sites, from-hourMs, to, `AND "state" != 'up'`)
+	found, err := m.segments(ctx, sites, from-hourMs, to, `"ms", "err_ms"`, `AND "state" != 'up'`)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (m *maker) notUp(ctx context.Context, sites []string, out map[string]*told,
 	if len(some) == 0 {
 		return nil
 	}
-	if found, err = m.segments(ctx, some, from-hourMs, to, `AND "state" = 'up' AND "ms" < 3600000`); err != nil {
+	if found, err = m.segments(ctx, some, from-hourMs, to, `"ms"`, `AND "state" = 'up' AND "ms" < 3600000`); err != nil {
 		return err
 	}
 	for _, id := range some {
@@ -123,7 +123,7 @@ func (m *maker) toldTwice(ctx context.Context, segs map[string][]timeline.Segmen
 		return twice, nil
 	}
 	slices.Sort(over)
-	before, err := m.segments(ctx, over, from-2*hourMs, from, "")
+	before, err := m.segments(ctx, over, from-2*hourMs, from, `"ms"`, "")
 	for id, all := range before {
 		twice[id] = overlap(all)
 	}
@@ -173,7 +173,7 @@ func (m *maker) edges(ctx context.Context, sites []string, out map[string]*told,
 		if e[0] == e[1] {
 			continue
 		}
-		segs, err := m.segments(ctx, sites, floorHour(e[0]), e[1], "")
+		segs, err := m.segments(ctx, sites, floorHour(e[0]), e[1], `"ms"`, "")
 		if err != nil {
 			return err
 		}
@@ -192,9 +192,9 @@ func (m *maker) edges(ctx context.Context, sites []string, out map[string]*told,
 	return nil
 }
 
-// segments reads spans that begin in [from, to), by site, in one order.
-func (m *maker) segments(ctx context.Context, sites []string, from, to int64, and string) (map[string][]timeline.Segment, error) {
-	series, err := m.query(ctx, fmt.Sprintf(`SELECT "ms", "err_ms" FROM "span" WHERE %s %s GROUP BY "site", "agent", "state", "cause"`, where(sites, from, to), and))
+// segments reads these fields of spans that begin in [from, to), by site, in one order.
+func (m *maker) segments(ctx context.Context, sites []string, from, to int64, fields, and string) (map[string][]timeline.Segment, error) {
+	series, err := m.query(ctx, fmt.Sprintf(`SELECT %s FROM "span" WHERE %s %s GROUP BY "site", "agent", "state", "cause"`, fields, where(sites, from, to), and))
 	if err != nil {
 		return nil, err
 	}

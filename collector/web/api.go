@@ -217,7 +217,7 @@ func (s *server) apiUnknown(w http.ResponseWriter, r *http.Request) {
 		s.json(w, http.StatusMethodNotAllowed, apiError{"this address only answers questions", "use GET"})
 		return
 	}
-	s.json(w, http.StatusNotFound, apiError{"no such address", "there are /api/v1/sites, /api/v1/alerts, /api/v1/maintenance, /api/v1/sites/{id}, /api/v1/sites/{id}/series?range=1h|24h|7d|30d|90d|1y or ?from=…&to=… and, for operators, /api/v1/sites/{id}/commands"})
+	s.json(w, http.StatusNotFound, apiError{"no such address", "there are /api/v1/sites, /api/v1/alerts, /api/v1/maintenance, /api/v1/reports, /api/v1/sites/{id}, /api/v1/sites/{id}/series?range=1h|24h|7d|30d|90d|1y or ?from=…&to=… and, for operators, /api/v1/sites/{id}/commands"})
 }
 
 func (s *server) json(w http.ResponseWriter, status int, v any) {

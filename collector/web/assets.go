@@ -5,11 +5,13 @@ import (
 	"embed"
 	"encoding/hex"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"strconv"
 	"strings"
 
+	"github.com/smartvillage/nabz/collector/press"
 	libraries "github.com/smartvillage/nabz/third_party/web"
 )
 
@@ -48,6 +50,12 @@ func loadAssets() (*assets, error) {
 			return nil, err
 		}
 	}
+	fonts, err := press.WebFonts()
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(a.files, fonts)
+	a.files["press.css"] = []byte(press.Style)
 	sum := sha256.New()
 	for _, name := range sortedKeys(a.files) {
 		sum.Write([]byte(name + "\x00" + strconv.Itoa(len(a.files[name])) + "\x00"))
@@ -67,7 +75,7 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no such file; reload the page, it names the files of this version", http.StatusNotFound)
 		return
 	}
-	types := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json"}
+	types := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json", ".woff": "font/woff", ".woff2": "font/woff2"}
 	w.Header().Set("Content-Type", types[path.Ext(name)])
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	_, _ = w.Write(data)

@@ -21,6 +21,7 @@ type head struct {
 	Who                        visitor
 	Alerts                     int    // that go on; -1 where there are none to be had
 	Map                        string // the address of the map
+	Again                      bool   // a browser without scripts asks again each second
 }
 
 func (s *server) head(title, page string, now time.Time) head {
@@ -220,7 +221,7 @@ func (s *server) told(w http.ResponseWriter, t trouble) {
 }
 
 func (s *server) fault(w http.ResponseWriter, r *http.Request, err error) {
-	s.Log.Error("a page cannot be drawn", "path", r.URL.Path, "error", err)
+	s.Log.Error("a page cannot be drawn", "path", loggable(r), "error", err)
 	s.failed(w, http.StatusInternalServerError, "This page could not be drawn", "The collector's log says why. Reload the page; if it stays so, report it with that line.")
 }
 

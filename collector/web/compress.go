@@ -46,12 +46,17 @@ func (p *packed) WriteHeader(status int) {
 		return
 	}
 	p.told = true
-	if status != http.StatusNoContent && status != http.StatusNotModified && status >= 200 {
+	if status != http.StatusNoContent && status != http.StatusNotModified && status >= 200 && !isPacked(p.Header().Get("Content-Type")) {
 		p.Header().Set("Content-Encoding", "gzip")
 		p.Header().Del("Content-Length")
 		p.gz, _ = gzip.NewWriterLevel(p.ResponseWriter, gzip.BestSpeed) // the level exists
 	}
 	p.ResponseWriter.WriteHeader(status)
+}
+
+// isPacked tells of what would not get smaller.
+func isPacked(kind string) bool {
+	return kind == "application/pdf" || kind == "application/zip" || strings.HasPrefix(kind, "font/") || strings.HasPrefix(kind, "application/vnd.openxmlformats")
 }
 
 // Write packs.

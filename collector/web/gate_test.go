@@ -35,6 +35,7 @@ type closed struct {
 	store  Querier
 	notes  *journal.Journal
 	asks   *command.Commander
+	made   *Reports // nil: no reports
 }
 
 func newClosed(t testing.TB, at time.Time) *closed {
@@ -71,7 +72,7 @@ func (c *closed) build() {
 		c.t.Fatal(err)
 	}
 	c.server, err = newServer(Config{Registry: c.reg, Live: c.live, Store: c.store, Journal: c.notes, Commands: c.asks, Metrics: metrics, Ready: c.checks, Now: c.now, Log: log, People: c.people,
-		Sessions: people.OpenSessions(filepath.Join(c.dir, "sessions.jsonl"), c.people, limits, c.now, log), Audit: audit.New(filepath.Join(c.dir, "audit"), c.now), SessionLife: limits.Life})
+		Sessions: people.OpenSessions(filepath.Join(c.dir, "sessions.jsonl"), c.people, limits, c.now, log), Audit: audit.New(filepath.Join(c.dir, "audit"), c.now), SessionLife: limits.Life, Reports: c.made})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -150,6 +151,8 @@ func address(pattern string) (method, path string) {
 
 func TestEveryAddressHasARuleAndKeepsIt(t *testing.T) {
 	c := newClosed(t, noon)
+	c.made, _ = reportsOver(t, c.world, nothing{}, c.dir)
+	c.build()
 	c.settle()
 	patterns := c.server.routes().patterns
 	if len(patterns) < 16 {

@@ -74,6 +74,7 @@ type Config struct {
 
 	Journal  *journal.Journal   // what operators write down; nil: nothing can be written, and no site is in maintenance
 	Commands *command.Commander // carries commands to agents; nil: none can be sent
+	Reports  *Reports           // nil: none are made or kept here
 }
 
 type server struct {
@@ -167,6 +168,25 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("GET /api/v1/maintenance", s.apiWindows)
 	mux.HandleFunc("POST /api/v1/maintenance", s.apiPlan)
 	mux.HandleFunc("POST /api/v1/maintenance/{window}/cancel", s.apiCancel)
+	mux.HandleFunc("GET /reports", s.reports)
+	mux.HandleFunc("POST /reports", s.publishForm)
+	mux.HandleFunc("GET /reports/preview", s.preview)
+	mux.HandleFunc("GET /reports/preview/{form}", s.previewForm)
+	mux.HandleFunc("GET /reports/{id}", s.published)
+	mux.HandleFunc("GET /reports/{id}/{revision}", s.published)
+	mux.HandleFunc("GET /reports/{id}/{revision}/check", s.check)
+	mux.HandleFunc("GET /reports/{id}/{revision}/{form}", s.publishedForm)
+	mux.HandleFunc("POST /reports/{id}/shares", s.share)
+	mux.HandleFunc("POST /reports/{id}/shares/{share}/revoke", s.revoke)
+	mux.HandleFunc("GET /shared/{token}", s.shared)
+	mux.HandleFunc("GET /shared/{token}/{form}", s.shared)
+	mux.HandleFunc("GET /shared/", s.nothingShared)
+	mux.HandleFunc("GET /api/v1/reports", s.apiReports)
+	mux.HandleFunc("POST /api/v1/reports", s.apiPublish)
+	mux.HandleFunc("GET /api/v1/reports/preview", s.apiPreview)
+	mux.HandleFunc("GET /api/v1/reports/{id}", s.apiReport)
+	mux.HandleFunc("GET /api/v1/reports/{id}/{revision}", s.apiRevision)
+	mux.HandleFunc("GET /api/v1/reports/{id}/{revision}/check", s.apiCheck)
 	mux.HandleFunc("/api/", s.apiUnknown)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -178,7 +198,7 @@ func (s *server) routes() *doors {
 }
 
 // policy lets a page load from this server only, and run nothing that is written into a page.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // permissions takes from a page what it does not need.
@@ -188,7 +208,7 @@ const permissions = "accelerometer=(), camera=(), display-capture=(), geolocatio
 func (s *server) sameOrigin(next http.Handler) http.Handler {
 	c := http.NewCrossOriginProtection()
 	c.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.Log.Debug("a page of another site wanted something changed and was refused", "path", r.URL.Path, "origin", r.Header.Get("Origin"), "from", client(r))
+		s.Log.Debug("a page of another site wanted something changed and was refused", "path", loggable(r), "origin", r.Header.Get("Origin"), "from", client(r))
 		s.refused(w, http.StatusForbidden, "This came from a page of another site", "Nothing has been done. Open the board itself and do it there.")
 	}))
 	return c.Handler(next)

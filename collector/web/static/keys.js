@@ -22,7 +22,7 @@ const help = () => { byId('help').showModal(); return true; };
 const actions = {
   '/': () => { byId('search')?.focus(); byId('search')?.select(); return !!byId('search'); },
   j: () => step(1), k: () => step(-1), ArrowDown: () => step(1), ArrowUp: () => step(-1),
-  b: go('/'), m: go('/map'), a: go('/alerts'), '?': help,
+  b: go('/'), m: go('/map'), a: go('/alerts'), r: go('/reports'), '?': help,
 };
 
 export function keys() {
