@@ -204,7 +204,7 @@ func (r *reporting) look(ctx context.Context) {
 				log.Error("the report of the month cannot be made yet; it is tried again", "error", err)
 			}
 		default:
-			log.Info("the report of the month is published, and people are told", "report", rev.Permalink(), "sha256", rev.SHA256, "channels", strings.Join(told, " "),
+			log.Info("the report of the month is published", "report", rev.Permalink(), "sha256", rev.SHA256, "told", strings.Join(told, " "),
 				"late_min", int64(now.Sub(at).Minutes()), "failed", r.tries[id])
 			delete(r.tries, id)
 			delete(r.next, id)
