@@ -69,7 +69,7 @@ func (l *reportList) do(stdout io.Writer) error {
 	}
 	all, err := collector.Reports(c, time.Now).List()
 	if l.JSON {
-		return errors.Join(err, printJSON(stdout, append(all[:0:0], all...)))
+		return errors.Join(err, printJSON(stdout, notNull(all)))
 	}
 	if len(all) == 0 && err == nil {
 		_, err = fmt.Fprintln(stdout, "no report is published; nabz-collector report publish makes one")
@@ -169,7 +169,7 @@ func (s *reportShares) do(stdout io.Writer) error {
 	}
 	all, err := collector.Reports(c, time.Now).Shares()
 	if s.JSON {
-		return errors.Join(err, printJSON(stdout, append(all[:0:0], all...)))
+		return errors.Join(err, printJSON(stdout, notNull(all)))
 	}
 	if len(all) == 0 && err == nil {
 		_, err = fmt.Fprintln(stdout, "no link was given out; nabz-collector report share makes one")
@@ -181,6 +181,14 @@ func (s *reportShares) do(stdout io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", one.ID, one.Report, cell(one.Label), cell(one.Who), shareState(one, time.Now()))
 	}
 	return errors.Join(err, t.Flush())
+}
+
+// notNull is a list that JSON has as one, also where it is empty.
+func notNull[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
 }
 
 // shareState is how far a link has come.

@@ -91,7 +91,9 @@ func (a *Archive) Get(id string, revision int) (Revision, []byte, error) {
 		if err != nil {
 			return Revision{}, nil, fmt.Errorf("look for report %s: %w", id, err)
 		}
-		revision = newest
+		if revision = newest; revision == 0 {
+			return Revision{}, nil, fmt.Errorf("report %s: %w; nabz-collector report list names those that are published", id, ErrNone)
+		}
 	}
 	r, doc, err := a.read(id, revision)
 	if errors.Is(err, fs.ErrNotExist) || revision < 1 {

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/leonelquinteros/gotext/plurals"
 )
 
 const maxForms = 6 // Arabic has as many; no language has more
@@ -28,7 +26,7 @@ type catalogue struct {
 	header   map[string]string // keys in lower case
 	messages []message
 	count    int // plural forms
-	form     plurals.Expression
+	form     plural
 }
 
 // parse reads a catalogue. A message that is marked fuzzy counts as not translated, as with gettext. Errors name file and line.
@@ -121,12 +119,12 @@ func (c *catalogue) readHeader() error {
 	if !ok || err != nil || n < 1 || n > maxForms || !strings.HasPrefix(form, "plural=") {
 		return fmt.Errorf(`its Plural-Forms are %q; write them as gettext has them, such as "nplurals=2; plural=(n != 1);"`, c.header["plural-forms"])
 	}
-	if c.form, err = plurals.Compile(strings.TrimPrefix(form, "plural=")); err != nil || c.form == nil {
-		return fmt.Errorf("its Plural-Forms %q cannot be read: %v", form, err)
+	if c.form, err = compilePlural(strings.TrimPrefix(form, "plural=")); err != nil {
+		return fmt.Errorf("its Plural-Forms say %q: %w", form, err)
 	}
 	c.count = n
-	for k := range uint32(1000) {
-		if f := c.form.Eval(k); f < 0 || f >= n {
+	for k := range uint64(1000) {
+		if f := c.form(k); f >= uint64(n) {
 			return fmt.Errorf("its Plural-Forms give %d the form %d of %d; take the line that gettext has for the language", k, f, n)
 		}
 	}

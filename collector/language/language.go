@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-
-	"github.com/leonelquinteros/gotext/plurals"
 )
 
 // English is the language of the code, which needs no catalogue.
@@ -35,7 +33,7 @@ type Set struct{ texts map[string]*Text }
 type Text struct {
 	code    string
 	said    map[string][]string // by English text; of a plural several
-	form    plurals.Expression  // nil: that of English
+	form    plural              // nil: that of English
 	rtl     bool
 	numbers numerals
 }
@@ -159,8 +157,8 @@ func (t *Text) Count(n int64, one, many string, with ...string) string {
 	form := many
 	switch forms := t.said[one]; {
 	case len(forms) > 1 && t.form != nil:
-		form = forms[t.form.Eval(uint32(min(max(n, 0), 1<<31)))]
-	case len(forms) == 1 && t.form != nil && t.form.Eval(0) == 0 && t.form.Eval(1) == 0: // a language without plurals
+		form = forms[min(int(t.form(uint64(max(n, 0)))), len(forms)-1)]
+	case len(forms) == 1 && t.form != nil && t.form(0) == 0 && t.form(1) == 0: // a language without plurals
 		form = forms[0]
 	case n == 1:
 		form = one

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"unicode"
 
 	"github.com/smartvillage/nabz/third_party/fonts"
 )
@@ -40,6 +41,11 @@ func HTML(w io.Writer, d Document) error { return execute(w, "article", d) }
 
 // Page writes d as a whole file that asks nothing of any host: style and fonts, those only where they are needed, are in it. Errors: those of w.
 func Page(w io.Writer, d Document) error {
+	var article strings.Builder
+	if err := HTML(&article, d); err != nil {
+		return err
+	}
+	arabic := strings.ContainsFunc(article.String(), func(r rune) bool { return unicode.Is(unicode.Arabic, r) }) // a name may be in the letters of another language
 	style := Style
 	files, err := WebFonts()
 	if err != nil {
@@ -47,15 +53,16 @@ func Page(w io.Writer, d Document) error {
 	}
 	for name, data := range files {
 		with := "data:,"
-		if d.RTL {
+		if d.RTL || arabic && !strings.Contains(name, "nastaliq") {
 			with = "data:font/woff2;base64," + base64.StdEncoding.EncodeToString(data)
 		}
 		style = strings.ReplaceAll(style, `url("`+name+`")`, `url("`+with+`")`)
 	}
 	return execute(w, "page", struct {
 		Document
-		Style template.CSS
-	}{d, template.CSS(style)}) // the stylesheet is ours
+		Style   template.CSS
+		Article template.HTML
+	}{d, template.CSS(style), template.HTML(article.String())}) // the stylesheet is ours, and the article is what the template has escaped
 }
 
 func execute(w io.Writer, name string, data any) error {

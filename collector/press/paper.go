@@ -24,11 +24,11 @@ func PDF(w io.Writer, d Document) error {
 	}
 	p := &paper{doc: d, set: set, file: pdf.New(pdf.Meta{Title: d.Title, Language: d.Language, RTL: d.RTL})}
 	p.turn()
-	p.heading(Heading{Level: 0, Text: d.Title})
-	for _, b := range d.Blocks {
+	p.heading(Heading{Level: 0, Text: d.Title}, nil)
+	for i, b := range d.Blocks {
 		switch b := b.(type) {
 		case Heading:
-			p.heading(b)
+			p.heading(b, d.Blocks[i+1:])
 		case Paragraph:
 			p.paragraph(b)
 		case Facts:

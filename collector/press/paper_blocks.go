@@ -16,7 +16,25 @@ func (p *paper) style(size float64, bold bool) typeset.Style {
 	return typeset.Style{Size: size, Bold: bold, Tabular: true}
 }
 
-func (p *paper) heading(h Heading) {
+// company is about how much of what follows a heading stands on its page with it, in points.
+func company(next []Block) float64 {
+	if len(next) == 0 {
+		return 0
+	}
+	switch b := next[0].(type) {
+	case Heading:
+		return 30 + company(next[1:])
+	case Chart:
+		return 240
+	case Table:
+		return 60 + 16*float64(min(len(b.Rows), 4))
+	case Note, Cards:
+		return 90
+	}
+	return 70
+}
+
+func (p *paper) heading(h Heading, next []Block) {
 	size := [4]float64{20, 14, 11.5, 10}[min(max(h.Level, 0), 3)]
 	st := p.style(size, true)
 	st.Tabular = false
@@ -26,7 +44,7 @@ func (p *paper) heading(h Heading) {
 	if p.y == top {
 		gap = 0
 	}
-	p.need(gap + b.height + 70) // not alone at the end of a page
+	p.need(gap + b.height + company(next)) // not alone at the end of a page
 	if p.y > top {
 		p.y += gap
 	}

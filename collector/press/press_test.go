@@ -260,3 +260,22 @@ func BenchmarkXLSXOf1000Sites(b *testing.B) {
 		}
 	}
 }
+
+func TestAPageHasTheFontsOfItsLettersAndNoOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		d    press.Document
+		want int
+	}{
+		"English":                   {press.Document{Title: "Sihala", Language: "en"}, 0},
+		"English with an Urdu name": {press.Document{Title: "Sihala", Language: "en", Blocks: []press.Block{press.Paragraph{Text: "\u2068سہالہ\u2069"}}}, 2},
+		"Urdu":                      {press.Document{Title: "سہالہ", Language: "ur", RTL: true}, 3},
+	} {
+		var b strings.Builder
+		if err := press.Page(&b, c.d); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(b.String(), "data:font/woff2;base64,"); got != c.want {
+			t.Errorf("%s: got %d fonts, want %d", name, got, c.want)
+		}
+	}
+}

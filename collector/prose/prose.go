@@ -116,12 +116,19 @@ func capital(text string) string {
 }
 
 func (w *writer) sitesOf(n int) string   { return w.Count(int64(n), "{n} site", "{n} sites") }
-func (w *writer) tests(n int) string     { return w.Count(int64(n), "{n} test", "{n} tests") }
 func (w *writer) testsOf(n int64) string { return w.Count(n, "{n} speed test", "{n} speed tests") }
 
 // behind says what stands behind a table or a chart.
 func (w *writer) behind(parts ...string) string {
 	return w.Say("Behind this: {what}.", "what", w.List(parts...))
+}
+
+// tests is how many; "" where words say already that there is none.
+func (w *writer) tests(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return w.Count(int64(n), "{n} test", "{n} tests")
 }
 
 // share is a figure that somebody is held to: rounded down. none is said where there is none.

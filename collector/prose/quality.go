@@ -37,7 +37,7 @@ func (w *writer) rateRow(name string, r report.Rate) []press.Cell {
 	case r.Tests == 0:
 		target.Text = w.Say("no test")
 	case r.Share != nil:
-		target = press.Cell{Text: w.share(r.Share, ""), Bar: *r.Share, Detail: w.Say("{some} of {all}", "some", w.Number(int64(r.OnTarget)), "all", w.tests(r.WithTarget))}
+		target = press.Cell{Text: w.share(r.Share, ""), Bar: *r.Share, Detail: w.Count(int64(r.WithTarget), "{some} of {n} test", "{some} of {n} tests", "some", w.Number(int64(r.OnTarget)))}
 	}
 	return append(row, target)
 }
@@ -130,7 +130,7 @@ func (w *writer) use() {
 		rx, tx, volume = w.Bytes(v.RxBytes), w.Bytes(v.TxBytes), w.sitesOf(v.Sites)
 	}
 	if c.Most != nil && c.MeanPeak != nil {
-		most, mean, counted = w.Number(*c.Most), w.Decimal(*c.MeanPeak, 1), w.sitesOf(c.Sites)
+		most, mean, counted = w.Number(*c.Most), w.Decimal(*c.MeanPeak, 2), w.sitesOf(c.Sites)
 	}
 	row := func(what, more, value, behind string) {
 		table.Rows = append(table.Rows, []press.Cell{{Text: what, Detail: more}, {Text: value}, {Text: behind}})

@@ -29,15 +29,12 @@ func (w *writer) siteRow(s report.SiteReport) []press.Cell {
 	if s.Before != nil {
 		felt.Detail = w.Say("before: {share}", "share", w.share(s.Before, ""))
 	}
-	lost, tests := "", w.tests(s.Throughput.All.Down.Tests)
+	lost := ""
 	if s.Outages.All.Ms > 0 {
 		lost = w.Duration(s.Outages.All.Ms)
 	}
-	if s.Throughput.All.Down.Tests == 0 {
-		tests = ""
-	}
 	return []press.Cell{w.siteCell(s.Site, since), felt, {Text: w.share(s.Time.WithoutPower, w.unobserved()), Mark: w.citable(s.Time)}, {Text: w.share(s.Time.Completeness, w.Say("switched off"))},
-		{Text: w.Number(int64(s.Outages.All.Count)), Detail: lost}, {Text: w.mean(s.Outages.All)}, {Text: w.rate(s.Throughput.All.Down.MedianBps), Detail: tests}, {Text: w.lossShare(s.Loss)}}
+		{Text: w.Number(int64(s.Outages.All.Count)), Detail: lost}, {Text: w.mean(s.Outages.All)}, {Text: w.rate(s.Throughput.All.Down.MedianBps), Detail: w.tests(s.Throughput.All.Down.Tests)}, {Text: w.lossShare(s.Loss)}}
 }
 
 // lossShare is rounded up: it is not to look better than it is.
@@ -77,7 +74,7 @@ func (w *writer) reading() {
 		w.Say("Several sites: their times are added up and divided once; a mean of percentages is never taken. Several agents at a site are united: at each moment the best informed counts."),
 		w.Say("A site counts from the hour in which it was first heard. Time in which a site was switched off by choice is taken out."),
 		w.Say("Mean time to restore: of the outages that began in the period and ended in it with the link up."),
-		w.Say("Figures are rounded to the side that looks worse: availability down, loss up. The JSON file has six decimals."),
+		w.Say("Availability and throughput are rounded down and loss up, so that no figure looks better than it is. The JSON file has six decimals."),
 	} {
 		w.small(text)
 	}

@@ -69,6 +69,18 @@ func (w *writer) distribution() {
 		return
 	}
 	w.add(w.bands(d, behind))
+	if d.Sites > 1 {
+		w.quantiles(d, behind)
+	}
+	if d.Sites <= len(d.Best) {
+		w.ranking(w.Say("Sites from the best to the worst"), d.Best, behind)
+		return
+	}
+	w.ranking(w.Say("Best sites"), d.Best, behind)
+	w.ranking(w.Say("Worst sites"), d.Worst, behind)
+}
+
+func (w *writer) quantiles(d report.Distribution, behind string) {
 	table := press.Table{Caption: w.Say("Availability over sites"), Behind: behind, Columns: []press.Column{{Name: w.Say("Of all sites")}, {Name: w.Say("As the village felt it"), Kind: press.ColumnNumber}, {Name: w.Say("While powered"), Kind: press.ColumnNumber}}}
 	row := func(name string, a, b *float64) {
 		table.Rows = append(table.Rows, []press.Cell{{Text: name}, {Text: w.share(a, w.unobserved())}, {Text: w.share(b, w.unobserved())}})
@@ -82,12 +94,6 @@ func (w *writer) distribution() {
 	row(w.Say("5th percentile"), a.P5, p.P5)
 	row(w.Say("worst"), a.Min, p.Min)
 	w.add(table)
-	if d.Sites <= len(d.Best) {
-		w.ranking(w.Say("Sites from the best to the worst"), d.Best, behind)
-		return
-	}
-	w.ranking(w.Say("Best sites"), d.Best, behind)
-	w.ranking(w.Say("Worst sites"), d.Worst, behind)
 }
 
 func (w *writer) bands(d report.Distribution, behind string) press.Chart {
@@ -116,7 +122,7 @@ func (w *writer) bands(d report.Distribution, behind string) press.Chart {
 			g.Axis.Ticks = append(g.Axis.Ticks, press.Tick{Value: v, Text: w.Number(int64(v))})
 		}
 	}
-	return press.Chart{Caption: w.Say("Sites by availability"), Plot: g, Behind: behind, Description: w.Say("Columns of the number of sites in each band of availability; the table below has the quantiles.")}
+	return press.Chart{Caption: w.Say("Sites by availability"), Plot: g, Behind: behind, Description: w.Say("Columns of the number of sites in each band of availability.")}
 }
 
 // band names the i-th of bands that go down: from its own lower edge to below that of the one before.

@@ -155,7 +155,9 @@ func (t tables) programme() press.Data {
 
 // timeColumns are how the time was spent and what follows from it.
 func timeColumns() []column[report.Figures] {
-	ms := func(name, what string, of func(report.Figures) int64) column[report.Figures] { return count(name, "ms", what, of) }
+	ms := func(name, what string, of func(report.Figures) int64) column[report.Figures] {
+		return count(name, "ms", what, of)
+	}
 	type f = report.Figures
 	return []column[f]{
 		ms("period_ms", "All time that is counted; of several sites the sum", func(v f) int64 { return v.PeriodMs }),

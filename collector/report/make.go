@@ -266,6 +266,7 @@ func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[
 		t := o.times
 		t.SilentMs = m.to - from - t.told()
 		r.Time = figures(m.to-from, t)
+		r.WatchedMs = t.UpMs + t.DegradedMs + t.DownMs()
 		r.Outages = o.outages(id, m.from, m.to)
 		o.lost(p.days, edges)
 		sums[id].into(&r.Findings)

@@ -19,7 +19,6 @@ type hourSums struct {
 	mean       float64 // of the most in each hour
 	clients    bool    // somebody counted them
 	agents     int
-	ms         int64 // covered; of several agents by the one that covered most
 }
 
 // hours reads the hour lines that begin in [from, to).
@@ -29,7 +28,7 @@ func (m *maker) hours(ctx context.Context, sites []string, from, to int64) (map[
 	for _, e := range edges {
 		fmt.Fprintf(&sums, `sum("rtt_le_%d"), `, e)
 	}
-	series, err := m.query(ctx, fmt.Sprintf(`SELECT %ssum("rtt_le_inf"), sum("sent"), sum("lost"), sum("rx_bytes"), sum("tx_bytes"), max("clients_max"), mean("clients_max"), sum("ms") `+
+	series, err := m.query(ctx, fmt.Sprintf(`SELECT %ssum("rtt_le_inf"), sum("sent"), sum("lost"), sum("rx_bytes"), sum("tx_bytes"), max("clients_max"), mean("clients_max") `+
 		`FROM "hour" WHERE %s GROUP BY "site", "agent"`, sums.String(), where(sites, from, to)))
 	if err != nil {
 		return nil, err
@@ -60,11 +59,6 @@ func (m *maker) hours(ctx context.Context, sites []string, from, to int64) (map[
 		}
 		n2 := n[len(edges)+1:]
 		h.sent, h.lost, h.rx, h.tx = h.sent+n2[0], h.lost+n2[1], h.rx+n2[2], h.tx+n2[3]
-		ms, err := integer(s, row, len(edges)+8)
-		if err != nil {
-			return nil, err
-		}
-		h.ms = max(h.ms, ms)
 		if mean, ok := number(row, len(edges)+7); ok {
 			h.clients = true
 			h.most, h.mean = max(h.most, n2[4]), max(h.mean, mean)
@@ -116,7 +110,6 @@ func (h *hourSums) into(f *Findings) {
 	if h == nil {
 		h = &hourSums{within: make([]int64, len(telemetry.HistogramEdgesMs())+1)}
 	}
-	f.WatchedMs = h.ms
 	f.Latency = latency(h.within)
 	f.Loss = Loss{Sent: h.sent, Lost: h.lost}
 	f.Loss.finish()

@@ -60,7 +60,7 @@ type Entry struct {
 type Findings struct {
 	Sites      int        `json:"sites"` // that are counted
 	Time       Figures    `json:"time"`
-	WatchedMs  int64      `json:"watched_ms"` // that the hour lines cover, on which latency, loss, volume and clients stand
+	WatchedMs  int64      `json:"watched_ms"` // up, degraded or down: an agent ran, and counted what latency, loss, volume and clients stand on
 	Outages    Outages    `json:"outages"`
 	Throughput Throughput `json:"throughput"`
 	Latency    Latency    `json:"latency"`

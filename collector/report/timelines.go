@@ -45,8 +45,8 @@ func Timelines(ctx context.Context, q Querier, from, to time.Time, sites []strin
 }
 
 func segment(s store.Series, row []any) (seg timeline.Segment, err error) {
-	var n [3]int64
-	for i := range n {
+	var n [3]int64 // the uncertainty is not read where nobody asks for it
+	for i := range row {
 		if n[i], err = integer(s, row, i); err != nil {
 			return seg, err
 		}

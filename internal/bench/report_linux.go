@@ -66,7 +66,7 @@ func (r Report) Run(ctx context.Context) (figures []Figure, err error) {
 		if len(r.Only) > 0 && !slices.Contains(r.Only, p.name) {
 			continue
 		}
-		seconds, peak, err := r.measure(ctx, filepath.Join(dir, p.name), influx.URL, p)
+		seconds, peak, err := r.measure(ctx, filepath.Join(dir, p.name), influx, p)
 		if err != nil {
 			return figures, fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -87,21 +87,41 @@ func (r Report) Run(ctx context.Context) (figures []Figure, err error) {
 	return figures, nil
 }
 
+// settled waits until InfluxDB has put in order what was stored, as it has long done where months have passed.
+func settled(ctx context.Context, pid int) error {
+	last, err := readUsage(pid)
+	if err != nil {
+		return err
+	}
+	return until(ctx, slack, "InfluxDB rests", func() bool {
+		now, err := readUsage(pid)
+		if err != nil || now.at.Sub(last.at) < 3*time.Second {
+			return false
+		}
+		rests := (now.cpu - last.cpu).Seconds() < 0.05*now.at.Sub(last.at).Seconds()
+		last = now
+		return rests
+	})
+}
+
 // measure fills a database, and makes the report on it some times. It returns the median of seconds, and the most MiB of memory.
-func (r Report) measure(ctx context.Context, dir, influx string, p part) (seconds, peak float64, err error) {
+func (r Report) measure(ctx context.Context, dir string, influx *influxd.Server, p part) (seconds, peak float64, err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return 0, 0, err
 	}
 	bar := progress.New(r.Log, "ledger "+p.name, "lines", time.Now)
-	if err := p.fill(ctx, influx, p.name, bar.Show); err != nil {
+	if err := p.fill(ctx, influx.URL, p.name, bar.Show); err != nil {
 		return 0, 0, err
 	}
 	bar.Finish("stored")
+	if err := settled(ctx, influx.Pid()); err != nil {
+		return 0, 0, err
+	}
 	file := func(name string) string { return filepath.Join(dir, name) }
 	if err := p.writeSites(file("sites.toml")); err != nil {
 		return 0, 0, err
 	}
-	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\nledger_bucket = %q\n", file("sites.toml"), file("agents.toml"), file("data"), influx, p.name)
+	text := fmt.Sprintf("sites_file = %q\nagents_file = %q\ndata_dir = %q\n[influx]\nurl = %q\nledger_bucket = %q\n", file("sites.toml"), file("agents.toml"), file("data"), influx.URL, p.name)
 	if err := os.WriteFile(file("collector.toml"), []byte(text), 0o600); err != nil {
 		return 0, 0, err
 	}

@@ -57,8 +57,8 @@ func TestAvailabilityEqualsTheTruthWithATenthOfTheMessagesLostAndATenthDoubled(t
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := now.UTC().Truncate(24 * time.Hour) // whole days, all of them told
-	from := to.Add(-6 * 24 * time.Hour)
+	to := now.UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour) // whole days, all of them told: no agent has been away for longer than a day
+	from := to.Add(-5 * 24 * time.Hour)
 	var ids []string
 	for _, s := range sites {
 		ids = append(ids, s.ID)
