@@ -107,7 +107,7 @@ func TestReportPagesFitAndAreAccessibleInBothLanguagesAndThemes(t *testing.T) {
 	english, urdu := `document.querySelector('article.press[dir=ltr]') !== null`, `document.querySelector('article.press[dir=rtl]') !== null && document.fonts.status === 'loaded'`
 	for _, one := range []struct{ name, path, ready string }{
 		{"reports", "/reports", `document.querySelector('#make') !== null`},
-		{"reports-wrong", "/reports/preview?choose=list&list=nowhere&period=days&from=2026-10-09&to=2026-10-03&time_zone=Asia/Gilgit", `document.querySelectorAll('.fault').length === 3`},
+		{"reports-wrong", "/reports/preview?choose=list&list=nowhere&period=days&from=2026-10-09&to=2026-10-03&time_zone=Asia/Gilgit", `document.querySelectorAll('.fault[id]').length === 3`},
 		{"preview", "/reports/preview?" + inOctober, english},
 		{"report", link, english},
 		{"report-ur", link + "?lang=ur", urdu},
