@@ -91,16 +91,17 @@ func TestArrowsPointOneWay(t *testing.T) {
 		"collector/fleet":   {"collector/web", "collector/intake", "collector/broker", "collector/alert"},
 		"collector/alert":   {"collector/web", "collector/intake", "collector/broker", "collector/people", "collector/store", "collector/command"},
 		"collector/scribe":  {"collector/web", "collector/intake", "collector/broker", "collector/report", "collector/command"},
-		"collector/report":  {"collector/web", "collector/intake", "collector/broker"},
+		"collector/report":  {"collector/web", "collector/intake", "collector/broker", "collector/press", "collector/prose", "collector/language"},
 		"collector/people":  {"collector/web", "collector/intake", "collector/broker", "collector/enrol"},
 		"collector/enrol":   {"collector/web", "collector/intake", "collector/broker", "collector/people"},
 		"collector/broker":  {"collector/web", "collector/intake", "collector/command"},
 		"collector/command": {"collector/web", "collector/intake", "collector/broker", "collector/subscriber", "collector/fleet", "collector/store", "collector/people"},
 		"collector/survey":  {"collector/web", "collector/intake", "collector/broker", "collector/people"},
 		"collector/journal": {"collector/web", "collector/intake", "collector/broker", "collector/alert", "collector/command", "collector/store", "collector/people", "collector/report"},
+		"collector/prose":   {"collector/web", "collector/intake", "collector/broker", "collector/store", "collector/fleet", "collector/people", "collector/command", "collector/archive"},
 		"collector/press":   {"collector/web", "collector/intake", "collector/broker", "collector/store", "collector/fleet", "collector/people", "collector/command", "collector/archive"},
 		// What others build on knows none of them.
-		"collector/audit": {"collector"}, "collector/benchmark": {"collector"}, "collector/outbox": {"collector"}, "collector/authority": {"collector"}, "collector/limit": {"collector"}, "collector/sheet": {"collector"}, "collector/archive": {"collector"}, "collector/press/typeset": {"collector"},
+		"collector/audit": {"collector"}, "collector/benchmark": {"collector"}, "collector/outbox": {"collector"}, "collector/authority": {"collector"}, "collector/limit": {"collector"}, "collector/sheet": {"collector"}, "collector/archive": {"collector"}, "collector/language": {"collector"}, "collector/press/typeset": {"collector"},
 	}
 	within := func(path, room string) bool {
 		return room == "" || path == room || strings.HasPrefix(path, room+"/")

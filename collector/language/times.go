@@ -118,9 +118,9 @@ func (t *Text) own(plain string) string {
 // Year is a year without groups of digits.
 func (t *Text) Year(y int) string { return t.year(y) }
 
-// Date is the day of a time, by the clock of its location: 1 October 2026.
+// Date is the day of a time, by the clock of its location, on one line: 1 October 2026.
 func (t *Text) Date(at time.Time) string {
-	return t.joined(t.Say("{day} {month} {year}", "day", t.own(fmt.Sprint(at.Day())), "month", t.month(at.Month()), "year", t.year(at.Year())))
+	return t.tight(t.Say("{day} {month} {year}", "day", t.own(fmt.Sprint(at.Day())), "month", t.month(at.Month()), "year", t.year(at.Year())))
 }
 
 // DateTime is a day and the time of day to the minute, by the clock of its location: 1 October 2026, 08:30.

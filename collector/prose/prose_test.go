@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -255,4 +256,34 @@ func TestThePeriodIsInWords(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTheFiguresOfTheDocumentAreThoseOfTheReport(t *testing.T) {
+	r := shapes()["1,000 sites"]
+	percent := func(v *float64) string { // cut off after two decimals, in whole millionths so that nothing is lost on the way
+		n := int64(math.Round(*v*1e6)) / 100
+		return fmt.Sprintf("%d.%02d %%", n/100, n%100)
+	}
+	for _, b := range prose.Document(r, header(), texts(t)["en"]).Blocks {
+		table, ok := b.(press.Table)
+		if !ok || table.Caption != "Figures of each site" {
+			continue
+		}
+		if len(table.Rows) != len(r.Sites) {
+			t.Fatalf("got %d rows for %d sites", len(table.Rows), len(r.Sites))
+		}
+		for i, s := range r.Sites {
+			row := table.Rows[i]
+			for column, want := range map[int]string{1: percent(s.Time.Availability), 2: percent(s.Time.WithoutPower), 3: percent(s.Time.Completeness), 4: fmt.Sprint(s.Outages.All.Count)} {
+				if got := bare(row[column].Text); got != want {
+					t.Fatalf("%s, column %d: got %q, want %q", s.Site, column, got, want)
+				}
+			}
+			if (row[1].Mark.Text == "not citable") == s.Time.Citable {
+				t.Fatalf("%s: mark %q of a figure that is citable %v", s.Site, row[1].Mark.Text, s.Time.Citable)
+			}
+		}
+		return
+	}
+	t.Fatal("the table of the sites is not there")
 }

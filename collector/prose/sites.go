@@ -26,9 +26,6 @@ func (w *writer) siteRow(s report.SiteReport) []press.Cell {
 		since = w.Say("counted from {date}", "date", w.Date(s.CountedFrom.In(w.zone)))
 	}
 	felt := w.shareCell(s.Time.Availability, s.Time)
-	if s.Before != nil {
-		felt.Detail = w.Say("before: {share}", "share", w.share(s.Before, ""))
-	}
 	lost := ""
 	if s.Outages.All.Ms > 0 {
 		lost = w.Duration(s.Outages.All.Ms)

@@ -33,7 +33,7 @@ func (t tables) sites() press.Data {
 		perhaps("target_up_bps", "bit/s", "Contracted upload", func(v s) *int64 { return positive(v.entry.TargetUpBps) }),
 		text("agents", "Agents that the ledger has heard in the period", func(v s) string { return strings.Join(v.Agents, " ") }),
 		moment("counted_from", "The hour in which it was first heard, where that is within the period", func(v s) *time.Time { return v.CountedFrom }),
-		fraction("availability_before", "Availability as the village felt it in the period before", func(v s) *float64 { return v.Before }),
+		fraction("availability_before", "Availability as the village felt it in the period before; how complete it is, is not known here, so it is not to be cited", func(v s) *float64 { return v.Before }),
 	}
 	columns = append(columns, within(func(v s) report.Figures { return v.Time }, timeColumns()...)...)
 	columns = append(columns,

@@ -78,8 +78,11 @@ func (w *writer) spent() {
 }
 
 func (w *writer) stackRow(label string, f report.Figures) press.StackRow {
-	t := f.Times
-	return press.StackRow{Label: label, Text: w.share(f.Availability, w.unobserved()), Parts: []press.Part{
+	t, text := f.Times, w.citable(f).Text
+	if text == "" {
+		text = w.share(f.Availability, w.unobserved())
+	}
+	return press.StackRow{Label: label, Text: text, Parts: []press.Part{
 		{Tone: press.ToneUp, Text: w.Say("Up"), Value: float64(t.UpMs)}, {Tone: press.ToneDegraded, Text: w.Say("Degraded"), Value: float64(t.DegradedMs)},
 		{Tone: press.ToneDown, Text: w.Say("Down"), Value: float64(t.DownMs())}, {Tone: press.ToneOff, Text: w.Say("No power"), Value: float64(t.OffPowerMs)},
 		{Tone: press.ToneUnknown, Text: w.Say("Unknown"), Value: float64(f.UnknownMs)}}}

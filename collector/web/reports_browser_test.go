@@ -203,6 +203,9 @@ func TestAReportGoesFromTheFormToAStrangerAndBack(t *testing.T) {
 	}
 	shown[bool](stranger, `document.querySelector('a[hreflang=ur]').click() === undefined`)
 	stranger.until("it in Urdu", `document.documentElement.dir === 'rtl' && document.querySelector('article.press').lang === 'ur'`)
+	if font := shown[string](stranger, `getComputedStyle(document.querySelector('.shared-bar .sub')).fontFamily`); !strings.HasPrefix(font, `"nabz naskh"`) {
+		t.Errorf("what stands above the report is written in %s, which may have no Urdu", font)
+	}
 	size, err := chromedp.Run(stranger, chromedp.Evaluate[int64](`fetch(document.querySelector('a[href*="report.pdf"]').href).then(r => r.ok ? r.blob() : new Blob()).then(b => b.size)`, chromedp.EvalAwaitPromise))
 	if err != nil || size < 5000 {
 		t.Errorf("the PDF has %d bytes, %v", size, err)
