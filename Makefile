@@ -92,7 +92,8 @@ dictionary: ## train one more dictionary for sealing batches; those that were sh
 .PHONY: screenshots
 screenshots: ## take the pictures of docs/ anew, with the browser test
 	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; NABZ_SCREENSHOTS="$$d" go test -count=1 -run Fit ./collector/web; mkdir -p docs/screenshots; \
-	for p in board map site; do for s in 1280x720 390x844; do for c in light dark; do cp "$$d/$$p-$$s-$$c.png" docs/screenshots/; done; done; done; ls -l docs/screenshots
+	for p in board map site; do for s in 1280x720 390x844; do for c in light dark; do cp "$$d/$$p-$$s-$$c.png" docs/screenshots/; done; done; done; \
+	cp "$$d"/reports-1280x720-light.png "$$d"/report-1280x720-light.png "$$d"/shared{,-ur}-{1280x720,390x844}-light.png docs/screenshots/; ls -l docs/screenshots
 
 .PHONY: clean
 clean: ## remove what make built and the demo's data in .demo/

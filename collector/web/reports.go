@@ -135,6 +135,7 @@ type reportsPage struct {
 	None      bool // there are no reports here
 	May       bool
 	Typed     typed
+	Sent      bool // the form has been
 	Published []publishedRow
 	More      int
 	Damage    []string
@@ -148,8 +149,8 @@ type choice struct{ Value, Word string }
 
 // Ticked tells whether a benchmark is chosen: as the form was sent, else as the programme has it.
 func (p reportsPage) Ticked(b benchmarkChoice) bool {
-	if all, sent := p.Typed.Values["benchmarks"]; sent || p.Typed.Values.Has("choose") {
-		return slices.Contains(all, b.ID)
+	if p.Sent {
+		return slices.Contains(p.Typed.Values["benchmarks"], b.ID)
 	}
 	return b.Chosen
 }
@@ -187,7 +188,12 @@ func (s *server) showReports(w http.ResponseWriter, r *http.Request, status int,
 		Choices: []choice{{"all", "all"}, {"district", "of a district"}, {"operator", "of an operator"}, {"list", "a list"}}}
 	p.Who = visitorOf(r)
 	if !p.None {
-		p.Form = s.makeForm()
+		p.Form, p.Sent = s.makeForm(), t.Values.Has("choose") || t.Values.Has("benchmarks")
+		for name, usual := range map[string]string{"choose": "all", "time_zone": p.Form.Zone, "peak_hours": p.Form.PeakHours, "period": report.LastMonth} { // what is left empty is as the programme has it
+			if t.Values.Get(name) == "" {
+				t.Values.Set(name, usual)
+			}
+		}
 		all, err := s.Reports.Archive.List()
 		if err != nil {
 			s.Log.Error("the published reports cannot be listed", "error", err)

@@ -107,7 +107,7 @@ func TestReportPagesFitAndAreAccessibleInBothLanguagesAndThemes(t *testing.T) {
 	english, urdu := `document.querySelector('article.press[dir=ltr]') !== null`, `document.querySelector('article.press[dir=rtl]') !== null && document.fonts.status === 'loaded'`
 	for _, one := range []struct{ name, path, ready string }{
 		{"reports", "/reports", `document.querySelector('#make') !== null`},
-		{"reports-wrong", "/reports/preview?choose=list&list=nowhere&period=days&from=2026-10-09&to=2026-10-03&time_zone=Asia/Gilgit", `document.querySelectorAll('.fault').length === 3`},
+		{"reports-wrong", "/reports/preview?choose=list&list=nowhere&period=days&from=2026-10-09&to=2026-10-03&time_zone=Asia/Gilgit", `document.querySelectorAll('.fault[id]').length === 3`},
 		{"preview", "/reports/preview?" + inOctober, english},
 		{"report", link, english},
 		{"report-ur", link + "?lang=ur", urdu},
@@ -203,6 +203,9 @@ func TestAReportGoesFromTheFormToAStrangerAndBack(t *testing.T) {
 	}
 	shown[bool](stranger, `document.querySelector('a[hreflang=ur]').click() === undefined`)
 	stranger.until("it in Urdu", `document.documentElement.dir === 'rtl' && document.querySelector('article.press').lang === 'ur'`)
+	if font := shown[string](stranger, `getComputedStyle(document.querySelector('.shared-bar .sub')).fontFamily`); !strings.HasPrefix(font, `"nabz naskh"`) {
+		t.Errorf("what stands above the report is written in %s, which may have no Urdu", font)
+	}
 	size, err := chromedp.Run(stranger, chromedp.Evaluate[int64](`fetch(document.querySelector('a[href*="report.pdf"]').href).then(r => r.ok ? r.blob() : new Blob()).then(b => b.size)`, chromedp.EvalAwaitPromise))
 	if err != nil || size < 5000 {
 		t.Errorf("the PDF has %d bytes, %v", size, err)

@@ -117,10 +117,6 @@ func (s *server) showPreview(w http.ResponseWriter, r *http.Request, a report.As
 			return "/reports/preview?" + other.Encode()
 		})}
 	p.Who = visitorOf(r)
-	if p.Article, _, err = article(m, in, notPublished(in)); err != nil {
-		s.fault(w, r, err)
-		return
-	}
 	switch rev, old, err := s.Reports.Archive.Get(p.ID, 0); {
 	case err == nil:
 		row := s.publishedRow(archive.Report{ID: p.ID, Revisions: []archive.Revision{rev}}, s.Now())
@@ -131,6 +127,14 @@ func (s *server) showPreview(w http.ResponseWriter, r *http.Request, a report.As
 		p.Differs = changesOf(p.Changes)
 	case !errors.Is(err, archive.ErrNone):
 		s.Log.Error("a published report cannot be read", "report", p.ID, "error", err)
+	}
+	note := notPublished(in)
+	if p.Same {
+		note = nil
+	}
+	if p.Article, _, err = article(m, in, note); err != nil {
+		s.fault(w, r, err)
+		return
 	}
 	s.page(w, r, status, "preview", p)
 }

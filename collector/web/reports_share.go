@@ -31,8 +31,11 @@ func (s *server) sharesOf(id string, now time.Time) (open []shareRow) {
 			continue
 		}
 		row := shareRow{ID: one.ID, Label: one.Label, Who: one.Who, At: moment(one.At, now), Open: one.Open(now)}
-		if !one.Until.IsZero() {
-			row.Until = moment(one.Until, now)
+		if until := one.Until.In(now.Location()); !one.Until.IsZero() {
+			row.Until = moment(until, now)
+			if until.Format(time.TimeOnly) == "00:00:00" {
+				row.Until = "the end of " + until.AddDate(0, 0, -1).Format("2 Jan 2006")
+			}
 		}
 		if !one.Used.IsZero() {
 			row.Used = moment(one.Used, now)
@@ -44,7 +47,7 @@ func (s *server) sharesOf(id string, now time.Time) (open []shareRow) {
 		case !one.Revoked.IsZero():
 			row.Over = "revoked " + moment(one.Revoked, now) + " by " + one.RevokedBy
 		default:
-			row.Over = "ended " + row.Until
+			row.Over = "over since " + row.Until
 		}
 		over = append(over, row)
 	}
