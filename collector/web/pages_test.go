@@ -175,7 +175,7 @@ func TestJSONSaysWhatTheBoardShows(t *testing.T) {
 	if lost.Site != "saidpur" || lost.LastTold == nil || lost.LastTold.State != telemetry.StateUp || lost.LatencyMs != nil {
 		t.Errorf("the unreachable site is %+v", lost)
 	}
-	body := w.want("/api/v1/sites/passu?range=7d", 200, `"definition":"availability/1"`, `"range":"30d"`, `"agents":[{"agent":"router"`)
+	body := w.want("/api/v1/sites/passu?range=7d", 200, `"definition":"nabz-figures/1"`, `"range":"30d"`, `"agents":[{"agent":"router"`)
 	var one apiDetail
 	if err := json.Unmarshal([]byte(body), &one); err != nil {
 		t.Fatal(err)
