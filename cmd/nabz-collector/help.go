@@ -42,6 +42,17 @@ SYNOPSIS
   nabz-collector dead-letters replay ID... | --all [--dry-run] [--config FILE]
   nabz-collector alert list [--json] [--config FILE]
   nabz-collector alert test [CHANNEL] [--config FILE]
+  nabz-collector report [--period PERIOD] [--sites SITES]... [--time-zone ZONE]
+                 [--peak-hours HOURS] [--benchmarks ID] [--format FORM] [-o FILE]
+                 [--language en|ur] [--config FILE]
+  nabz-collector report verify FILE|ID[/REVISION] [--json] [--config FILE]
+  nabz-collector report benchmarks [--show ID] [--config FILE]
+  nabz-collector report publish [--period PERIOD] [--sites SITES]... [--title TEXT]
+                 [--as NAME] [--config FILE]
+  nabz-collector report list|shares [--json] [--config FILE]
+  nabz-collector report show ID[/REVISION] [--format FORM] [-o FILE] [--language en|ur]
+  nabz-collector report share ID [--label TEXT] [--days N] [--as NAME] [--config FILE]
+  nabz-collector report revoke LINK [--as NAME] [--config FILE]
   nabz-collector dashboards install --grafana-dir DIR [--board-url URL] [--influx-url URL]
                  [--token-file FILE] [--config FILE]
   nabz-collector dashboards check [--range LENGTH] [--config FILE]
@@ -94,6 +105,21 @@ COMMANDS
               attempts to tell of them.
   alert test  Tell each channel of alert.urls_file and alert.alertmanager, or one, something
               that is no alert, and print what was sent and what was answered.
+  report      Make the report of a period: availability with and without power cuts, outages,
+              throughput, services and more, of all sites or some. The same question to the
+              same ledger gives the same bytes.
+  report verify
+              Make a report again from what its file says was asked, and print what differs.
+              Exit status 1 where something does.
+  report benchmarks
+              Print what a report can be measured against; with --show one as a file to copy.
+  report publish, list, show
+              Keep a report for ever, with a permanent link; when the ledger has changed it
+              becomes a new revision that lists what changed. Print those that are published;
+              write one in any form.
+  report share, shares, revoke
+              Print a link by which anybody can read a published report, and nothing else; print
+              which were given out; take one back.
   dashboards install
               Write data sources and dashboards where Grafana finds them: under DIR/provisioning.
               InfluxDB's address and buckets are those of the configuration; the credential goes
@@ -129,6 +155,7 @@ FILES
                                        what operators wrote: comments, maintenance …
   /var/lib/nabz-collector/commands.jsonl
                                        what was asked of agents, and what became of it
+  /var/lib/nabz-collector/reports      published reports, each revision as it was
   /var/lib/nabz-collector/dead-letters what could never be stored, with the reason
 
 EXIT STATUS
@@ -142,6 +169,7 @@ EXAMPLE
   nabz-collector site add gokina --name Gokina --time-zone Asia/Karachi
   nabz-collector agent add gokina/main
   nabz-collector dead-letters replay --all --dry-run
+  nabz-collector report --period 2026-10 --sites district=Islamabad -o october.pdf
   nabz-collector dashboards install --grafana-dir /etc/grafana --board-url https://noc.example.org
 `
 

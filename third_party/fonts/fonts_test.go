@@ -7,7 +7,9 @@ import (
 	"github.com/smartvillage/nabz/third_party/fonts"
 )
 
-func TestEveryFileIsPinnedAndUnchanged(t *testing.T) { packtest.Pinned(t, "packages.toml", fonts.Files) }
+func TestEveryFileIsPinnedAndUnchanged(t *testing.T) {
+	packtest.Pinned(t, "packages.toml", fonts.Files)
+}
 
 func TestTheTreeEqualsThePublishedPackages(t *testing.T) {
 	packtest.Published(t, "packages.toml", fonts.Files)
