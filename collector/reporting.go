@@ -325,7 +325,7 @@ func monthly(d *report.Desk, in []*language.Text) reportMaker {
 		if made.doc, err = r.Canonical(); err != nil {
 			return made, err
 		}
-		made.id, made.title = r.ID(), title(&r)
+		made.id, made.title = r.ID(), prose.Listed(&r, archive.MaxText)
 		var texts []string
 		for i, t := range in {
 			if i == 0 {
