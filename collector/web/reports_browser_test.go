@@ -254,6 +254,9 @@ func TestABrowserShowsHowFarAReportIsAndThenTheReportWithAndWithoutScripts(t *te
 		}
 		close(on)
 		b.until("the report", `document.querySelector('article.press') !== null`)
+		if !without { // the script runs when the page is there
+			b.until("the button that prints", `!document.querySelector('#print').hidden`)
+		}
 		if visible := shown[bool](b, `!document.querySelector('#print').hidden`); visible == without {
 			t.Errorf("without scripts %v: the button that prints, which needs one, is shown: %v", without, visible)
 		}
