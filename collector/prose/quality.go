@@ -84,7 +84,11 @@ func (w *writer) latency() {
 		Behind:  w.behind(w.sitesOf(l.Sites), w.Count(l.Answers, "{n} answer", "{n} answers"), w.Say("{time} watched", "time", w.Duration(w.r.Programme.WatchedMs))),
 		Columns: []press.Column{{Name: w.Say("Round-trip time")}, {Name: w.Say("Answers"), Kind: press.ColumnNumber}, {Name: w.Say("Share of all answers"), Kind: press.ColumnBar}}}
 	if l.Answers > 0 {
-		w.add(press.Paragraph{Text: w.Say("Half of all answers took {median}; 95 of 100 took {p95}.", "median", w.quantile(l.Median), "p95", w.quantile(l.P95))})
+		most := w.Say("95 of 100 took {time}.", "time", w.quantile(l.P95))
+		if l.P95 != nil && l.P95.AtMostMs == nil { // it is known from below alone
+			most = w.Say("More than 5 of 100 took over {time}.", "time", w.Millis(float64(l.P95.OverMs)))
+		}
+		w.add(press.Paragraph{Text: sentences(w.Say("Half of all answers took {time}.", "time", w.quantile(l.Median)), most)})
 		for _, b := range l.Within {
 			table.Rows = append(table.Rows, []press.Cell{{Text: w.Say("at most {time}", "time", w.Millis(float64(b.LeMs)))}, {Text: w.Number(b.Answers)}, {Text: w.share(b.Share, ""), Bar: *orNought(b.Share)}})
 		}
