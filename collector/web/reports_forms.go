@@ -8,10 +8,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode"
 
-	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/press"
 	"github.com/smartvillage/nabz/collector/prose"
@@ -124,13 +121,4 @@ func (s *server) previewForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.form(w, r, m, in, notPublished(in), m.report.ID()+"-not-published")
-}
-
-// printable is a text on one line, short enough for the archive.
-func printable(text string) string {
-	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, ""), func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }), " ")
-	if len(text) > archive.MaxText {
-		text = strings.ToValidUTF8(text[:archive.MaxText-len("…")], "") + "…"
-	}
-	return text
 }

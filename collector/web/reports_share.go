@@ -1,10 +1,12 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/audit"
@@ -61,12 +63,12 @@ func (s *server) share(w http.ResponseWriter, r *http.Request) {
 	}
 	id, now := r.PathValue("id"), s.Now()
 	t := typed{"share", r.PostForm, map[string]string{}}
-	label := strings.TrimSpace(r.PostForm.Get("label"))
+	label := oneLine(r.PostForm.Get("label"))
 	switch {
 	case label == "":
 		t.Faults["label"] = "Say for whom the link is, so that others know what to revoke."
-	case label != printable(label):
-		t.Faults["label"] = "It is too long; 300 letters are the most."
+	case len(label) > archive.MaxText:
+		t.Faults["label"] = fmt.Sprintf("It is too long: %d bytes, and %d are the most; a letter of Urdu takes two.", len(label), archive.MaxText)
 	}
 	var until time.Time
 	if text := strings.TrimSpace(r.PostForm.Get("until")); text != "" {
@@ -134,6 +136,11 @@ func (s *server) revoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	seeOther(w, r, "/reports/"+id+"?"+url.Values{"said": {"revoked"}}.Encode()+"#shares")
+}
+
+// oneLine is a text with single spaces for all that is none of its letters.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, ""), func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }), " ")
 }
 
 // parsed reads a form.

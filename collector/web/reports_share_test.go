@@ -189,6 +189,12 @@ func TestLinksToShareCanBeTriedSoOften(t *testing.T) {
 	}
 }
 
+func TestALabelWithManySpacesIsALabel(t *testing.T) {
+	p := newReporting(t, noon)
+	_, link := p.shares(url.Values{"label": {" Ministry  of IT "}})
+	says(t, "the operator's list", p.reads("aisha", link), "Ministry of IT")
+}
+
 func TestAWrongShareIsSaidBesideItsField(t *testing.T) {
 	p := newReporting(t, noon)
 	link := strings.TrimSuffix(p.publishes("period=2026-10&sites=passu"), "/1")
@@ -197,7 +203,8 @@ func TestAWrongShareIsSaidBesideItsField(t *testing.T) {
 		words string
 	}{
 		"no label": {url.Values{"label": {"  "}}, "Say for whom the link is"},
-		"long":     {url.Values{"label": {strings.Repeat("x", 400)}}, "It is too long"},
+		"long":     {url.Values{"label": {strings.Repeat("x", 400)}}, "It is too long: 400 bytes, and 300 are the most; a letter of Urdu takes two."},
+		"Urdu":     {url.Values{"label": {strings.Repeat("ن", 151)}}, "It is too long: 302 bytes"},
 		"no day":   {url.Values{"label": {"donor"}, "until": {"soon"}}, "This is no day; write it as 2026-12-31."},
 		"over":     {url.Values{"label": {"donor"}, "until": {"2026-11-19"}}, "This day is over"},
 	} {
