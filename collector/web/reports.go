@@ -33,6 +33,7 @@ type Reports struct {
 	ReportsConfig
 	shop  *workshop
 	draws chan struct{} // a place for each form that is being drawn
+	reads chan struct{} // a place for each report that is being read for whoever has a link
 	tries *limit.Limiter
 
 	mu     sync.Mutex
@@ -42,6 +43,10 @@ type Reports struct {
 // drawers is how many forms are drawn at once. Of a thousand sites an XLSX takes a second and 110 MiB, a PDF a quarter of a second, all others less than a tenth.
 const drawers = 1
 
+// readers is how many reports are read at once for those who have a link, of whom there may be many: one of a thousand sites takes some tens of megabytes until it is
+// ready to be sent.
+const readers = 4
+
 // sharedAllowed is how often links to share may be followed. A page with its forms is six requests, and an office of many readers may have one address.
 func sharedAllowed() limit.Rates {
 	return limit.Rates{Pair: limit.Rate{Burst: 120, Every: 500 * time.Millisecond}, All: limit.Rate{Burst: 2000, Every: 10 * time.Millisecond}, Most: 20_000}
@@ -49,7 +54,7 @@ func sharedAllowed() limit.Rates {
 
 // NewReports makes the part of the pages that reports need.
 func NewReports(c ReportsConfig) *Reports {
-	return &Reports{ReportsConfig: c, shop: newWorkshop(), draws: make(chan struct{}, drawers), tries: limit.New(sharedAllowed()), briefs: map[string]brief{}}
+	return &Reports{ReportsConfig: c, shop: newWorkshop(), draws: make(chan struct{}, drawers), reads: make(chan struct{}, readers), tries: limit.New(sharedAllowed()), briefs: map[string]brief{}}
 }
 
 // Run ends what is being made when ctx ends, and returns then.
