@@ -148,6 +148,7 @@ func TestNoLogHoldsALinkToShare(t *testing.T) {
 	p.ask("GET", shared+"/report.pdf", nil)
 	p.ask("GET", shared+"/nothing", nil)
 	p.ask("POST", shared, url.Values{"x": {"y"}}, header("Origin", "https://evil.example"))
+	p.ask("POST", "/"+shared, url.Values{"x": {"y"}}, header("Origin", "https://evil.example"))
 	p.ask("POST", shared, url.Values{"x": {"y"}})
 	p.ask("PUT", shared+"/report.pdf", nil, as(p.cookieOf("wall")))
 	id := strings.TrimPrefix(link, "/reports/")

@@ -48,7 +48,7 @@ func secretly(w http.ResponseWriter) {
 
 // loggable is the path of a request without what must not stand in a log.
 func loggable(r *http.Request) string {
-	if strings.HasPrefix(r.URL.Path, sharedPath) {
+	if strings.Contains(r.URL.Path, sharedPath) { // "//shared/…" too, which leads there
 		return sharedPath + "…"
 	}
 	return r.URL.Path
