@@ -44,8 +44,8 @@ type Reports struct {
 const drawers = 1
 
 // readers is how many reports are read at once for those who have a link, of whom there may be many: one of a thousand sites takes some tens of megabytes until it is
-// ready to be sent.
-const readers = 4
+// ready to be sent, and a tenth of a second.
+const readers = 2
 
 // sharedAllowed is how often links to share may be followed. A page with its forms is six requests, and an office of many readers may have one address.
 func sharedAllowed() limit.Rates {
