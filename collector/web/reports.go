@@ -13,7 +13,6 @@ import (
 
 	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/benchmark"
-	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/limit"
 	"github.com/smartvillage/nabz/collector/prose"
@@ -232,7 +231,6 @@ type makeForm struct {
 	Zones           []string
 	Districts       []string
 	Operators       []string
-	Sites           []fleet.Site
 	Benchmarks      []benchmarkChoice
 	Languages       []*language.Text
 }
@@ -250,7 +248,7 @@ type benchmarkChoice struct {
 
 func (s *server) makeForm() makeForm {
 	d := s.Reports.Desk
-	f := makeForm{Zone: "UTC", PeakHours: d.PeakHours, Sites: d.Sites(), Languages: s.Reports.Languages}
+	f := makeForm{Zone: "UTC", PeakHours: d.PeakHours, Languages: s.Reports.Languages}
 	if d.Zone != nil && d.Zone.String() != "Local" {
 		f.Zone = d.Zone.String()
 	}
@@ -258,7 +256,7 @@ func (s *server) makeForm() makeForm {
 		f.PeakHours = report.PeakHours
 	}
 	f.Zones = []string{f.Zone, "UTC"}
-	for _, site := range f.Sites {
+	for _, site := range d.Sites() {
 		f.Districts, f.Operators, f.Zones = append(f.Districts, site.District), append(f.Operators, site.Operator), append(f.Zones, site.TimeZone)
 	}
 	f.Districts, f.Operators, f.Zones = distinct(f.Districts), distinct(f.Operators), distinct(f.Zones)
