@@ -62,6 +62,9 @@ func (s *server) share(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, now := r.PathValue("id"), s.Now()
+	if _, _, err := s.kept(w, id, ""); err != nil { // the page that shows the link could not be drawn
+		return
+	}
 	t := typed{"share", r.PostForm, map[string]string{}}
 	label := oneLine(r.PostForm.Get("label"))
 	switch {
@@ -88,10 +91,8 @@ func (s *server) share(w http.ResponseWriter, r *http.Request) {
 	v := visitorOf(r)
 	token, one, err := s.Reports.Archive.Share(id, label, v.Name, until)
 	if err != nil {
-		if _, none := s.Reports.Archive.Report(id); none == nil {
-			s.Log.Error("a report could not be shared", "report", id, "error", err)
-			_ = s.record(r, v, audit.Entry{What: "share report", On: id, Outcome: audit.Failed, Detail: err.Error()}) // was logged
-		}
+		s.Log.Error("a report could not be shared", "report", id, "error", err)
+		_ = s.record(r, v, audit.Entry{What: "share report", On: id, Outcome: audit.Failed, Detail: err.Error()}) // was logged
 		t.Faults[""] = sentence(err.Error())
 		s.showPublished(w, r, http.StatusServiceUnavailable, func(p *publishedPage) { p.Share = t })
 		return

@@ -196,6 +196,18 @@ func TestALabelWithManySpacesIsALabel(t *testing.T) {
 	says(t, "the operator's list", p.reads("aisha", link), "Ministry of IT")
 }
 
+func TestADamagedReportIsNotShared(t *testing.T) {
+	p := newReporting(t, noon)
+	link := strings.TrimSuffix(p.publishes("period=2026-10&sites=passu"), "/1")
+	p.breakRecord(strings.TrimPrefix(link, "/reports/"))
+	if status, body := p.does("aisha", link+"/shares", url.Values{"label": {"donor"}}); status != 500 || !strings.Contains(body, "This report is damaged") {
+		t.Errorf("answers %d %.300s", status, body)
+	}
+	if all, _ := p.kept.Shares(); len(all) > 0 {
+		t.Errorf("there is a link that nobody was shown: %v", all)
+	}
+}
+
 func TestAWrongShareIsSaidBesideItsField(t *testing.T) {
 	p := newReporting(t, noon)
 	link := strings.TrimSuffix(p.publishes("period=2026-10&sites=passu"), "/1")
