@@ -53,7 +53,7 @@ func (p *reportPublish) do(ctx context.Context, stdout, stderr io.Writer) error 
 	if rev.Changes.More > 0 {
 		fmt.Fprintf(stdout, "  and %d more\n", rev.Changes.More)
 	}
-	_, err = fmt.Fprintf(stdout, "next: nabz-collector report show %s -o report.pdf, or report share %s\n", rev.Permalink(), rev.ID)
+	_, err = fmt.Fprintf(stdout, "next: nabz-collector report show %s -o report.pdf, or report share %s --label WHOM\n", rev.Permalink(), rev.ID)
 	return err
 }
 
@@ -142,7 +142,7 @@ func revision(text string) (id string, number int) {
 
 type reportShare struct {
 	ID    string `arg:"" help:"Id of a published report."`
-	Label string `name:"label" placeholder:"TEXT" help:"For whom it is, so that it can be found again."`
+	Label string `name:"label" placeholder:"TEXT" help:"For whom it is, so that others know what to revoke."`
 	Days  int    `name:"days" placeholder:"N" help:"For how many days it can be read. Default: until it is revoked."`
 	As    string `name:"as" placeholder:"NAME" help:"Who gives it out. Default: the user of this machine."`
 	fileFlag
