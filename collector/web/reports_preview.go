@@ -152,7 +152,7 @@ func (s *server) languageLinks(in *language.Text, url func(code string) string) 
 	return all
 }
 
-// notPublished stands at the head of a report that nobody has published, in every form.
+// notPublished stands at the head of a report that nobody has published, in every form that people read; tables say it in their dictionary.
 func notPublished(in *language.Text) *press.Note {
 	return &press.Note{Kind: press.NoteProvisional, Title: in.Say("Not published."),
 		Text: in.Say("These figures were made for a look and are kept nowhere: who is given them cannot find them again. Cite a published report, which has a link of its own.")}
