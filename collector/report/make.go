@@ -211,6 +211,15 @@ func (m *maker) piece(ctx context.Context, sites []string, edges []int64, days [
 	if err != nil {
 		return p, err
 	}
+	var twice []string // told of more time than there was since they were first heard
+	for id, at := range heard {
+		if past[id].times.told() > max(pastTo-max(pastFrom, at), 0) {
+			twice = append(twice, id)
+		}
+	}
+	if err := m.whole(ctx, twice, past, pastFrom, pastTo); err != nil {
+		return p, err
+	}
 	var counted []string
 	for _, id := range sites {
 		if at, ok := heard[id]; !ok && slices.Contains(asks, id) {

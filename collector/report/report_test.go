@@ -254,6 +254,37 @@ func TestARealInfluxDBGivesTheFiguresOfWhatWasStored(t *testing.T) {
 	}
 }
 
+func TestASiteHeardInMidPeriodThatTellsTheSameTimeTwiceIsCountedOnce(t *testing.T) {
+	s := realStore(t)
+	from := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	var text []byte
+	put := func(site string, first, last int, state telemetry.State, cause telemetry.Cause) {
+		for h := first; h < last; h++ {
+			text = stamped(t, text, site, "kiosk", telemetry.Span{Start: from.Add(time.Duration(h) * time.Hour), Length: time.Hour, State: state, Cause: cause})
+		}
+	}
+	for site, first := range map[string]int{"late": 6, "late-before": -4} {
+		put(site, first, first+4, telemetry.StateUp, "")
+		put(site, first, first+3, telemetry.StateOff, telemetry.CausePower) // of the same hours, as after a wrong clock
+	}
+	put("late-before", 0, 10, telemetry.StateUp, "")
+	if err := s.Write(t.Context(), telemetry.Ledger, text); err != nil {
+		t.Fatal(err)
+	}
+	a := Ask{Period: Between(from, from.Add(10*time.Hour), time.UTC), Terms: []string{"late", "late-before"}, Sites: []fleet.Site{{ID: "late"}, {ID: "late-before"}}, Now: from.AddDate(1, 0, 0)}
+	r, err := Make(t.Context(), s, a, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Times{UpMs: 4 * hourMs}
+	if got := r.Sites[0].Time; got.Times != want || got.PeriodMs != 4*hourMs || *got.Completeness != 1 {
+		t.Errorf("a site heard for 4 hours has %+v, completeness %v", got.Times, *got.Completeness)
+	}
+	if got := r.Before.Time; got.Times != want || got.PeriodMs != 4*hourMs || *got.Completeness != 1 {
+		t.Errorf("a site heard for 4 hours in the period before has %+v, completeness %v", got.Times, *got.Completeness)
+	}
+}
+
 func canonicalOf(t *testing.T, r Report) []byte {
 	t.Helper()
 	b, err := r.Canonical()
