@@ -112,13 +112,16 @@ func newMaker(q Querier, asked Asked) (*maker, error) {
 	if m.period, err = parsePeriod(asked.Period, zone, time.Time{}); err != nil {
 		return nil, err
 	}
+	if err := m.period.check(asked.Period); err != nil {
+		return nil, err
+	}
 	m.before = m.period.Before()
 	m.from, m.to = m.period.From.UnixMilli(), m.period.To.UnixMilli()
 	if asked.AsOf != nil {
 		m.to = min(m.to, asked.AsOf.UnixMilli())
 	}
 	if m.from >= m.to {
-		return nil, faultf(ErrPeriod, "the period %s ends before it begins", asked.Period)
+		return nil, faultf(ErrPeriod, "the period %s begins after the hour %s up to which it was asked for", asked.Period, asked.AsOf.Format(time.RFC3339))
 	}
 	if m.peak, err = parsePeak(asked.PeakHours); err != nil {
 		return nil, err
@@ -127,12 +130,23 @@ func newMaker(q Querier, asked Asked) (*maker, error) {
 		if err := telemetry.CheckID("site", e.Site); err != nil {
 			return nil, err
 		}
+		if _, ok := m.entries[e.Site]; ok {
+			return nil, fmt.Errorf("%w: it asks for site %s twice; whoever made it has changed it", ErrNotReport, e.Site)
+		}
 		if e.TimeZone != "" {
 			if m.zones[e.Site], err = LoadZone(e.TimeZone); err != nil {
 				return nil, fmt.Errorf("site %s: %w", e.Site, err)
 			}
 		}
 		m.entries[e.Site] = e
+	}
+	for i, b := range asked.Benchmarks {
+		if err := b.Check(); err != nil {
+			return nil, fmt.Errorf("%w: its benchmark %q: %w", ErrNotReport, b.ID, err)
+		}
+		if slices.ContainsFunc(asked.Benchmarks[:i], func(o benchmark.Benchmark) bool { return o.ID == b.ID }) {
+			return nil, fmt.Errorf("%w: it asks for benchmark %s twice; whoever made it has changed it", ErrNotReport, b.ID)
+		}
 	}
 	return m, nil
 }

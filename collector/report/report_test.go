@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
+	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/collector/timeline"
@@ -156,6 +157,32 @@ func TestASiteIDThatIsNoneNeverReachesAQuery(t *testing.T) {
 	a := Asked{Period: "2026-10", Roster: []Entry{{Site: "a' OR 1=1"}}}
 	if _, err := Again(t.Context(), nil, a, nil); err == nil {
 		t.Error("a site id that is none reached the queries of a report")
+	}
+}
+
+func TestAFileThatAsksForWhatCannotBeIsRefusedBeforeTheLedgerIsAsked(t *testing.T) {
+	set, err := benchmark.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(change func(*Asked)) Asked {
+		a := Asked{Period: "2026-10", PeakHours: PeakHours, Roster: []Entry{{Site: "a"}, {Site: "b"}}, Benchmarks: set.All()[:1]}
+		change(&a)
+		return a
+	}
+	for name, a := range map[string]Asked{
+		"a site that is there twice, so that it weighs twice": ask(func(a *Asked) { a.Roster[1].Site = "a" }),
+		"a benchmark of no statistic":                         ask(func(a *Asked) { a.Benchmarks[0].Criteria[0].Statistic = "" }),
+		"a benchmark that is there twice":                     ask(func(a *Asked) { a.Benchmarks = append(a.Benchmarks, a.Benchmarks[0]) }),
+		"a period of 8,000 years":                             ask(func(a *Asked) { a.Period = "2000-01-01/9999-12-31" }),
+		"a period that depends on the day":                    ask(func(a *Asked) { a.Period = "last-month" }),
+	} {
+		if _, err := newMaker(nil, a); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	if _, err := newMaker(nil, ask(func(*Asked) {})); err != nil {
+		t.Error(err)
 	}
 }
 
