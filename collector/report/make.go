@@ -33,7 +33,6 @@ const (
 	chunk   = 40_000           // hours of sites in one query, so that there is work for all processors and progress to tell: a month of 55 sites, a year of 5
 	workers = 3                // queries at once
 	settle  = 30 * time.Minute // that agents have to tell of an hour before a provisional report counts it
-	twoWeek = 21 * 24 * time.Hour
 )
 
 // Ask is what a person asks for.
@@ -276,7 +275,11 @@ func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[
 		return err
 	}
 	pastFrom, pastTo := m.before.From.UnixMilli(), m.before.To.UnixMilli()
-	tests, err := m.tests(ctx, sites, min(pastFrom, m.to-twoWeek.Milliseconds()), m.to)
+	tests, err := m.tests(ctx, sites, pastFrom, m.to)
+	if err != nil {
+		return err
+	}
+	last, err := m.lastTests(ctx, sites, tests, pastFrom)
 	if err != nil {
 		return err
 	}
@@ -304,7 +307,7 @@ func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[
 		if old := past[id].times; heard[id] < pastTo && old.told() > 0 {
 			r.Before = figures(pastTo-max(pastFrom, heard[id]), old).Availability
 		}
-		p.measures = append(p.measures, m.measures(&r, tests[id]))
+		p.measures = append(p.measures, m.measures(&r, now, last[id], sums[id]))
 		p.sites = append(p.sites, r)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 // hourSums are the sums of the hour lines of one site.
 type hourSums struct {
 	within     []int64 // cumulative, one for each edge and one for all
+	probed     int64   // lines with round trips; of several agents the most
 	sent, lost int64
 	rx, tx     int64
 	most       int64
@@ -28,7 +29,7 @@ func (m *maker) hours(ctx context.Context, sites []string, from, to int64) (map[
 	for _, e := range edges {
 		fmt.Fprintf(&sums, `sum("rtt_le_%d"), `, e)
 	}
-	series, err := m.query(ctx, fmt.Sprintf(`SELECT %ssum("rtt_le_inf"), sum("sent"), sum("lost"), sum("rx_bytes"), sum("tx_bytes"), max("clients_max"), mean("clients_max") `+
+	series, err := m.query(ctx, fmt.Sprintf(`SELECT %ssum("rtt_le_inf"), sum("sent"), sum("lost"), sum("rx_bytes"), sum("tx_bytes"), max("clients_max"), mean("clients_max"), count("rtt_le_inf") `+
 		`FROM "hour" WHERE %s GROUP BY "site", "agent"`, sums.String(), where(sites, from, to)))
 	if err != nil {
 		return nil, err
@@ -63,6 +64,11 @@ func (m *maker) hours(ctx context.Context, sites []string, from, to int64) (map[
 			h.clients = true
 			h.most, h.mean = max(h.most, n2[4]), max(h.mean, mean)
 		}
+		probed, err := integer(s, row, len(edges)+8)
+		if err != nil {
+			return nil, err
+		}
+		h.probed = max(h.probed, probed)
 	}
 	return out, m.volumes(ctx, several, out, from, to)
 }
@@ -119,6 +125,14 @@ func (h *hourSums) into(f *Findings) {
 		most, mean := h.most, math.Round(100*h.mean)/100
 		f.Clients = Clients{Sites: 1, Most: &most, MeanPeak: &mean}
 	}
+}
+
+// counted is how many hours round trips were counted in, or somewhat more where an agent began anew within one.
+func (h *hourSums) counted() int64 {
+	if h == nil {
+		return 0
+	}
+	return h.probed
 }
 
 func one(yes bool) int {

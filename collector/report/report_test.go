@@ -312,6 +312,45 @@ func TestASiteHeardInMidPeriodThatTellsTheSameTimeTwiceIsCountedOnce(t *testing.
 	}
 }
 
+func TestABenchmarkCountsTheHoursThatWereCountedAndTheLastTestThatEverWas(t *testing.T) {
+	s := realStore(t)
+	from, to := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	var text []byte
+	for _, site := range []string{"dead", "never"} {
+		for at := from; at.Before(to); at = at.Add(time.Hour) {
+			text = stamped(t, text, site, "router", telemetry.Span{Start: at, Length: time.Hour, State: telemetry.StateUp})
+		}
+	}
+	for h := range 3 {
+		text = fmt.Appendf(text, "hour,agent=router,site=dead ms=3600000i,rtt_le_25=10i,rtt_le_50=10i,rtt_le_100=10i,rtt_le_150=10i,rtt_le_300=10i,rtt_le_600=10i,rtt_le_1200=10i,rtt_le_inf=10i,sent=10i,lost=0i %d\n", from.Add(time.Duration(h)*time.Hour).UnixMilli())
+	}
+	text = fmt.Appendf(text, "speedtest,agent=router,site=dead,server=x up_bps=1000000i %d\n", to.AddDate(0, 0, -100).UnixMilli())
+	if err := s.Write(t.Context(), telemetry.Ledger, text); err != nil {
+		t.Fatal(err)
+	}
+	month, err := ParsePeriod("2026-10", time.UTC, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := benchmark.Benchmark{ID: "x", Name: "x", ShareOfSites: 1, Source: benchmark.Source{Title: "x", Publisher: "x", Date: "2026", Checked: "x"}, Criteria: []benchmark.Criterion{
+		{ID: "live", Name: "live", Measure: "days_since_test", Window: "all", AtMost: 21},
+		{ID: "loss", Name: "loss", Measure: "loss", Window: "all", AtMost: 0.02, LeastHours: 24}}}
+	r, err := Make(t.Context(), s, Ask{Period: month, Terms: []string{AllSites}, Sites: []fleet.Site{{ID: "dead"}, {ID: "never"}}, Benchmarks: []benchmark.Benchmark{b}, Now: to}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, never := r.Benchmarks[0].Sites[0].Results, r.Benchmarks[0].Sites[1].Results
+	if got := dead[0]; got.Verdict != benchmark.Fail || got.Value == nil || *got.Value != 100 {
+		t.Errorf("a site with its last test 100 days ago: %+v, want a fail of 100 days", got)
+	}
+	if got := never[0]; got.Reason != benchmark.NeverTested {
+		t.Errorf("a site that never had a test: %+v", got)
+	}
+	if got := dead[1]; got.Reason != benchmark.FewHours || got.Hours != 3 {
+		t.Errorf("loss that 3 hours of 744 stand behind: %+v, want too few hours", got)
+	}
+}
+
 func canonicalOf(t *testing.T, r Report) []byte {
 	t.Helper()
 	b, err := r.Canonical()
