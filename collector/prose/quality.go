@@ -84,7 +84,7 @@ func (w *writer) latency() {
 		Behind:  w.behind(w.sitesOf(l.Sites), w.Count(l.Answers, "{n} answer", "{n} answers"), w.Say("{time} watched", "time", w.Duration(w.r.Programme.WatchedMs))),
 		Columns: []press.Column{{Name: w.Say("Round-trip time")}, {Name: w.Say("Answers"), Kind: press.ColumnNumber}, {Name: w.Say("Share of all answers"), Kind: press.ColumnBar}}}
 	if l.Answers > 0 {
-		w.add(press.Paragraph{Text: w.Say("Half of all answers took {median}; 95 of 100 took {p95}.", "median", w.quantile(l.Median), "p95", w.quantile(l.P95))})
+		w.add(press.Paragraph{Text: w.Say("The median of round trips is {median}; their 95th percentile is {p95}.", "median", w.quantile(l.Median), "p95", w.quantile(l.P95))})
 		for _, b := range l.Within {
 			table.Rows = append(table.Rows, []press.Cell{{Text: w.Say("at most {time}", "time", w.Millis(float64(b.LeMs)))}, {Text: w.Number(b.Answers)}, {Text: w.share(b.Share, ""), Bar: *orNought(b.Share)}})
 		}
@@ -114,7 +114,11 @@ func (w *writer) quantile(q *report.Quantile) string {
 	case q.AtMostMs == nil:
 		return w.Say("more than {time}", "time", w.Millis(float64(q.OverMs)))
 	}
-	return w.Say("at most {time}", "time", w.Millis(float64(*q.AtMostMs)))
+	over := ""
+	if q.OverMs > 0 {
+		over = w.Say("more than {time}", "time", w.Millis(float64(q.OverMs)))
+	}
+	return w.List(over, w.Say("at most {time}", "time", w.Millis(float64(*q.AtMostMs))))
 }
 
 // use is volume and clients.
