@@ -42,6 +42,7 @@ func (m *maker) sum(r *Report, pieces []piece) {
 		times[i] = s.Time
 		f.WatchedMs += s.WatchedMs
 		f.Outages.add(s.Outages)
+		s.Outages.Longest = s.Outages.Longest[:min(len(s.Outages.Longest), longestOfSite)]
 		f.Latency.add(s.Latency)
 		f.Loss.add(s.Loss)
 		f.Volume.add(s.Volume)
@@ -119,10 +120,7 @@ func distribution(sites []SiteReport) Distribution {
 	var places []Place
 	for _, s := range sites {
 		t := s.Time
-		switch {
-		case t.Availability == nil:
-			continue
-		case !t.Citable:
+		if !t.Citable {
 			d.NotCitable++
 			continue
 		}
