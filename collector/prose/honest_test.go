@@ -1,6 +1,7 @@
 package prose_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,20 @@ func TestAPercentileOfRoundTripsIsNotToldAsMostOfThem(t *testing.T) {
 	got := said(t, october()) // of 1,000 answers 60 took more than 1,200 ms
 	if !strings.Contains(got, "The median of round trips is more than 50 ms, at most 100 ms; their 95th percentile is more than 1,200 ms.") {
 		t.Error("the sentence of the percentiles of round trips is not there")
+	}
+}
+
+func TestTheSentenceToCiteInTheDocsIsThatOfTheReport(t *testing.T) {
+	r := october()
+	r.Distribution = report.Distribution{}
+	finish(r, r.Sites[1])
+	cite, _, _ := strings.Cut(bare(prose.Headline(r, texts(t)["en"])), "\n")
+	page, err := os.ReadFile("../../docs/figures.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), "To cite it: \""+cite+"\"") {
+		t.Errorf("docs/figures.md does not cite its example as a report does: %s", cite)
 	}
 }
 
