@@ -141,3 +141,23 @@ func TestALimitIsNeverRoundedToWhatFailsIt(t *testing.T) {
 		t.Error("an availability says that the time of the last test stands behind it")
 	}
 }
+
+func TestEachReasonOfAVerdictHasWords(t *testing.T) {
+	r := october()
+	b := &r.Asked.Benchmarks[0]
+	j := report.Judgement{Benchmark: b.ID, Criteria: []benchmark.Outcome{{}, {}}}
+	for _, reason := range benchmark.Reasons() {
+		j.Sites = append(j.Sites, benchmark.SiteResult{Site: string(reason), Results: []benchmark.Result{{Verdict: benchmark.NotEnoughData, Reason: reason}}})
+	}
+	r.Benchmarks = []report.Judgement{j}
+	if got := said(t, r); strings.Contains(got, "reason ") || !strings.Contains(got, "= Why there is no verdict") {
+		t.Errorf("a reason has no words:\n%s", got)
+	}
+}
+
+func TestAChartOfTimeLostSaysHowMuchIsNotKnown(t *testing.T) {
+	_, chart, _ := strings.Cut(said(t, october()), "~ Time lost a day")
+	if chart, _, _ = strings.Cut(chart, "##"); !strings.Contains(chart, "Behind this: 2 sites, 31 days, 2 d 16 h of site time unknown.") {
+		t.Errorf("days of which nothing is known read as days without loss: %s", chart)
+	}
+}
