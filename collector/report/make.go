@@ -48,15 +48,10 @@ type Ask struct {
 
 // asked is the question as a report keeps it. The error is of a period that has only just begun, and of peak hours that are none.
 func (a Ask) asked() (Asked, error) {
-	out := Asked{Programme: a.Programme, Period: a.Period.Text, TimeZone: a.Period.Zone.String(), Sites: a.Terms, PeakHours: a.PeakHours, Benchmarks: append([]benchmark.Benchmark{}, a.Benchmarks...), Roster: []Entry{}}
+	out := Asked{Programme: a.Programme, Period: a.Period.Text, TimeZone: a.Period.Zone.String(), Sites: a.Terms, PeakHours: a.PeakHours, Benchmarks: append([]benchmark.Benchmark{}, a.Benchmarks...), Roster: entries(a.Sites)}
 	if out.PeakHours == "" {
 		out.PeakHours = PeakHours
 	}
-	for _, s := range a.Sites {
-		out.Roster = append(out.Roster, Entry{Site: s.ID, Name: s.Name, District: s.District, Operator: s.Operator, Technology: s.Technology, TimeZone: s.TimeZone,
-			Population: s.Population, Students: s.Students, TargetDownBps: bps(s.TargetDownMbps), TargetUpBps: bps(s.TargetUpMbps)})
-	}
-	slices.SortFunc(out.Roster, func(a, b Entry) int { return strings.Compare(a.Site, b.Site) })
 	if a.Now.Before(a.Period.To) {
 		asOf := a.Now.Add(-settle).UTC().Truncate(time.Hour)
 		if !asOf.After(a.Period.From) {
@@ -65,6 +60,17 @@ func (a Ask) asked() (Asked, error) {
 		out.AsOf = &asOf
 	}
 	return out, nil
+}
+
+// entries is the sites file's say of some sites, by id.
+func entries(sites []fleet.Site) []Entry {
+	out := []Entry{}
+	for _, s := range sites {
+		out = append(out, Entry{Site: s.ID, Name: s.Name, District: s.District, Operator: s.Operator, Technology: s.Technology, TimeZone: s.TimeZone,
+			Population: s.Population, Students: s.Students, TargetDownBps: bps(s.TargetDownMbps), TargetUpBps: bps(s.TargetUpMbps)})
+	}
+	slices.SortFunc(out, func(a, b Entry) int { return strings.Compare(a.Site, b.Site) })
+	return out
 }
 
 func bps(mbps float64) int64 { return int64(mbps*1e6 + 0.5) }
