@@ -144,12 +144,22 @@ func printText(w io.Writer, r *report.Report, h prose.Header, t *language.Text) 
 	fmt.Fprintln(tab, "SITE\tAVAILABLE\tWHILE POWERED\tOBSERVED\tOUTAGES\tTESTS\tCITABLE")
 	sites := slices.Clone(r.Sites)
 	slices.SortStableFunc(sites, func(a, b report.SiteReport) int { return cmp.Compare(least(a), least(b)) })
+	percent := func(v *float64, none string) string {
+		if v == nil {
+			return none
+		}
+		return t.Percent(*v, language.Down)
+	}
 	for _, s := range sites[:min(len(sites), mostLines)] {
+		powered := "not known"
+		if s.Time.ObservedMs > 0 {
+			powered = "never with power"
+		}
 		citable := "yes"
 		if !s.Time.Citable {
 			citable = "no: " + s.Time.Why
 		}
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.Site, percent(s.Time.Availability), percent(s.Time.WithoutPower), percent(s.Time.Completeness), s.Outages.All.Count, s.Throughput.All.Tests, citable)
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.Site, percent(s.Time.Availability, "not known"), percent(s.Time.WithoutPower, powered), percent(s.Time.Completeness, "switched off"), s.Outages.All.Count, s.Throughput.All.Tests, citable)
 	}
 	if err := tab.Flush(); err != nil {
 		return err
@@ -168,11 +178,4 @@ func least(s report.SiteReport) float64 {
 		return -1
 	}
 	return *s.Time.Availability
-}
-
-func percent(v *float64) string {
-	if v == nil {
-		return "not known"
-	}
-	return fmt.Sprintf("%.2f %%", 100**v)
 }

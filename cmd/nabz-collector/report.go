@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -212,6 +213,10 @@ func (v *reportVerify) do(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	other, gone, err := askedToday(d, r.Asked)
+	if err != nil {
+		return err
+	}
 	if v.JSON {
 		err = printJSON(stdout, struct {
 			File    string          `json:"file"`
@@ -219,12 +224,51 @@ func (v *reportVerify) do(ctx context.Context, stdout, stderr io.Writer) error {
 			Ledger  string          `json:"ledger_sha256"`
 			Same    bool            `json:"same"`
 			Changes archive.Changes `json:"changes"`
-		}{v.File, report.Hash(old), report.Hash(now), bytes.Equal(old, now), changes})
+			Asked   archive.Changes `json:"asked"` // what would be asked otherwise today
+		}{v.File, report.Hash(old), report.Hash(now), bytes.Equal(old, now), changes, other})
 	} else {
-		err = verdict(stdout, v.File, file, old, now, changes)
+		err = errors.Join(verdict(stdout, v.File, file, old, now, changes), standsOn(stdout, other, gone))
 	}
 	if err == nil && !bytes.Equal(old, now) {
 		err = fmt.Errorf("%s says something else than the ledger", v.File)
+	}
+	return err
+}
+
+// askedToday compares what a report was asked with what the sites file and the benchmarks would make of it today; gone is what they have no more.
+func askedToday(d *report.Desk, was report.Asked) (other archive.Changes, gone, err error) {
+	today, gone := d.Today(was)
+	old, err := json.Marshal(was)
+	if err != nil {
+		return other, gone, err
+	}
+	now, err := json.Marshal(today)
+	if err != nil {
+		return other, gone, err
+	}
+	other, err = archive.Diff(old, now, maxDiffers)
+	return other, gone, err
+}
+
+// standsOn says what of the sites and limits is not as it is today: the ledger cannot know whether they were the right ones.
+func standsOn(w io.Writer, other archive.Changes, gone error) error {
+	if len(other.List) == 0 && gone == nil {
+		return nil
+	}
+	fmt.Fprintln(w, "it stands on sites or benchmarks that are not those of today; see whether they were changed for a reason, in the report and today:")
+	if gone != nil {
+		fmt.Fprintf(w, "  %v\n", gone)
+	}
+	return list(w, other)
+}
+
+// list prints changes.
+func list(w io.Writer, changes archive.Changes) (err error) {
+	for _, ch := range changes.List {
+		_, err = fmt.Fprintf(w, "  %s\n", ch)
+	}
+	if changes.More > 0 {
+		_, err = fmt.Fprintf(w, "  and %d more\n", changes.More)
 	}
 	return err
 }
@@ -241,11 +285,8 @@ func verdict(w io.Writer, name string, file, old, now []byte, changes archive.Ch
 	}
 	fmt.Fprintf(w, "  the ledger gives        %s\n", report.Hash(now))
 	fmt.Fprintf(w, "what differs, in the report and in the ledger today:\n")
-	for _, ch := range changes.List {
-		fmt.Fprintf(w, "  %s\n", ch)
-	}
-	if changes.More > 0 {
-		fmt.Fprintf(w, "  and %d more\n", changes.More)
+	if err := list(w, changes); err != nil {
+		return err
 	}
 	_, err := fmt.Fprintln(w, "lines may have come late (publish it again: it becomes a new revision), or the file was changed")
 	return err

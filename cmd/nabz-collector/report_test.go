@@ -158,6 +158,38 @@ func TestAReportIsMadeVerifiedPublishedRevisedAndShared(t *testing.T) {
 	})
 }
 
+func TestVerifyTellsOfAFileThatStandsOnLimitsOrSitesOfItsOwn(t *testing.T) {
+	c := newCited(t, influxd.ForTest(t))
+	name := filepath.Join(c.dir, "r.json")
+	c.must(t, "--period", "2026-01", "-o", name)
+	if out := c.must(t, "verify", name); strings.Contains(out, "today") {
+		t.Errorf("what was asked as it would be today is told of:\n%s", out)
+	}
+	doc, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := strings.NewReplacer(`"at_most":21`, `"at_most":99`, `"limit":21`, `"limit":99`, `"target_down_bps":4000000`, `"target_down_bps":1000000`, `"limit":3200000`, `"limit":800000`).Replace(string(doc))
+	if err := os.WriteFile(name, []byte(forged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := c.must(t, "verify", name)
+	for _, want := range []string{"byte for byte", "benchmarks[id=giga].criteria[id=live].at_most: 99 → 21", "roster[site=gokina].target_down_bps: 1000000 → 4000000"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("verify does not say %q:\n%s", want, out)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(c.dir, "sites.toml"), []byte("[[site]]\nid = \"gokina\"\n[[site]]\nid = \"bad\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := c.must(t, "verify", name); !strings.Contains(out, "roster[site=bad]") {
+		t.Errorf("a site of today that is not in the report is not told of:\n%s", out)
+	}
+	if out := c.must(t, "verify", "--json", name); !strings.Contains(out, `"asked":`) {
+		t.Errorf("other programs are not told:\n%s", out)
+	}
+}
+
 func hash(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

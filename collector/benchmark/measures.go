@@ -13,7 +13,7 @@ type Measures struct {
 	AnswersLE []int64 // round trips within each edge of telemetry.HistogramEdgesMs, each with those below, then all; sums of `hour` lines
 	Sent      int64   // probes
 	Lost      int64   // of those sent
-	Hours     int64   // whole hours that the `hour` lines cover
+	Hours     int64   // with `hour` lines that counted round trips, and as many whole hours watched
 
 	Availability  *float64 // 0 to 1, as the report prints it
 	WithoutPower  *float64 // the same, power cuts left out of the time observed

@@ -150,14 +150,19 @@ func decimalsOf(v float64, most int) int {
 }
 
 // Rate is bit/s in a readable unit with three digits: 4.2 Mbit/s. It is rounded down.
-func (t *Text) Rate(bps float64) string {
+func (t *Text) Rate(bps float64) string { return t.rate(bps, Down) }
+
+// RateUp is Rate of what is asked for: rounded up, so that a rate that misses it never reads as one that meets it.
+func (t *Text) RateUp(bps float64) string { return t.rate(bps, Up) }
+
+func (t *Text) rate(bps float64, side Round) string {
 	switch {
 	case bps >= 1e9:
-		return t.unit(t.Say("{n} Gbit/s", "n", t.scaled(bps/1e9, Down)))
+		return t.unit(t.Say("{n} Gbit/s", "n", t.scaled(bps/1e9, side)))
 	case bps >= 1e6:
-		return t.unit(t.Say("{n} Mbit/s", "n", t.scaled(bps/1e6, Down)))
+		return t.unit(t.Say("{n} Mbit/s", "n", t.scaled(bps/1e6, side)))
 	}
-	return t.unit(t.Say("{n} kbit/s", "n", t.scaled(bps/1e3, Down)))
+	return t.unit(t.Say("{n} kbit/s", "n", t.scaled(bps/1e3, side)))
 }
 
 // Bytes is a volume in a readable unit of powers of ten with three digits: 1.25 TB.

@@ -217,9 +217,13 @@ func (w *writer) asked(c *benchmark.Criterion, r benchmark.Result) string {
 
 func (w *writer) atLeast(what string) string { return w.Say("at least {what}", "what", what) }
 
+// limit is what was asked, at which no value that misses it reads as one that meets it.
 func (w *writer) limit(v float64, unit string) string {
-	if unit == "fraction" {
+	switch unit {
+	case "fraction":
 		return w.PercentOf(v)
+	case "bit/s":
+		return w.RateUp(v)
 	}
 	return w.value(v, unit, language.Nearest)
 }
@@ -237,8 +241,8 @@ func (w *writer) resultBehind(r benchmark.Result) string {
 	switch {
 	case r.Tests > 0:
 		return w.tests(int(r.Tests))
-	case r.Hours > 0:
-		return w.Count(r.Hours, "{n} hour", "{n} hours")
+	case r.Unit == "days":
+		return w.Say("the time of the last test")
 	}
-	return w.Say("the time of the last test")
+	return w.Count(r.Hours, "{n} hour", "{n} hours")
 }

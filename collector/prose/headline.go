@@ -15,9 +15,13 @@ func Headline(r *report.Report, t *language.Text) string {
 	first := w.cite(false)
 	if !p.Citable {
 		first = sentences(w.Say("{period}: not citable ({why}).", "period", Period(r.Asked.Period, t), "why", w.why(p)))
-		if p.Availability != nil {
+		switch sites := w.sitesOf(r.Programme.Sites); {
+		case p.Availability == nil:
+		case p.WithoutPower == nil:
+			first = sentences(first, w.Say("There was no power in all the time that was observed ({sites}).", "sites", sites))
+		default:
 			first = sentences(first, w.Say("Of what was observed the link was available {felt}, power cuts included, and {link} of the time with power ({sites}).",
-				"felt", w.share(p.Availability, ""), "link", w.share(p.WithoutPower, w.unobserved()), "sites", w.sitesOf(r.Programme.Sites)))
+				"felt", w.share(p.Availability, ""), "link", w.share(p.WithoutPower, ""), "sites", sites))
 		}
 		if r.Provisional {
 			first = sentences(w.Say("Provisional, as of {time}:", "time", w.local(r.To)), first)

@@ -34,9 +34,7 @@ func (w *writer) opening() {
 	if p := w.r.Programme.Time; p.Citable {
 		w.add(press.Note{Title: w.Say("To cite it:"), Text: w.cite(true)})
 	}
-	if text := w.outageLine(); text != "" {
-		w.add(press.Paragraph{Text: text})
-	}
+	w.add(press.Paragraph{Text: w.outageLine()})
 }
 
 func (w *writer) facts() press.Facts {
@@ -168,20 +166,24 @@ func (w *writer) cards() press.Cards {
 	}
 	return press.Cards{Cards: []press.Card{
 		{Label: w.Say("Availability as the village felt it"), Value: w.share(p.Time.Availability, w.unobserved()), Detail: w.Say("power cuts count as down"), Mark: mark},
-		{Label: w.Say("Availability of the link while powered"), Value: w.share(p.Time.WithoutPower, w.unobserved()), Detail: w.Say("power cuts are left out"), Mark: mark},
+		{Label: w.Say("Availability of the link while powered"), Value: w.share(p.Time.WithoutPower, w.powered(p.Time)), Detail: w.Say("power cuts are left out"), Mark: mark},
 		{Label: w.Say("Completeness"), Value: w.share(p.Time.Completeness, w.Say("nothing to observe")), Detail: w.Say("of the time is known; {needed} is needed", "needed", w.PercentOf(report.CitableFrom)), Mark: mark},
 		{Label: w.Say("Bounds of availability"), Value: bounds, Detail: w.Say("if all that is unknown was down, or was up"), Mark: mark},
-		{Label: w.Say("Outages"), Value: w.Number(int64(all.Count)), Detail: w.Count(int64(all.FiveMin), "{n} of five minutes or more", "{n} of five minutes or more")},
-		{Label: w.Say("Mean time to restore"), Value: w.mean(all), Detail: restored},
+		{Label: w.Say("Outages"), Value: w.Number(int64(all.Count)), Detail: w.Count(int64(all.FiveMin), "{n} of five minutes or more", "{n} of five minutes or more"), Mark: mark},
+		{Label: w.Say("Mean time to restore"), Value: w.mean(all), Detail: restored, Mark: mark},
 	}}
 }
 
 // cite is the sentence that can be used as it stands. Only for figures that are citable.
 func (w *writer) cite(source bool) string {
 	p := w.r.Programme.Time
+	felt, sites, complete := w.share(p.Availability, w.unobserved()), w.sitesOf(w.r.Programme.Sites), w.share(p.Completeness, "")
 	out := w.Say("{during} the link was available {felt} of the time observed at {sites}, power cuts included, and {link} of the time with power (completeness {completeness}).",
-		"during", w.during(), "felt", w.share(p.Availability, w.unobserved()), "sites", w.sitesOf(w.r.Programme.Sites),
-		"link", w.share(p.WithoutPower, w.unobserved()), "completeness", w.share(p.Completeness, ""))
+		"during", w.during(), "felt", felt, "sites", sites, "link", w.share(p.WithoutPower, ""), "completeness", complete)
+	if p.WithoutPower == nil {
+		out = w.Say("{during} the link was available {felt} of the time observed at {sites}, power cuts included (completeness {completeness}); there was no power in all that time.",
+			"during", w.during(), "felt", felt, "sites", sites, "completeness", complete)
+	}
 	if w.r.Provisional {
 		out = sentences(w.Say("Provisional, as of {time}:", "time", w.local(w.r.To)), out)
 	}
@@ -192,11 +194,18 @@ func (w *writer) cite(source bool) string {
 	return out
 }
 
-// outageLine is a sentence on outages; "" if there was none.
+func (w *writer) noOutage() string {
+	if w.r.Programme.Time.ObservedMs == 0 {
+		return w.Say("Nothing was observed, so nothing is known of outages.")
+	}
+	return w.Say("No outage was seen.")
+}
+
+// outageLine is a sentence on outages.
 func (w *writer) outageLine() string {
 	o := w.r.Programme.Outages
 	if o.All.Ms == 0 {
-		return w.Say("No outage was seen.")
+		return w.noOutage()
 	}
 	most := o.Causes[0]
 	for _, c := range o.Causes {

@@ -26,6 +26,7 @@ func (w *writer) outages() {
 
 func (w *writer) outageRow(c report.OutageCount) []press.Cell {
 	var more []string
+	mark := w.citable(w.r.Programme.Time)
 	if c.FiveMin > 0 || c.Count > 0 {
 		more = append(more, w.Count(int64(c.FiveMin), "{n} of five minutes or more", "{n} of five minutes or more"))
 	}
@@ -42,8 +43,8 @@ func (w *writer) outageRow(c report.OutageCount) []press.Cell {
 	if c.Ms > 0 {
 		longest, err = w.Duration(c.LongestMs), w.Duration(c.ErrMs)
 	}
-	return []press.Cell{{Text: capital(w.cause(c.Cause))}, {Text: w.Number(int64(c.Count)), Detail: w.List(more...)}, {Text: w.Duration(c.Ms)},
-		{Text: w.mean(c), Detail: restored}, {Text: longest}, {Text: err}}
+	return []press.Cell{{Text: capital(w.cause(c.Cause))}, {Text: w.Number(int64(c.Count)), Detail: w.List(more...), Mark: mark}, {Text: w.Duration(c.Ms)},
+		{Text: w.mean(c), Detail: restored, Mark: mark}, {Text: longest}, {Text: err}}
 }
 
 func (w *writer) outageChart(o report.Outages) {
@@ -64,7 +65,7 @@ func (w *writer) outageChart(o report.Outages) {
 }
 
 func (w *writer) longest(all []report.LongOutage) {
-	table := press.Table{Caption: w.Say("The longest outages"), Empty: w.Say("No outage was seen."), Behind: w.behind(w.sitesOf(w.r.Programme.Sites)),
+	table := press.Table{Caption: w.Say("The longest outages"), Empty: w.noOutage(), Behind: w.behind(w.sitesOf(w.r.Programme.Sites)),
 		Columns: []press.Column{{Name: w.Say("Site")}, {Name: w.Say("From")}, {Name: w.Say("Length"), Kind: press.ColumnNumber}, {Name: w.Say("Cause")}}}
 	for _, o := range all[:min(len(all), 10)] {
 		var causes []string

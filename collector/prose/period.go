@@ -81,9 +81,9 @@ func (w *writer) local(at time.Time) string { return w.DateTime(at.In(w.zone)) }
 
 // zoneName is the zone with its distance to UTC, where that is the same from beginning to end.
 func (w *writer) zoneName() string {
-	_, a := w.r.From.In(w.zone).Zone()
-	_, b := w.r.To.Add(-time.Millisecond).In(w.zone).Zone()
-	if a != b {
+	from := w.r.From.In(w.zone)
+	_, a := from.Zone()
+	if _, until := from.ZoneBounds(); !until.IsZero() && until.Before(w.r.To) {
 		return w.r.Asked.TimeZone
 	}
 	sign := '+'

@@ -52,10 +52,15 @@ type writer struct {
 	zone   *time.Location
 	roster map[string]report.Entry
 	blocks []press.Block
+
+	figures map[string]report.SiteReport
 }
 
 func newWriter(r *report.Report, h Header, t *language.Text) *writer {
-	w := &writer{Text: t, r: r, h: h, zone: zoneOf(r), roster: map[string]report.Entry{}}
+	w := &writer{Text: t, r: r, h: h, zone: zoneOf(r), roster: map[string]report.Entry{}, figures: map[string]report.SiteReport{}}
+	for _, s := range r.Sites {
+		w.figures[s.Site] = s
+	}
 	for _, e := range r.Asked.Roster {
 		w.roster[e.Site] = e
 	}
@@ -149,10 +154,18 @@ func (w *writer) citable(f report.Figures) press.Mark {
 	return press.Mark{Kind: press.MarkUnsure, Text: w.Say("not citable")}
 }
 
-// shareCell is an availability in a table.
-func (w *writer) shareCell(f *float64, of report.Figures) press.Cell {
+// powered is what is said of the link while powered where that is no figure.
+func (w *writer) powered(f report.Figures) string {
+	if f.ObservedMs > 0 {
+		return w.Say("never with power")
+	}
+	return w.unobserved()
+}
+
+// shareCell is an availability in a table. none is said where there is none.
+func (w *writer) shareCell(f *float64, none string, of report.Figures) press.Cell {
 	if f == nil {
-		return press.Cell{Text: w.unobserved(), Bar: -1, Mark: w.citable(of)}
+		return press.Cell{Text: none, Bar: -1, Mark: w.citable(of)}
 	}
 	return press.Cell{Text: w.share(f, ""), Bar: *f, Mark: w.citable(of)}
 }

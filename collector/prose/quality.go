@@ -84,11 +84,7 @@ func (w *writer) latency() {
 		Behind:  w.behind(w.sitesOf(l.Sites), w.Count(l.Answers, "{n} answer", "{n} answers"), w.Say("{time} watched", "time", w.Duration(w.r.Programme.WatchedMs))),
 		Columns: []press.Column{{Name: w.Say("Round-trip time")}, {Name: w.Say("Answers"), Kind: press.ColumnNumber}, {Name: w.Say("Share of all answers"), Kind: press.ColumnBar}}}
 	if l.Answers > 0 {
-		most := w.Say("95 of 100 took {time}.", "time", w.quantile(l.P95))
-		if l.P95 != nil && l.P95.AtMostMs == nil { // it is known from below alone
-			most = w.Say("More than 5 of 100 took over {time}.", "time", w.Millis(float64(l.P95.OverMs)))
-		}
-		w.add(press.Paragraph{Text: sentences(w.Say("Half of all answers took {time}.", "time", w.quantile(l.Median)), most)})
+		w.add(press.Paragraph{Text: w.Say("The median of round trips is {median}; their 95th percentile is {p95}.", "median", w.quantile(l.Median), "p95", w.quantile(l.P95))})
 		for _, b := range l.Within {
 			table.Rows = append(table.Rows, []press.Cell{{Text: w.Say("at most {time}", "time", w.Millis(float64(b.LeMs)))}, {Text: w.Number(b.Answers)}, {Text: w.share(b.Share, ""), Bar: *orNought(b.Share)}})
 		}
@@ -118,7 +114,11 @@ func (w *writer) quantile(q *report.Quantile) string {
 	case q.AtMostMs == nil:
 		return w.Say("more than {time}", "time", w.Millis(float64(q.OverMs)))
 	}
-	return w.Say("at most {time}", "time", w.Millis(float64(*q.AtMostMs)))
+	over := ""
+	if q.OverMs > 0 {
+		over = w.Say("more than {time}", "time", w.Millis(float64(q.OverMs)))
+	}
+	return w.List(over, w.Say("at most {time}", "time", w.Millis(float64(*q.AtMostMs))))
 }
 
 // use is volume and clients.

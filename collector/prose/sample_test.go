@@ -106,9 +106,6 @@ func finish(r *report.Report, sites ...report.SiteReport) *report.Report {
 	d := &r.Distribution
 	for _, s := range sites {
 		times = append(times, s.Time)
-		if s.Time.Availability == nil {
-			continue
-		}
 		if !s.Time.Citable {
 			d.NotCitable++
 			continue

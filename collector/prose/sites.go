@@ -20,18 +20,23 @@ func (w *writer) sites() {
 	w.add(table)
 }
 
-func (w *writer) siteRow(s report.SiteReport) []press.Cell {
-	since := ""
-	if s.CountedFrom != nil {
-		since = w.Say("counted from {date}", "date", w.Date(s.CountedFrom.In(w.zone)))
+// since says from when a site counts, where that is within the period.
+func (w *writer) since(s report.SiteReport) string {
+	if s.CountedFrom == nil {
+		return ""
 	}
-	felt := w.shareCell(s.Time.Availability, s.Time)
+	return w.Say("counted from {date}", "date", w.Date(s.CountedFrom.In(w.zone)))
+}
+
+func (w *writer) siteRow(s report.SiteReport) []press.Cell {
+	mark := w.citable(s.Time)
+	felt := w.shareCell(s.Time.Availability, w.unobserved(), s.Time)
 	lost := ""
 	if s.Outages.All.Ms > 0 {
 		lost = w.Duration(s.Outages.All.Ms)
 	}
-	return []press.Cell{w.siteCell(s.Site, since), felt, {Text: w.share(s.Time.WithoutPower, w.unobserved()), Mark: w.citable(s.Time)}, {Text: w.share(s.Time.Completeness, w.Say("switched off"))},
-		{Text: w.Number(int64(s.Outages.All.Count)), Detail: lost}, {Text: w.mean(s.Outages.All)}, {Text: w.rate(s.Throughput.All.Down.MedianBps), Detail: w.tests(s.Throughput.All.Down.Tests)}, {Text: w.lossShare(s.Loss)}}
+	return []press.Cell{w.siteCell(s.Site, w.since(s)), felt, {Text: w.share(s.Time.WithoutPower, w.powered(s.Time)), Mark: mark}, {Text: w.share(s.Time.Completeness, w.Say("switched off"))},
+		{Text: w.Number(int64(s.Outages.All.Count)), Detail: lost, Mark: mark}, {Text: w.mean(s.Outages.All), Mark: mark}, {Text: w.rate(s.Throughput.All.Down.MedianBps), Detail: w.tests(s.Throughput.All.Down.Tests)}, {Text: w.lossShare(s.Loss)}}
 }
 
 // lossShare is rounded up: it is not to look better than it is.

@@ -40,7 +40,7 @@ func (w *writer) trendRow(name string, before, now *float64, b, n report.Figures
 	row := []press.Cell{{Text: name}, {Text: w.share(before, w.Say("not known")), Mark: w.citable(b)}, {Text: w.share(now, w.Say("not known")), Mark: w.citable(n)}, {Text: w.Say("cannot be told")}}
 	if before != nil && now != nil { // of the figures as they are printed, so that a reader gets the same
 		points := language.Rounded(100**now, 2, language.Down) - language.Rounded(100**before, 2, language.Down)
-		row[3] = press.Cell{Text: w.Say("{n} points", "n", w.Points(points))}
+		row[3] = press.Cell{Text: w.Say("{n} points", "n", w.Points(points)), Mark: w.citable(report.Figures{Citable: b.Citable && n.Citable})}
 	}
 	return row
 }
@@ -83,7 +83,7 @@ func (w *writer) distribution() {
 func (w *writer) quantiles(d report.Distribution, behind string) {
 	table := press.Table{Caption: w.Say("Availability over sites"), Behind: behind, Columns: []press.Column{{Name: w.Say("Of all sites")}, {Name: w.Say("As the village felt it"), Kind: press.ColumnNumber}, {Name: w.Say("While powered"), Kind: press.ColumnNumber}}}
 	row := func(name string, a, b *float64) {
-		table.Rows = append(table.Rows, []press.Cell{{Text: name}, {Text: w.share(a, w.unobserved())}, {Text: w.share(b, w.unobserved())}})
+		table.Rows = append(table.Rows, []press.Cell{{Text: name}, {Text: w.share(a, w.unobserved())}, {Text: w.share(b, w.Say("never with power"))}})
 	}
 	a, p := d.Availability, d.WithoutPower
 	row(w.Say("best"), a.Max, p.Max)
@@ -139,7 +139,8 @@ func (w *writer) band(all []report.Band, i int) string {
 func (w *writer) ranking(caption string, places []report.Place, behind string) {
 	table := press.Table{Caption: caption, Behind: behind, Columns: []press.Column{{Name: w.Say("Site")}, {Name: w.Say("As the village felt it"), Kind: press.ColumnBar}, {Name: w.Say("While powered"), Kind: press.ColumnBar}}}
 	for _, p := range places {
-		table.Rows = append(table.Rows, []press.Cell{w.siteCell(p.Site), {Text: w.share(p.Availability, w.unobserved()), Bar: *orNought(p.Availability)}, {Text: w.share(p.WithoutPower, w.unobserved()), Bar: *orNought(p.WithoutPower)}})
+		s := w.figures[p.Site]
+		table.Rows = append(table.Rows, []press.Cell{w.siteCell(p.Site, w.since(s)), w.shareCell(p.Availability, w.unobserved(), s.Time), w.shareCell(p.WithoutPower, w.powered(s.Time), s.Time)})
 	}
 	w.add(table)
 }

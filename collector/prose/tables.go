@@ -40,7 +40,7 @@ func Tables(r *report.Report) []press.Data {
 	for _, e := range r.Asked.Roster {
 		t.roster[e.Site] = e
 	}
-	return []press.Data{t.asked(), t.programme(), t.sites(), t.outages(), t.longest(), t.days(), t.throughput(), t.latency(), t.services(),
+	return []press.Data{t.asked(), t.programme(), t.sites(), t.outages(), t.longest(), t.days(), t.throughput(), t.latency(), t.use(), t.services(),
 		t.benchmarks(), t.benchmarkSites(), t.distribution(), t.bands(), t.leftOut()}
 }
 
@@ -117,6 +117,14 @@ func table[T any](id, title, description string, rows []T, columns ...column[T])
 		d.Rows = append(d.Rows, values)
 	}
 	return d
+}
+
+// where is a value that something stands behind, or nothing.
+func where[T any](behind int, v T) *T {
+	if behind == 0 {
+		return nil
+	}
+	return &v
 }
 
 // within lifts columns of a part to columns of the whole.

@@ -42,32 +42,8 @@ func (t tables) sites() press.Data {
 		perhaps("mean_restore_ms", "ms", "Mean time to restore of the outages that began and were restored in the period", func(v s) *int64 { return v.Outages.All.MeanMs }),
 		count("longest_outage_ms", "ms", "The longest outage, within the period", func(v s) int64 { return v.Outages.All.LongestMs }))
 	columns = append(columns, within(func(v s) report.Throughput { return v.Throughput }, speedColumns()...)...)
-	columns = append(columns,
-		count("watched_ms", "ms", "Time on which the next columns stand", func(v s) int64 { return v.WatchedMs }),
-		perhaps("rtt_median_over_ms", "ms", "The median round trip is more than this", func(v s) *int64 { return over(v.Latency.Median) }),
-		perhaps("rtt_median_at_most_ms", "ms", "and at most this; empty: over the last edge, or nothing was counted", func(v s) *int64 { return atMost(v.Latency.Median) }),
-		count("sent", "", "Probes sent", func(v s) int64 { return v.Loss.Sent }),
-		count("lost", "", "Probes without an answer", func(v s) int64 { return v.Loss.Lost }),
-		fraction("loss", "lost / sent", func(v s) *float64 { return v.Loss.Share }),
-		count("rx_bytes", "byte", "Data received over the link", func(v s) int64 { return v.Volume.RxBytes }),
-		count("tx_bytes", "byte", "Data sent over the link", func(v s) int64 { return v.Volume.TxBytes }),
-		perhaps("clients_most", "", "The most clients at once", func(v s) *int64 { return v.Clients.Most }),
-		number("clients_mean_hour_peak", "", "Mean over hours of the most in each", func(v s) *float64 { return v.Clients.MeanPeak }))
+	columns = append(columns, within(func(v s) report.Findings { return v.Findings }, useColumns()...)...)
 	return table("sites", "Each site", "One row for each site that is counted.", rows, columns...)
-}
-
-func over(q *report.Quantile) *int64 {
-	if q == nil {
-		return nil
-	}
-	return &q.OverMs
-}
-
-func atMost(q *report.Quantile) *int64 {
-	if q == nil {
-		return nil
-	}
-	return q.AtMostMs
 }
 
 // of is something of one site, or of all together with site "".
@@ -94,15 +70,24 @@ func siteColumn[T any]() column[of[T]] {
 	return text("site", "The site's id; empty: all sites together", func(v of[T]) string { return v.site })
 }
 
+// kind is outages of one kind, with the sites behind them.
+type kind struct {
+	sites int
+	report.OutageCount
+}
+
 func (t tables) outages() press.Data {
-	type o = of[report.OutageCount]
-	rows := each(t, func(f report.Findings) []report.OutageCount {
-		return append([]report.OutageCount{f.Outages.All}, f.Outages.Causes...)
+	type o = of[kind]
+	rows := each(t, func(f report.Findings) (out []kind) {
+		for _, c := range append([]report.OutageCount{f.Outages.All}, f.Outages.Causes...) {
+			out = append(out, kind{f.Sites, c})
+		}
+		return out
 	})
 	n := func(name, what string, value func(o) int) column[o] {
 		return count(name, "", what, func(v o) int64 { return int64(value(v)) })
 	}
-	return table("outages", "Outages by cause", "An outage is an unbroken stretch of down or off by power; by cause it is a stretch of one state and cause.", rows, siteColumn[report.OutageCount](),
+	return table("outages", "Outages by cause", "An outage is an unbroken stretch of down or off by power; by cause it is a stretch of one state and cause.", rows, siteColumn[kind](), n("sites", "Sites that are counted", func(v o) int { return v.v.sites }),
 		text("state", "down or off; empty with an empty cause: all kinds together", func(v o) string { return string(v.v.State) }), text("cause", "local, backhaul, dns or power", func(v o) string { return string(v.v.Cause) }),
 		n("outages", "That began in the period", func(v o) int { return v.v.Count }), n("five_minutes", "Of those, at least five minutes long within the period", func(v o) int { return v.v.FiveMin }),
 		count("ms", "ms", "Time within the period", func(v o) int64 { return v.v.Ms }),
@@ -130,28 +115,39 @@ func (t tables) longest() press.Data {
 // window is the tests of one direction at some time of the day.
 type window struct {
 	when, direction string
+	sites           int
 	report.Rate
 }
 
 func windows(f report.Findings) []window {
 	t := f.Throughput
-	return []window{{"all", "down", t.All.Down}, {"all", "up", t.All.Up}, {"peak", "down", t.Peak.Down}, {"peak", "up", t.Peak.Up}, {"off_peak", "down", t.OffPeak.Down}, {"off_peak", "up", t.OffPeak.Up}}
+	n := t.Sites
+	return []window{{"all", "down", n, t.All.Down}, {"all", "up", n, t.All.Up}, {"peak", "down", n, t.Peak.Down}, {"peak", "up", n, t.Peak.Up}, {"off_peak", "down", n, t.OffPeak.Down}, {"off_peak", "up", n, t.OffPeak.Up}}
 }
 
 func (t tables) throughput() press.Data {
 	type w = of[window]
 	return table("throughput", "Speed tests", "What speed tests found. Quantiles are nearest ranks: each is a value that was measured.", each(t, windows), siteColumn[window](),
 		text("when", "all, peak or off_peak: by the clock of the site", func(v w) string { return v.v.when }), text("direction", "down or up", func(v w) string { return v.v.direction }),
-		count("tests", "", "Tests that measured this direction", func(v w) int64 { return int64(v.v.Tests) }), perhaps("median_bps", "bit/s", "Median", func(v w) *int64 { return v.v.MedianBps }),
+		count("sites", "", "Sites with a test, at whatever time of the day", func(v w) int64 { return int64(v.v.sites) }), count("tests", "", "Tests that measured this direction", func(v w) int64 { return int64(v.v.Tests) }), perhaps("median_bps", "bit/s", "Median", func(v w) *int64 { return v.v.MedianBps }),
 		perhaps("p5_bps", "bit/s", "5th percentile", func(v w) *int64 { return v.v.P5Bps }), perhaps("p95_bps", "bit/s", "95th percentile", func(v w) *int64 { return v.v.P95Bps }),
 		count("with_target", "", "Tests at sites that have a target", func(v w) int64 { return int64(v.v.WithTarget) }), count("on_target", "", "Of those, the ones that reached it", func(v w) int64 { return int64(v.v.OnTarget) }),
 		fraction("share_on_target", "on_target / with_target", func(v w) *float64 { return v.v.Share }))
 }
 
 func (t tables) latency() press.Data {
-	type b = of[report.Bucket]
+	type bucket struct {
+		sites int
+		report.Bucket
+	}
+	type b = of[bucket]
 	return table("latency", "Round-trip times", "How many answers took at most so long, each with those of the rows above; what is missing to all took longer than the last edge.",
-		each(t, func(f report.Findings) []report.Bucket { return f.Latency.Within }), siteColumn[report.Bucket](),
+		each(t, func(f report.Findings) (out []bucket) {
+			for _, one := range f.Latency.Within {
+				out = append(out, bucket{f.Latency.Sites, one})
+			}
+			return out
+		}), siteColumn[bucket](), count("sites", "", "Sites that counted round trips", func(v b) int64 { return int64(v.v.sites) }),
 		count("le_ms", "ms", "At most this", func(v b) int64 { return v.v.LeMs }), count("answers", "", "Answers", func(v b) int64 { return v.v.Answers }), fraction("share", "Of all answers", func(v b) *float64 { return v.v.Share }))
 }
 

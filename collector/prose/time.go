@@ -144,7 +144,11 @@ func (w *writer) days() {
 		g.Series[1].Values = append(g.Series[1].Values, float64(p.power)/scale.unit)
 	}
 	g.Axis = scale.axis
-	w.add(press.Chart{Caption: caption, Plot: g, Behind: w.behind(w.sitesOf(w.r.Programme.Sites), w.Count(int64(len(w.r.Days)), "{n} day", "{n} days")),
+	unknown := ""
+	if ms := w.r.Programme.Time.UnknownMs; ms > 0 {
+		unknown = w.Say("{time} of site time unknown", "time", w.Duration(ms))
+	}
+	w.add(press.Chart{Caption: caption, Plot: g, Behind: w.behind(w.sitesOf(w.r.Programme.Sites), w.Count(int64(len(w.r.Days)), "{n} day", "{n} days"), unknown),
 		Description: w.Say("Columns of the time that links were down, and were without power; the table of days in the CSV and XLSX files has the figures.")})
 }
 

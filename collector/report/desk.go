@@ -153,6 +153,19 @@ func slug(text string) string {
 	return strings.TrimRight(b.String(), "-")
 }
 
+// Today is what the same words would ask for today: the sites that the terms choose, as the sites file has them, and the benchmarks of these ids. Figures that verify
+// may still stand on sites, targets or limits that whoever made the file has chosen. The error joins what there is no more.
+func (d *Desk) Today(a Asked) (Asked, error) {
+	_, sites, err := Select(d.Sites(), a.Sites)
+	ids := []string{}
+	for _, b := range a.Benchmarks {
+		ids = append(ids, b.ID)
+	}
+	chosen, missing := d.choose(ids)
+	a.Roster, a.Benchmarks = entries(sites), append([]benchmark.Benchmark{}, chosen...)
+	return a, errors.Join(err, missing)
+}
+
 // Differs tells what a report was asked and what the ledger says today: the bytes of the one, and of the other made anew.
 func Differs(ctx context.Context, q Querier, file []byte, tell func(done float64)) (old, now []byte, err error) {
 	r, old, err := Parse(file)

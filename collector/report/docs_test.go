@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -40,9 +41,10 @@ func TestTheWorkedExampleOfTheDocsComesToWhatTheySay(t *testing.T) {
 	f := Of(&tl, from, to)
 	o := (&told{notUp: tl, gaps: true}).outages("site", from, to)
 	text := docs(t)
+	percent := func(share float64) string { return fmt.Sprintf("%.2f %%", math.Floor(1e4*share)/100) } // as a page has it
 	for _, want := range []string{
-		fmt.Sprintf("700 / 730 = %.2f %%", 100**f.Availability), fmt.Sprintf("700 / 710 = %.2f %%", 100**f.WithoutPower), fmt.Sprintf("730 / 744 = %.2f %%: citable", 100**f.Completeness),
-		fmt.Sprintf("700 / 744 = %.2f %% to 714 / 744 = %.2f %%", 100**f.Lower, 100**f.Upper), fmt.Sprintf("(8 + 2) / 2 = %d hours", *o.Causes[1].MeanMs/hourMs),
+		"700 / 730 = " + percent(*f.Availability), "700 / 710 = " + percent(*f.WithoutPower), "730 / 744 = " + percent(*f.Completeness) + ": citable",
+		"700 / 744 = " + percent(*f.Lower) + " to 714 / 744 = " + percent(*f.Upper+0.0001), fmt.Sprintf("(8 + 2) / 2 = %d hours", *o.Causes[1].MeanMs/hourMs),
 		"`" + Definition + "`",
 	} {
 		if !strings.Contains(text, want) {

@@ -33,7 +33,6 @@ const (
 	chunk   = 40_000           // hours of sites in one query, so that there is work for all processors and progress to tell: a month of 55 sites, a year of 5
 	workers = 3                // queries at once
 	settle  = 30 * time.Minute // that agents have to tell of an hour before a provisional report counts it
-	twoWeek = 21 * 24 * time.Hour
 )
 
 // Ask is what a person asks for.
@@ -49,15 +48,10 @@ type Ask struct {
 
 // asked is the question as a report keeps it. The error is of a period that has only just begun, and of peak hours that are none.
 func (a Ask) asked() (Asked, error) {
-	out := Asked{Programme: a.Programme, Period: a.Period.Text, TimeZone: a.Period.Zone.String(), Sites: a.Terms, PeakHours: a.PeakHours, Benchmarks: append([]benchmark.Benchmark{}, a.Benchmarks...), Roster: []Entry{}}
+	out := Asked{Programme: a.Programme, Period: a.Period.Text, TimeZone: a.Period.Zone.String(), Sites: a.Terms, PeakHours: a.PeakHours, Benchmarks: append([]benchmark.Benchmark{}, a.Benchmarks...), Roster: entries(a.Sites)}
 	if out.PeakHours == "" {
 		out.PeakHours = PeakHours
 	}
-	for _, s := range a.Sites {
-		out.Roster = append(out.Roster, Entry{Site: s.ID, Name: s.Name, District: s.District, Operator: s.Operator, Technology: s.Technology, TimeZone: s.TimeZone,
-			Population: s.Population, Students: s.Students, TargetDownBps: bps(s.TargetDownMbps), TargetUpBps: bps(s.TargetUpMbps)})
-	}
-	slices.SortFunc(out.Roster, func(a, b Entry) int { return strings.Compare(a.Site, b.Site) })
 	if a.Now.Before(a.Period.To) {
 		asOf := a.Now.Add(-settle).UTC().Truncate(time.Hour)
 		if !asOf.After(a.Period.From) {
@@ -66,6 +60,17 @@ func (a Ask) asked() (Asked, error) {
 		out.AsOf = &asOf
 	}
 	return out, nil
+}
+
+// entries is the sites file's say of some sites, by id.
+func entries(sites []fleet.Site) []Entry {
+	out := []Entry{}
+	for _, s := range sites {
+		out = append(out, Entry{Site: s.ID, Name: s.Name, District: s.District, Operator: s.Operator, Technology: s.Technology, TimeZone: s.TimeZone,
+			Population: s.Population, Students: s.Students, TargetDownBps: bps(s.TargetDownMbps), TargetUpBps: bps(s.TargetUpMbps)})
+	}
+	slices.SortFunc(out, func(a, b Entry) int { return strings.Compare(a.Site, b.Site) })
+	return out
 }
 
 func bps(mbps float64) int64 { return int64(mbps*1e6 + 0.5) }
@@ -112,13 +117,16 @@ func newMaker(q Querier, asked Asked) (*maker, error) {
 	if m.period, err = parsePeriod(asked.Period, zone, time.Time{}); err != nil {
 		return nil, err
 	}
+	if err := m.period.check(asked.Period); err != nil {
+		return nil, err
+	}
 	m.before = m.period.Before()
 	m.from, m.to = m.period.From.UnixMilli(), m.period.To.UnixMilli()
 	if asked.AsOf != nil {
 		m.to = min(m.to, asked.AsOf.UnixMilli())
 	}
 	if m.from >= m.to {
-		return nil, faultf(ErrPeriod, "the period %s ends before it begins", asked.Period)
+		return nil, faultf(ErrPeriod, "the period %s begins after the hour %s up to which it was asked for", asked.Period, asked.AsOf.Format(time.RFC3339))
 	}
 	if m.peak, err = parsePeak(asked.PeakHours); err != nil {
 		return nil, err
@@ -127,12 +135,23 @@ func newMaker(q Querier, asked Asked) (*maker, error) {
 		if err := telemetry.CheckID("site", e.Site); err != nil {
 			return nil, err
 		}
+		if _, ok := m.entries[e.Site]; ok {
+			return nil, fmt.Errorf("%w: it asks for site %s twice; whoever made it has changed it", ErrNotReport, e.Site)
+		}
 		if e.TimeZone != "" {
 			if m.zones[e.Site], err = LoadZone(e.TimeZone); err != nil {
 				return nil, fmt.Errorf("site %s: %w", e.Site, err)
 			}
 		}
 		m.entries[e.Site] = e
+	}
+	for i, b := range asked.Benchmarks {
+		if err := b.Check(); err != nil {
+			return nil, fmt.Errorf("%w: its benchmark %q: %w", ErrNotReport, b.ID, err)
+		}
+		if slices.ContainsFunc(asked.Benchmarks[:i], func(o benchmark.Benchmark) bool { return o.ID == b.ID }) {
+			return nil, fmt.Errorf("%w: it asks for benchmark %s twice; whoever made it has changed it", ErrNotReport, b.ID)
+		}
 	}
 	return m, nil
 }
@@ -211,6 +230,15 @@ func (m *maker) piece(ctx context.Context, sites []string, edges []int64, days [
 	if err != nil {
 		return p, err
 	}
+	var twice []string // told of more time than there was since they were first heard
+	for id, at := range heard {
+		if past[id].times.told() > max(pastTo-max(pastFrom, at), 0) {
+			twice = append(twice, id)
+		}
+	}
+	if err := m.whole(ctx, twice, past, pastFrom, pastTo); err != nil {
+		return p, err
+	}
 	var counted []string
 	for _, id := range sites {
 		if at, ok := heard[id]; !ok && slices.Contains(asks, id) {
@@ -253,7 +281,11 @@ func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[
 		return err
 	}
 	pastFrom, pastTo := m.before.From.UnixMilli(), m.before.To.UnixMilli()
-	tests, err := m.tests(ctx, sites, min(pastFrom, m.to-twoWeek.Milliseconds()), m.to)
+	tests, err := m.tests(ctx, sites, pastFrom, m.to)
+	if err != nil {
+		return err
+	}
+	last, err := m.lastTests(ctx, sites, tests, pastFrom)
 	if err != nil {
 		return err
 	}
@@ -281,7 +313,7 @@ func (m *maker) counted(ctx context.Context, p *piece, sites []string, past map[
 		if old := past[id].times; heard[id] < pastTo && old.told() > 0 {
 			r.Before = figures(pastTo-max(pastFrom, heard[id]), old).Availability
 		}
-		p.measures = append(p.measures, m.measures(&r, tests[id]))
+		p.measures = append(p.measures, m.measures(&r, now, last[id], sums[id]))
 		p.sites = append(p.sites, r)
 	}
 	return nil

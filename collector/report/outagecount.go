@@ -80,7 +80,7 @@ func (o *told) outages(site string, from, to int64) Outages {
 			out.Longest = append(out.Longest, LongOutage{Site: site, From: time.UnixMilli(a).UTC(), Ms: b - a, Causes: one.causes, Early: one.start < from, Goes: one.end >= to})
 		}
 	}
-	out.Longest = longest(out.Longest, longestOfSite)
+	out.Longest = longest(out.Longest)
 	out.All.mean()
 	for k := range out.Causes {
 		out.Causes[k].mean()
@@ -144,15 +144,15 @@ func (o *Outages) add(other Outages) {
 	for k := range o.Causes {
 		o.Causes[k].add(other.Causes[k])
 	}
-	o.Longest = longest(append(o.Longest, other.Longest...), longestOfAll)
+	o.Longest = longest(append(o.Longest, other.Longest...))
 }
 
-// longest sorts and keeps the first most.
-func longest(all []LongOutage, most int) []LongOutage {
+// longest sorts and keeps the first.
+func longest(all []LongOutage) []LongOutage {
 	slices.SortStableFunc(all, func(a, b LongOutage) int {
 		return cmp.Or(cmp.Compare(b.Ms, a.Ms), a.From.Compare(b.From), cmp.Compare(a.Site, b.Site))
 	})
-	return all[:min(len(all), most)]
+	return all[:min(len(all), longestOfAll)]
 }
 
 // lost adds what a site lost to the days of a report. edges are the midnights, first and last included.

@@ -55,19 +55,28 @@ func ParsePeriod(text string, zone *time.Location, now time.Time) (Period, error
 	if err != nil {
 		return Period{}, err
 	}
-	switch {
-	case !p.From.Before(p.To):
-		return Period{}, faultf(ErrPeriod, "the period %s ends before it begins; write the earlier end first", text)
-	case p.To.Sub(p.From) < shortest:
-		return Period{}, faultf(ErrPeriod, "the period %s is shorter than an hour; choose a longer one", text)
-	case p.To.After(p.From.AddDate(longestYear, 0, 0)):
-		return Period{}, faultf(ErrPeriod, "the period %s is longer than %d years; choose a shorter one", text, longestYear)
-	case p.From.Year() < firstYear:
-		return Period{}, faultf(ErrPeriod, "the period %s begins before the year %d; choose a later one", text, firstYear)
-	case !p.From.Before(now):
+	if err := p.check(text); err != nil {
+		return Period{}, err
+	}
+	if !p.From.Before(now) {
 		return Period{}, faultf(ErrPeriod, "the period %s lies in the future; choose one that has begun", text)
 	}
 	return p, nil
+}
+
+// check is what must hold of a period at any time; text is how it was written.
+func (p Period) check(text string) error {
+	switch {
+	case !p.From.Before(p.To):
+		return faultf(ErrPeriod, "the period %s ends before it begins; write the earlier end first", text)
+	case p.To.Sub(p.From) < shortest:
+		return faultf(ErrPeriod, "the period %s is shorter than an hour; choose a longer one", text)
+	case p.To.After(p.From.AddDate(longestYear, 0, 0)):
+		return faultf(ErrPeriod, "the period %s is longer than %d years; choose a shorter one", text, longestYear)
+	case p.From.Year() < firstYear:
+		return faultf(ErrPeriod, "the period %s begins before the year %d; choose a later one", text, firstYear)
+	}
+	return nil
 }
 
 func parsePeriod(text string, zone *time.Location, now time.Time) (Period, error) {

@@ -42,6 +42,7 @@ func (m *maker) sum(r *Report, pieces []piece) {
 		times[i] = s.Time
 		f.WatchedMs += s.WatchedMs
 		f.Outages.add(s.Outages)
+		s.Outages.Longest = s.Outages.Longest[:min(len(s.Outages.Longest), longestOfSite)]
 		f.Latency.add(s.Latency)
 		f.Loss.add(s.Loss)
 		f.Volume.add(s.Volume)
@@ -61,10 +62,10 @@ func (m *maker) sum(r *Report, pieces []piece) {
 	}
 }
 
-// measures are what a benchmark looks at. tests are all of the site, those before the period too.
-func (m *maker) measures(s *SiteReport, tests []test) benchmark.Measures {
+// measures are what a benchmark looks at. tests are those of the period, last the newest ever.
+func (m *maker) measures(s *SiteReport, tests []test, last int64, h *hourSums) benchmark.Measures {
 	e := m.entries[s.Site]
-	out := benchmark.Measures{Site: s.Site, End: time.UnixMilli(m.to).UTC(), Sent: s.Loss.Sent, Lost: s.Loss.Lost, Hours: s.WatchedMs / hourMs,
+	out := benchmark.Measures{Site: s.Site, End: time.UnixMilli(m.to).UTC(), Sent: s.Loss.Sent, Lost: s.Loss.Lost, Hours: min(h.counted(), s.WatchedMs/hourMs),
 		Availability: s.Time.Availability, WithoutPower: s.Time.WithoutPower, Completeness: s.Time.Completeness, Citable: s.Time.Citable, ObservedHours: s.Time.ObservedMs / hourMs,
 		TargetDownBps: e.TargetDownBps, TargetUpBps: e.TargetUpBps, Students: e.Students}
 	if s.Latency.Answers > 0 {
@@ -73,14 +74,10 @@ func (m *maker) measures(s *SiteReport, tests []test) benchmark.Measures {
 		}
 		out.AnswersLE = append(out.AnswersLE, s.Latency.Answers)
 	}
+	if last > 0 {
+		out.LastTest = time.UnixMilli(last).UTC()
+	}
 	for _, t := range tests {
-		if t.at >= m.to {
-			break
-		}
-		out.LastTest = time.UnixMilli(t.at).UTC()
-		if t.at < m.from {
-			continue
-		}
 		one := benchmark.Test{MinRTTMs: t.rtt, Peak: t.peak}
 		if t.down >= 0 {
 			one.DownBps = &t.down
@@ -123,10 +120,7 @@ func distribution(sites []SiteReport) Distribution {
 	var places []Place
 	for _, s := range sites {
 		t := s.Time
-		switch {
-		case t.Availability == nil:
-			continue
-		case !t.Citable:
+		if !t.Citable {
 			d.NotCitable++
 			continue
 		}

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
 // hourSums are the sums of the hour lines of one site.
 type hourSums struct {
 	within     []int64 // cumulative, one for each edge and one for all
+	probed     int64   // lines with round trips; of several agents the most
 	sent, lost int64
 	rx, tx     int64
 	most       int64
@@ -28,8 +30,12 @@ func (m *maker) hours(ctx context.Context, sites []string, from, to int64) (map[
 	for _, e := range edges {
 		fmt.Fprintf(&sums, `sum("rtt_le_%d"), `, e)
 	}
-	series, err := m.query(ctx, fmt.Sprintf(`SELECT %ssum("rtt_le_inf"), sum("sent"), sum("lost"), sum("rx_bytes"), sum("tx_bytes"), max("clients_max"), mean("clients_max") `+
-		`FROM "hour" WHERE %s GROUP BY "site", "agent"`, sums.String(), where(sites, from, to)))
+	counts := ""
+	if m.countsHours() {
+		counts = `, count("rtt_le_inf")`
+	}
+	series, err := m.query(ctx, fmt.Sprintf(`SELECT %ssum("rtt_le_inf"), sum("sent"), sum("lost"), sum("rx_bytes"), sum("tx_bytes"), max("clients_max"), mean("clients_max")%s `+
+		`FROM "hour" WHERE %s GROUP BY "site", "agent"`, sums.String(), counts, where(sites, from, to)))
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +68,13 @@ func (m *maker) hours(ctx context.Context, sites []string, from, to int64) (map[
 		if mean, ok := number(row, len(edges)+7); ok {
 			h.clients = true
 			h.most, h.mean = max(h.most, n2[4]), max(h.mean, mean)
+		}
+		if counts != "" {
+			probed, err := integer(s, row, len(edges)+8)
+			if err != nil {
+				return nil, err
+			}
+			h.probed = max(h.probed, probed)
 		}
 	}
 	return out, m.volumes(ctx, several, out, from, to)
@@ -119,6 +132,21 @@ func (h *hourSums) into(f *Findings) {
 		most, mean := h.most, math.Round(100*h.mean)/100
 		f.Clients = Clients{Sites: 1, Most: &most, MeanPeak: &mean}
 	}
+}
+
+// countsHours tells whether a benchmark asks for how many hours round trips were counted in; a field more of each hour takes its time.
+func (m *maker) countsHours() bool {
+	return slices.ContainsFunc(m.asked.Benchmarks, func(b benchmark.Benchmark) bool {
+		return slices.ContainsFunc(b.Criteria, func(c benchmark.Criterion) bool { return c.LeastHours > 0 })
+	})
+}
+
+// counted is how many hours round trips were counted in, or somewhat more where an agent began anew within one.
+func (h *hourSums) counted() int64 {
+	if h == nil {
+		return 0
+	}
+	return h.probed
 }
 
 func one(yes bool) int {

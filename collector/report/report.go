@@ -122,8 +122,8 @@ type OutageCount struct {
 // Outages are the outages of all causes, of each, and the longest.
 type Outages struct {
 	All     OutageCount   `json:"all"`
-	Causes  []OutageCount `json:"causes"` // down: local, backhaul, dns; off: power
-	Longest []LongOutage  `json:"longest"`
+	Causes  []OutageCount `json:"causes"`  // down: local, backhaul, dns; off: power
+	Longest []LongOutage  `json:"longest"` // of a site 3, of all together 20
 }
 
 // LongOutage is one of the longest outages of a period.
@@ -218,7 +218,7 @@ type Service struct {
 // Distribution is how availability is spread over sites whose figure is citable.
 type Distribution struct {
 	Sites        int     `json:"sites"`
-	NotCitable   int     `json:"not_citable"` // sites that have figures, but too incomplete ones
+	NotCitable   int     `json:"not_citable"` // all other sites that are counted
 	Availability Spread  `json:"availability"`
 	WithoutPower Spread  `json:"availability_without_power"`
 	Best         []Place `json:"best"`

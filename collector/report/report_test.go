@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
+	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/collector/timeline"
@@ -159,6 +160,32 @@ func TestASiteIDThatIsNoneNeverReachesAQuery(t *testing.T) {
 	}
 }
 
+func TestAFileThatAsksForWhatCannotBeIsRefusedBeforeTheLedgerIsAsked(t *testing.T) {
+	set, err := benchmark.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(change func(*Asked)) Asked {
+		a := Asked{Period: "2026-10", PeakHours: PeakHours, Roster: []Entry{{Site: "a"}, {Site: "b"}}, Benchmarks: set.All()[:1]}
+		change(&a)
+		return a
+	}
+	for name, a := range map[string]Asked{
+		"a site that is there twice, so that it weighs twice": ask(func(a *Asked) { a.Roster[1].Site = "a" }),
+		"a benchmark of no statistic":                         ask(func(a *Asked) { a.Benchmarks[0].Criteria[0].Statistic = "" }),
+		"a benchmark that is there twice":                     ask(func(a *Asked) { a.Benchmarks = append(a.Benchmarks, a.Benchmarks[0]) }),
+		"a period of 8,000 years":                             ask(func(a *Asked) { a.Period = "2000-01-01/9999-12-31" }),
+		"a period that depends on the day":                    ask(func(a *Asked) { a.Period = "last-month" }),
+	} {
+		if _, err := newMaker(nil, a); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	if _, err := newMaker(nil, ask(func(*Asked) {})); err != nil {
+		t.Error(err)
+	}
+}
+
 // realStore is a store on a real InfluxDB, with databases of its own.
 func realStore(t testing.TB) *store.Store {
 	t.Helper()
@@ -251,6 +278,76 @@ func TestARealInfluxDBGivesTheFiguresOfWhatWasStored(t *testing.T) {
 	back, bytes, err := Parse(x)
 	if err != nil || string(bytes) != string(x) || string(canonicalOf(t, back)) != string(x) {
 		t.Errorf("read again it is other bytes (%v)", err)
+	}
+}
+
+func TestASiteHeardInMidPeriodThatTellsTheSameTimeTwiceIsCountedOnce(t *testing.T) {
+	s := realStore(t)
+	from := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	var text []byte
+	put := func(site string, first, last int, state telemetry.State, cause telemetry.Cause) {
+		for h := first; h < last; h++ {
+			text = stamped(t, text, site, "kiosk", telemetry.Span{Start: from.Add(time.Duration(h) * time.Hour), Length: time.Hour, State: state, Cause: cause})
+		}
+	}
+	for site, first := range map[string]int{"late": 6, "late-before": -4} {
+		put(site, first, first+4, telemetry.StateUp, "")
+		put(site, first, first+3, telemetry.StateOff, telemetry.CausePower) // of the same hours, as after a wrong clock
+	}
+	put("late-before", 0, 10, telemetry.StateUp, "")
+	if err := s.Write(t.Context(), telemetry.Ledger, text); err != nil {
+		t.Fatal(err)
+	}
+	a := Ask{Period: Between(from, from.Add(10*time.Hour), time.UTC), Terms: []string{"late", "late-before"}, Sites: []fleet.Site{{ID: "late"}, {ID: "late-before"}}, Now: from.AddDate(1, 0, 0)}
+	r, err := Make(t.Context(), s, a, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Times{UpMs: 4 * hourMs}
+	if got := r.Sites[0].Time; got.Times != want || got.PeriodMs != 4*hourMs || *got.Completeness != 1 {
+		t.Errorf("a site heard for 4 hours has %+v, completeness %v", got.Times, *got.Completeness)
+	}
+	if got := r.Before.Time; got.Times != want || got.PeriodMs != 4*hourMs || *got.Completeness != 1 {
+		t.Errorf("a site heard for 4 hours in the period before has %+v, completeness %v", got.Times, *got.Completeness)
+	}
+}
+
+func TestABenchmarkCountsTheHoursThatWereCountedAndTheLastTestThatEverWas(t *testing.T) {
+	s := realStore(t)
+	from, to := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	var text []byte
+	for _, site := range []string{"dead", "never"} {
+		for at := from; at.Before(to); at = at.Add(time.Hour) {
+			text = stamped(t, text, site, "router", telemetry.Span{Start: at, Length: time.Hour, State: telemetry.StateUp})
+		}
+	}
+	for h := range 3 {
+		text = fmt.Appendf(text, "hour,agent=router,site=dead ms=3600000i,rtt_le_25=10i,rtt_le_50=10i,rtt_le_100=10i,rtt_le_150=10i,rtt_le_300=10i,rtt_le_600=10i,rtt_le_1200=10i,rtt_le_inf=10i,sent=10i,lost=0i %d\n", from.Add(time.Duration(h)*time.Hour).UnixMilli())
+	}
+	text = fmt.Appendf(text, "speedtest,agent=router,site=dead,server=x up_bps=1000000i %d\n", to.AddDate(0, 0, -100).UnixMilli())
+	if err := s.Write(t.Context(), telemetry.Ledger, text); err != nil {
+		t.Fatal(err)
+	}
+	month, err := ParsePeriod("2026-10", time.UTC, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := benchmark.Benchmark{ID: "x", Name: "x", ShareOfSites: 1, Source: benchmark.Source{Title: "x", Publisher: "x", Date: "2026", Checked: "x"}, Criteria: []benchmark.Criterion{
+		{ID: "live", Name: "live", Measure: "days_since_test", Window: "all", AtMost: 21},
+		{ID: "loss", Name: "loss", Measure: "loss", Window: "all", AtMost: 0.02, LeastHours: 24}}}
+	r, err := Make(t.Context(), s, Ask{Period: month, Terms: []string{AllSites}, Sites: []fleet.Site{{ID: "dead"}, {ID: "never"}}, Benchmarks: []benchmark.Benchmark{b}, Now: to}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, never := r.Benchmarks[0].Sites[0].Results, r.Benchmarks[0].Sites[1].Results
+	if got := dead[0]; got.Verdict != benchmark.Fail || got.Value == nil || *got.Value != 100 {
+		t.Errorf("a site with its last test 100 days ago: %+v, want a fail of 100 days", got)
+	}
+	if got := never[0]; got.Reason != benchmark.NeverTested {
+		t.Errorf("a site that never had a test: %+v", got)
+	}
+	if got := dead[1]; got.Reason != benchmark.FewHours || got.Hours != 3 {
+		t.Errorf("loss that 3 hours of 744 stand behind: %+v, want too few hours", got)
 	}
 }
 

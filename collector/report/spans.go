@@ -27,7 +27,7 @@ type told struct {
 
 // spans reads [from, to) of some sites. A month of a site is 750 spans, nearly all of them up and an hour long, so those are summed where
 // they lie, and only the others are read. Where that does not give the whole truth the spans of the site are all read: where several
-// agents tell of it, and where one tells of more time than there was. An agent that tells of the same time twice in other words, as after a wrong
+// agents tell of it, and where one tells of more time than there was since it was first heard. An agent that tells of the same time twice in other words, as after a wrong
 // clock, is not noticed where as much of the stretch is silent: reading all spans of all sites that have silence would take twice the time. lean leaves out what only outages need.
 func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard map[string]int64, lean bool) (map[string]*told, error) {
 	out := make(map[string]*told, len(sites))
@@ -56,7 +56,7 @@ func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard
 	var raw []string
 	for id, o := range out {
 		switch {
-		case len(o.agents) > 1, o.twice, twice[id], o.times.told() > to-from, a >= b, overlap(segs[id]), o.gaps && unclear(segs[id], to):
+		case len(o.agents) > 1, o.twice, twice[id], o.times.told() > to-max(from, heard[id]), a >= b, overlap(segs[id]), o.gaps && unclear(segs[id], to):
 			raw = append(raw, id)
 		default:
 			for _, s := range segs[id] {
@@ -64,21 +64,26 @@ func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard
 			}
 		}
 	}
-	slices.Sort(raw)
-	if len(raw) == 0 {
-		return out, nil
+	return out, m.whole(ctx, raw, out, from, to)
+}
+
+// whole reads all spans of some sites, in the place of what was summed.
+func (m *maker) whole(ctx context.Context, sites []string, out map[string]*told, from, to int64) error {
+	slices.Sort(sites)
+	if len(sites) == 0 {
+		return nil
 	}
-	lines, err := Timelines(ctx, m.q, time.UnixMilli(from-hourMs), time.UnixMilli(to), raw)
+	lines, err := Timelines(ctx, m.q, time.UnixMilli(from-hourMs), time.UnixMilli(to), sites)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for _, id := range raw {
+	for _, id := range sites {
 		o := out[id]
 		o.notUp, o.gaps = *lines[id], true
 		o.times = timesOf(o.notUp.Clip(from, to), from, to)
 		o.times.SilentMs = 0
 	}
-	return out, nil
+	return nil
 }
 
 // notUp reads the spans that are not up, and of sites that do not tell of all the time those that are up for less than an hour: they tell

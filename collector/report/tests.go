@@ -55,6 +55,35 @@ func (m *maker) tests(ctx context.Context, sites []string, from, to int64) (map[
 	return out, nil
 }
 
+// lastTests tells when each site had its newest speed test up to the end, in ms: of the tests that were read, or where there are none, of those before, if a
+// benchmark may ask for it. It has no entry for a site that never had one.
+func (m *maker) lastTests(ctx context.Context, sites []string, read map[string][]test, from int64) (map[string]int64, error) {
+	out := map[string]int64{}
+	var older []string
+	for _, id := range sites {
+		if all := read[id]; len(all) > 0 {
+			out[id] = all[len(all)-1].at
+		} else {
+			older = append(older, id)
+		}
+	}
+	if len(older) == 0 || len(m.asked.Benchmarks) == 0 {
+		return out, nil
+	}
+	series, err := m.query(ctx, fmt.Sprintf(`SELECT "down_bps", "up_bps", "min_rtt_ms" FROM "speedtest" WHERE time < %dms AND (%s) GROUP BY "site" ORDER BY time DESC LIMIT 1`, from, which(older)))
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range series {
+		for _, row := range s.Values {
+			if out[s.Tags["site"]], err = integer(s, row, 0); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
 func (m *maker) isPeak(site string, at int64) bool {
 	zone := m.zones[site]
 	if zone == nil {
