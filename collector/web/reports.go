@@ -119,11 +119,11 @@ func (p *Reports) brief(rev archive.Revision) brief {
 	if err != nil {
 		return brief{Fault: err.Error()}
 	}
-	r, _, err := report.Parse(doc)
-	if err != nil {
-		return brief{Fault: err.Error()}
+	if r, _, err := report.Parse(doc); err == nil {
+		b = newBrief(&r)
+	} else { // of another definition: that stays so
+		b = brief{Fault: err.Error()}
 	}
-	b = newBrief(&r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.briefs) >= maxBriefs {
@@ -173,7 +173,7 @@ type revisionLink struct {
 	Here   bool
 }
 
-// mostListed bounds the list on the page; the API has all.
+// mostListed bounds the list on the page, and what is read for it; the whole list has no figures of older ones.
 const mostListed = 60
 
 func (s *server) reports(w http.ResponseWriter, r *http.Request) {
@@ -203,22 +203,30 @@ func (s *server) showReports(w http.ResponseWriter, r *http.Request, status int,
 			s.Log.Error("the published reports cannot be listed", "error", err)
 			p.Damage = append(p.Damage, err.Error())
 		}
-		p.More = max(0, len(all)-mostListed)
-		for _, one := range all[:min(len(all), mostListed)] {
+		most := mostListed
+		if r.URL.Query().Has("all") {
+			most = len(all)
+		}
+		p.More = max(0, len(all)-most)
+		for i, one := range all[:min(len(all), most)] {
 			for _, d := range one.Damage {
 				p.Damage = append(p.Damage, d.Error())
 			}
 			if len(one.Revisions) > 0 {
-				p.Published = append(p.Published, s.publishedRow(one, now))
+				row := publishedRowOf(one, now)
+				if i < mostListed {
+					row.brief = s.Reports.brief(one.Newest())
+				}
+				p.Published = append(p.Published, row)
 			}
 		}
 	}
 	s.page(w, r, status, "reports", p)
 }
 
-func (s *server) publishedRow(one archive.Report, now time.Time) publishedRow {
+func publishedRowOf(one archive.Report, now time.Time) publishedRow {
 	n := one.Newest()
-	row := publishedRow{brief: s.Reports.brief(n), ID: n.ID, Title: n.Title, At: moment(n.At, now), Machine: n.At.Format(time.RFC3339), Who: n.Who, Revision: n.Number}
+	row := publishedRow{ID: n.ID, Title: n.Title, At: moment(n.At, now), Machine: n.At.Format(time.RFC3339), Who: n.Who, Revision: n.Number}
 	for _, o := range one.Revisions[1:] {
 		row.Older = append(row.Older, revisionLink{Number: o.Number, At: moment(o.At, now)})
 	}

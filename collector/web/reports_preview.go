@@ -118,7 +118,7 @@ func (s *server) showPreview(w http.ResponseWriter, r *http.Request, a report.As
 	p.Who = visitorOf(r)
 	switch rev, old, err := s.Reports.Archive.Get(p.ID, 0); {
 	case err == nil:
-		row := s.publishedRow(archive.Report{ID: p.ID, Revisions: []archive.Revision{rev}}, s.Now())
+		row := publishedRowOf(archive.Report{ID: p.ID, Revisions: []archive.Revision{rev}}, s.Now())
 		p.Before, p.Same = &row, rev.SHA256 == m.sum
 		if p.Changes, err = archive.Diff(old, m.doc, archive.MostChanges); err != nil {
 			s.Log.Error("two reports cannot be compared", "report", p.ID, "error", err)
