@@ -110,6 +110,7 @@ type reportMaker func(ctx context.Context, ask reportAsk) (reportMade, error)
 type noticer interface {
 	Notice(alert.Notice) (channels []string, err error)
 	Knows(id string) bool
+	Tells(names []string) (channels []string, err error) // who would be told
 }
 
 // Where a report is on the board: by its id, and by the token of a link.
@@ -251,7 +252,11 @@ func (r *reporting) link(rev archive.Revision, label string) (string, error) {
 	if board == "" {
 		return "", nil
 	}
-	if r.ShareDays == 0 {
+	to, err := r.tell.Tells(r.Channels)
+	if err != nil {
+		return "", err
+	}
+	if r.ShareDays == 0 || len(to) == 0 { // a secret that nobody is told would stay open for nothing
 		return board + reportPath + rev.ID, nil
 	}
 	all, err := r.archive.Shares()

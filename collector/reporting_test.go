@@ -31,6 +31,7 @@ type told struct {
 	order []string
 	when  map[string]time.Time
 	fail  error // before anything is written down, as a kill at that instant
+	none  bool  // no channel wants to hear of it
 	now   func() time.Time
 }
 
@@ -39,6 +40,13 @@ func (n *told) Knows(id string) bool {
 	defer n.mu.Unlock()
 	_, ok := n.known[id]
 	return ok
+}
+
+func (n *told) Tells([]string) ([]string, error) {
+	if n.none {
+		return nil, nil
+	}
+	return []string{"lead"}, nil
 }
 
 func (n *told) ids() []string {
@@ -60,7 +68,7 @@ func (n *told) Notice(x alert.Notice) ([]string, error) {
 		n.known[x.ID], n.when[x.ID] = x, n.now()
 		n.order = append(n.order, x.ID)
 	}
-	return []string{"lead"}, nil
+	return n.Tells(nil)
 }
 
 // monthWorld is a programme whose clock a test sets, with a schedule that can be killed and started.
@@ -363,6 +371,20 @@ func TestWithoutSharingTheLinkIsForThoseWhoCanSignIn(t *testing.T) {
 		if n := w.told.known["report-2026-10-all"]; n.Link != "https://noc.example.org/reports/2026-10-all" {
 			t.Errorf("the notice is %+v", n)
 		}
+		if all, err := w.archive.Shares(); err != nil || len(all) != 0 {
+			t.Errorf("shared %v, %v", all, err)
+		}
+	})
+}
+
+func TestNoLinkIsMadeWhereNobodyIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newMonthWorld(t, time.Date(2026, 11, 3, 7, 0, 0, 0, time.UTC))
+		w.board, w.ShareDays, w.told.none = "https://noc.example.org", 10, true
+		w.run(t)
+		time.Sleep(time.Second)
+		w.kill()
+		w.wantTold(t, "report-2026-10-all")
 		if all, err := w.archive.Shares(); err != nil || len(all) != 0 {
 			t.Errorf("shared %v, %v", all, err)
 		}
