@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/smartvillage/nabz/internal/conf"
@@ -66,6 +67,8 @@ c.toml:3: report.at: "6:00" is not a time of day; write it as "06:00"
 c.toml:4: report.sites[1]: is empty; name what the report is of, such as "all" or "district=Hunza"
 c.toml:5: report.languages[0]: "English" is not a language; write it as "en" or "ur"
 c.toml:6: report.share_days: a link needs to know where the board is; set alert.board_url, or report.share_days to 0`},
+		{"reports in no language", "[report]\nday = 1\nlanguages = []", `c.toml:3: report.languages: is empty; name what people are told in, such as ["en"] or ["ur", "en"], or set report.day to 0`},
+		{"too many reports", "[report]\nday = 1\nsites = [" + strings.Repeat(`"all", `, 201) + "]", `c.toml:3: report.sites: has 201 selections, and 200 are the most, as people are told of each`},
 		{"reports of nothing", "[report]\nday = 1\nsites = []", `c.toml:3: report.sites: is empty; name what reports are of, such as ["all"] or ["district=Hunza"], or set report.day to 0`},
 		{"several", "data_dir = \"\"\n[intake]\nrequests = 0\nmax_ahead = \"1s\"",
 			`c.toml:1: data_dir: is empty; name a folder that the collector may write to

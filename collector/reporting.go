@@ -15,6 +15,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/archive"
+	"github.com/smartvillage/nabz/collector/audit"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/prose"
@@ -59,6 +60,12 @@ func (c *ReportConfig) validate(v *conf.Faults, board string) {
 	if c.Day > 0 && len(c.Sites) == 0 {
 		v.Add("report.sites", "is empty; name what reports are of, such as [\"all\"] or [\"district=Hunza\"], or set report.day to 0")
 	}
+	if len(c.Sites) > mostSelections {
+		v.Add("report.sites", "has %d selections, and %d are the most, as people are told of each", len(c.Sites), mostSelections)
+	}
+	if c.Day > 0 && len(c.Languages) == 0 {
+		v.Add("report.languages", "is empty; name what people are told in, such as [\"en\"] or [\"ur\", \"en\"], or set report.day to 0")
+	}
 	for i, s := range c.Sites {
 		if strings.TrimSpace(s) == "" {
 			v.Add(fmt.Sprintf("report.sites[%d]", i), "is empty; name what the report is of, such as \"all\" or \"district=Hunza\"")
@@ -75,7 +82,10 @@ func (c *ReportConfig) validate(v *conf.Faults, board string) {
 	}
 }
 
-// errNoReport is in the error of a maker whose report cannot be made however often it is tried: no such site, nothing in the ledger.
+// mostSelections bounds how many reports a month has: alerts remember 400 notices, and have to know those of this month and of the last.
+const mostSelections = 200
+
+// errNoReport is in the error of a maker whose report cannot be made until a person does something, or agents tell more: no such site, nothing in the ledger.
 var errNoReport = errors.New("there is nothing to report")
 
 // reportAsk is what a report that is made by itself is asked for.
@@ -93,7 +103,7 @@ type reportMade struct {
 	subject, text string // subject on one line; headline figures, in each language
 }
 
-// reportMaker makes a report. It is asked again later after an error, unless that holds errNoReport.
+// reportMaker makes a report. It is asked again later after an error; the day after where that holds errNoReport.
 type reportMaker func(ctx context.Context, ask reportAsk) (reportMade, error)
 
 // noticer tells people, once for each id through restarts. An alert.Engine is one.
@@ -114,6 +124,7 @@ const (
 	reportTime  = 15 * time.Minute // the longest that one may take
 	reportFirst = time.Minute      // after the first failure; doubled until
 	reportMost  = 30 * time.Minute
+	reportNone  = 24 * time.Hour // after errNoReport
 )
 
 // reporting makes the reports of the last month on their day, publishes them and has people told. That it is done is known by the notice alone, which is
@@ -125,17 +136,17 @@ type reporting struct {
 	make    reportMaker
 	archive *archive.Archive
 	tell    noticer
+	record  func(audit.Entry) error // what was published and shared
 	now     func() time.Time
 	log     *slog.Logger
 
-	over  map[string]bool // by notice: it cannot be made, which is told once in the life of a process
-	tries map[string]int
+	tries map[string]int // by notice: those that failed
 	next  map[string]time.Time
 }
 
 // newReporting is a schedule. What it needs of others is in its fields; with day 0 nothing is ever due.
 func newReporting(r reporting) *reporting {
-	r.over, r.tries, r.next = map[string]bool{}, map[string]int{}, map[string]time.Time{}
+	r.tries, r.next = map[string]int{}, map[string]time.Time{}
 	return &r
 }
 
@@ -184,7 +195,7 @@ func (r *reporting) look(ctx context.Context) {
 	for _, selection := range r.Sites {
 		ask := reportAsk{month: from.Format("2006-01"), from: from, to: to, selection: selection, languages: r.Languages}
 		id := noticeID(ask)
-		if r.over[id] || now.Before(r.next[id]) || r.tell.Knows(id) {
+		if wait := r.next[id].Sub(now); wait > 0 && wait <= reportNone || r.tell.Knows(id) { // longer is of a clock that was ahead
 			continue
 		}
 		done, cancel := context.WithTimeout(ctx, reportTime)
@@ -194,12 +205,13 @@ func (r *reporting) look(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil && err != nil:
 			return
-		case errors.Is(err, errNoReport):
-			r.over[id] = true
-			log.Error("the report of the month is not made", "error", err)
 		case err != nil:
 			r.tries[id]++
-			r.next[id] = r.now().Add(min(reportFirst<<min(r.tries[id]-1, 10), reportMost))
+			next := min(reportFirst<<min(r.tries[id]-1, 10), reportMost)
+			if errors.Is(err, errNoReport) {
+				next = reportNone
+			}
+			r.next[id] = r.now().Add(next)
 			if r.tries[id] == 1 {
 				log.Error("the report of the month cannot be made yet; it is tried again", "error", err)
 			}
@@ -219,6 +231,9 @@ func (r *reporting) one(ctx context.Context, ask reportAsk, id string) (rev arch
 		return rev, nil, err
 	}
 	rev, _, err = r.archive.Publish(made.doc, archive.Meta{ID: made.id, Title: made.title, From: ask.from, To: ask.to, Who: scheduler, At: r.now()})
+	if err == nil {
+		err = r.done("publish report", rev.Permalink(), "sha256 "+rev.SHA256)
+	}
 	if err != nil {
 		return rev, nil, err
 	}
@@ -250,11 +265,19 @@ func (r *reporting) link(rev archive.Revision, label string) (string, error) {
 			}
 		}
 	}
-	token, _, err := r.archive.Share(rev.ID, label, scheduler, r.now().AddDate(0, 0, r.ShareDays))
+	token, s, err := r.archive.Share(rev.ID, label, scheduler, r.now().AddDate(0, 0, r.ShareDays))
 	if err != nil {
 		return "", err
 	}
+	if err := r.done("share report", rev.ID, "link "+s.ID+" for "+label); err != nil {
+		return "", err // nobody is told of it, and the next try revokes it
+	}
 	return board + sharedPath + token, nil
+}
+
+// done records what the schedule did.
+func (r *reporting) done(what, on, detail string) error {
+	return r.record(audit.Entry{Who: scheduler, From: "collector", What: what, On: on, Outcome: audit.Done, Detail: detail})
 }
 
 // noticeID is the same for the same month and selection, and no other.
@@ -304,7 +327,7 @@ func (p *parts) openReports(registry *fleet.Registry, zone *time.Location, now f
 	if err = p.c.Report.checkReporting(p.alerts.Tells, p.log); err != nil {
 		return err
 	}
-	p.reports = newReporting(reporting{ReportConfig: p.c.Report, zone: zone, board: p.c.Alert.BoardURL, make: monthly(p.desk, in), archive: p.archive, tell: p.alerts, now: now, log: p.log})
+	p.reports = newReporting(reporting{ReportConfig: p.c.Report, zone: zone, board: p.c.Alert.BoardURL, make: monthly(p.desk, in), archive: p.archive, tell: p.alerts, record: Audit(p.c).Record, now: now, log: p.log})
 	return nil
 }
 
@@ -325,7 +348,7 @@ func monthly(d *report.Desk, in []*language.Text) reportMaker {
 		if made.doc, err = r.Canonical(); err != nil {
 			return made, err
 		}
-		made.id, made.title = r.ID(), title(&r)
+		made.id, made.title = r.ID(), prose.Listed(&r, archive.MaxText)
 		var texts []string
 		for i, t := range in {
 			if i == 0 {

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/alert"
 	"github.com/smartvillage/nabz/collector/archive"
+	"github.com/smartvillage/nabz/collector/audit"
 	"github.com/smartvillage/nabz/collector/fleet"
 )
 
@@ -75,6 +77,8 @@ type monthWorld struct {
 	made    []reportAsk
 	fault   func(reportAsk) error
 	kill    func()
+	deeds   []audit.Entry
+	unsaid  error // the audit log cannot be written
 }
 
 func newMonthWorld(t testing.TB, start time.Time) *monthWorld {
@@ -99,10 +103,19 @@ func (w *monthWorld) maker(_ context.Context, ask reportAsk) (reportMade, error)
 		text: "availability 97.3 %, in " + strings.Join(ask.languages, " ")}, nil
 }
 
+func (w *monthWorld) record(e audit.Entry) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.unsaid == nil {
+		w.deeds = append(w.deeds, e)
+	}
+	return w.unsaid
+}
+
 func (w *monthWorld) run(t testing.TB) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	r := newReporting(reporting{ReportConfig: w.ReportConfig, zone: w.zone, board: w.board, make: w.maker, archive: w.archive, tell: w.told, now: w.now, log: slog.New(slog.NewTextHandler(&w.log, nil))})
+	r := newReporting(reporting{ReportConfig: w.ReportConfig, zone: w.zone, board: w.board, make: w.maker, archive: w.archive, tell: w.told, record: w.record, now: w.now, log: slog.New(slog.NewTextHandler(&w.log, nil))})
 	go func() { done <- r.run(ctx) }()
 	w.kill = func() {
 		cancel()
@@ -236,11 +249,79 @@ func TestAReportThatCannotBeMadeIsToldOnceAndHoldsNoOtherUp(t *testing.T) {
 		w.kill()
 		link := strings.TrimPrefix(w.told.order[1], "report-2026-10-")
 		w.wantTold(t, "report-2026-10-all", "report-2026-10-"+link, "report-2026-11-all", "report-2026-11-"+link)
-		if !strings.HasPrefix(link, "operator-karakoram-link-") || len(w.made) != 6 || strings.Count(w.log.String(), "no site has district Nowhere") != 2 {
+		if !strings.HasPrefix(link, "operator-karakoram-link-") || len(w.made) != 4+30+1 || strings.Count(w.log.String(), "no site has district Nowhere") != 2 {
 			t.Errorf("%s, %d attempts\n%s", link, len(w.made), w.log.String())
 		}
 		if n := w.told.known["report-2026-10-all"]; n.Link != "" {
 			t.Errorf("a link to a board that nobody knows: %s", n.Link)
+		}
+	})
+}
+
+func TestAReportThatCouldNotBeMadeIsMadeWithinADayOnceTheSitesFileIsMended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newMonthWorld(t, time.Date(2026, 11, 3, 7, 0, 0, 0, time.UTC))
+		w.fault = func(reportAsk) error {
+			if w.now().Before(time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)) {
+				return errNoReport
+			}
+			return nil
+		}
+		w.run(t)
+		w.until(time.Date(2026, 11, 6, 7, 1, 0, 0, time.UTC))
+		w.kill()
+		w.wantTold(t, "report-2026-10-all")
+		if log := w.log.String(); strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, "failed=3") {
+			t.Errorf("the log is\n%s", log)
+		}
+	})
+}
+
+func TestAClockThatWasAheadHoldsNoReportUpOnceItIsRight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newMonthWorld(t, time.Date(2026, 11, 25, 7, 0, 0, 0, time.UTC))
+		ahead := true
+		w.fault = func(reportAsk) error {
+			if ahead {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		w.run(t)
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		ahead, w.start = false, w.start.Add(-20*24*time.Hour)
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		w.kill()
+		w.wantTold(t, "report-2026-10-all")
+	})
+}
+
+func TestTheAuditLogHasWhatTheScheduleDidBeforeAnybodyIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newMonthWorld(t, time.Date(2026, 11, 3, 7, 0, 0, 0, time.UTC))
+		w.board, w.ShareDays, w.unsaid = "https://noc.example.org", 10, errors.New("disk full")
+		w.run(t)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		w.wantTold(t)
+		w.mu.Lock()
+		w.unsaid = nil
+		w.mu.Unlock()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		w.kill()
+		w.wantTold(t, "report-2026-10-all")
+		shares, err := w.archive.Shares()
+		open := slices.DeleteFunc(shares, func(s archive.Share) bool { return !s.Open(w.now()) })
+		if err != nil || len(open) != 1 || len(w.deeds) != 2 {
+			t.Fatalf("%d links, recorded is %+v, %v", len(open), w.deeds, err)
+		}
+		for i, want := range []audit.Entry{{What: "publish report", On: "2026-10-all/1"}, {What: "share report", On: "2026-10-all", Detail: "link " + open[0].ID + " for report-2026-10-all"}} {
+			if e := w.deeds[i]; e.Who != "schedule" || e.What != want.What || e.On != want.On || e.Outcome != audit.Done || !strings.HasPrefix(e.Detail, cmp.Or(want.Detail, "sha256 ")) {
+				t.Errorf("recorded is %+v, want %+v", e, want)
+			}
 		}
 	})
 }
@@ -404,7 +485,7 @@ func TestTheRealAlertEngineTellsOfAReportOnceThroughRestarts(t *testing.T) {
 				t.Error(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
-			r := newReporting(reporting{ReportConfig: w.ReportConfig, zone: w.zone, board: w.board, make: w.maker, archive: w.archive, tell: e, now: w.now, log: log})
+			r := newReporting(reporting{ReportConfig: w.ReportConfig, zone: w.zone, board: w.board, make: w.maker, archive: w.archive, tell: e, record: w.record, now: w.now, log: log})
 			ended := make(chan error, 2)
 			go func() { ended <- e.Run(ctx) }()
 			go func() { ended <- r.run(ctx) }()

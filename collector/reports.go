@@ -58,12 +58,7 @@ func Publish(a *archive.Archive, r *report.Report, name, who string, now time.Ti
 	if err != nil {
 		return rev, false, err
 	}
-	return a.Publish(doc, archive.Meta{ID: r.ID(), Title: cmp.Or(name, title(r)), From: r.From, To: r.To, Who: who, At: now})
-}
-
-// title is what lists call a report.
-func title(r *report.Report) string {
-	return strings.TrimSpace(r.Asked.Programme + " " + r.Asked.Period + ", " + strings.Join(r.Asked.Sites, ", "))
+	return a.Publish(doc, archive.Meta{ID: r.ID(), Title: cmp.Or(name, prose.Listed(r, archive.MaxText)), From: r.From, To: r.To, Who: who, At: now})
 }
 
 // ReportLink is the permanent address of a published report; "" where nothing says where the board is.

@@ -51,7 +51,7 @@ SYNOPSIS
                  [--as NAME] [--config FILE]
   nabz-collector report list|shares [--json] [--config FILE]
   nabz-collector report show ID[/REVISION] [--format FORM] [-o FILE] [--language en|ur]
-  nabz-collector report share ID [--label TEXT] [--days N] [--as NAME] [--config FILE]
+  nabz-collector report share ID --label TEXT [--days N] [--as NAME] [--config FILE]
   nabz-collector report revoke LINK [--as NAME] [--config FILE]
   nabz-collector dashboards install --grafana-dir DIR [--board-url URL] [--influx-url URL]
                  [--token-file FILE] [--config FILE]

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -31,8 +31,12 @@ func (p *reportPublish) do(ctx context.Context, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	rev, fresh, err := collector.Publish(collector.Reports(c, time.Now), &r, p.Title, p.who(), time.Now())
-	if err != nil {
+	rev, fresh, err := collector.Publish(collector.Reports(c, time.Now), &r, p.Title, publisher(p.As), time.Now())
+	detail := "sha256 " + rev.SHA256
+	if !fresh {
+		detail = "nothing had changed, " + detail
+	}
+	if err := recorded(c, "publish report", rev.Permalink(), asWhom(detail, p.As), err); err != nil {
 		return err
 	}
 	if !fresh {
@@ -49,12 +53,19 @@ func (p *reportPublish) do(ctx context.Context, stdout, stderr io.Writer) error 
 	if rev.Changes.More > 0 {
 		fmt.Fprintf(stdout, "  and %d more\n", rev.Changes.More)
 	}
-	_, err = fmt.Fprintf(stdout, "next: nabz-collector report show %s -o report.pdf, or report share %s\n", rev.Permalink(), rev.ID)
+	_, err = fmt.Fprintf(stdout, "next: nabz-collector report show %s -o report.pdf, or report share %s --label WHOM\n", rev.Permalink(), rev.ID)
 	return err
 }
 
-func (p *reportPublish) who() string {
-	return cmp.Or(p.As, os.Getenv("SUDO_USER"), os.Getenv("USER"), "command line")
+// publisher is who stands beside what is published or shared.
+func publisher(as string) string { return cmp.Or(as, typist()) }
+
+// asWhom adds to what the audit log tells in whose name it was done.
+func asWhom(detail, as string) string {
+	if as == "" {
+		return detail
+	}
+	return detail + ", as " + as
 }
 
 type reportList struct {
@@ -68,6 +79,9 @@ func (l *reportList) do(stdout io.Writer) error {
 		return err
 	}
 	all, err := collector.Reports(c, time.Now).List()
+	for _, one := range all {
+		err = errors.Join(append([]error{err}, one.Damage...)...)
+	}
 	if l.JSON {
 		return errors.Join(err, printJSON(stdout, notNull(all)))
 	}
@@ -78,6 +92,9 @@ func (l *reportList) do(stdout io.Writer) error {
 	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ID\tREVISION\tPUBLISHED (UTC)\tBY\tTITLE\tSHA-256")
 	for _, one := range all {
+		if len(one.Revisions) == 0 { // all are damaged: the error names them
+			continue
+		}
 		n := one.Newest()
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%.12s…\n", one.ID, n.Number, minute(n.At), cell(n.Who), reason(n.Title), n.SHA256)
 	}
@@ -114,17 +131,18 @@ func (s *reportShow) do(stdout, stderr io.Writer) error {
 // revision parts "id/2"; 0 is the newest.
 func revision(text string) (id string, number int) {
 	id, n, ok := strings.Cut(text, "/")
-	if ok {
-		if _, err := fmt.Sscanf(n, "%d", &number); err != nil || number < 1 {
-			return text, 0 // no id has a slash
-		}
+	if !ok {
+		return id, 0
 	}
-	return id, number
+	if number, err := strconv.Atoi(n); err == nil && number > 0 && strconv.Itoa(number) == n {
+		return id, number
+	}
+	return text, 0 // no id has a slash
 }
 
 type reportShare struct {
 	ID    string `arg:"" help:"Id of a published report."`
-	Label string `name:"label" placeholder:"TEXT" help:"For whom it is, so that it can be found again."`
+	Label string `name:"label" placeholder:"TEXT" help:"For whom it is, so that others know what to revoke."`
 	Days  int    `name:"days" placeholder:"N" help:"For how many days it can be read. Default: until it is revoked."`
 	As    string `name:"as" placeholder:"NAME" help:"Who gives it out. Default: the user of this machine."`
 	fileFlag
@@ -138,14 +156,21 @@ func (s *reportShare) do(stdout, stderr io.Writer) error {
 	if s.Days < 0 || s.Days > 3660 {
 		return fmt.Errorf("--days %d is not between 1 and 3660", s.Days)
 	}
+	if strings.TrimSpace(s.Label) == "" {
+		return errors.New("say with --label for whom the link is, so that others know what to revoke")
+	}
 	var until time.Time
 	if s.Days > 0 {
 		until = time.Now().AddDate(0, 0, s.Days)
 	}
-	p := reportPublish{As: s.As}
-	token, share, err := collector.Reports(c, time.Now).Share(s.ID, s.Label, p.who(), until)
+	reports := collector.Reports(c, time.Now)
+	token, share, err := reports.Share(s.ID, s.Label, publisher(s.As), until)
 	if err != nil {
 		return err
+	}
+	if err := recorded(c, "share report", s.ID, asWhom("link "+share.ID+" for "+s.Label, s.As), nil); err != nil {
+		_, revoked := reports.Revoke(share.ID, publisher(s.As)) // nobody has it
+		return errors.Join(fmt.Errorf("no link is given out: %w", err), revoked)
 	}
 	if _, err = fmt.Fprintln(stdout, collector.ShareLink(c, token)); err != nil {
 		return err
@@ -215,9 +240,8 @@ func (r *reportRevoke) do(stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p := reportPublish{As: r.As}
-	share, err := collector.Reports(c, time.Now).Revoke(r.ID, p.who())
-	if err != nil {
+	share, err := collector.Reports(c, time.Now).Revoke(r.ID, publisher(r.As))
+	if err := recorded(c, "revoke link", share.Report, asWhom("link "+r.ID+" for "+share.Label, r.As), err); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(stderr, "link %s leads nowhere any more\n", share.ID)

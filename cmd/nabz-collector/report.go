@@ -18,6 +18,7 @@ import (
 	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/progress"
+	"github.com/smartvillage/nabz/internal/wholefile"
 )
 
 type reportCommand struct {
@@ -165,21 +166,12 @@ func (f *formFlags) write(p collector.Printer, form string, doc []byte, rev arch
 	return err
 }
 
-// replaceFile writes a file beside its place and moves it there. What is no plain file, such as a pipe, is written to.
+// replaceFile writes a file whole, or leaves what was there as it is. What is no plain file, such as a pipe, is written to.
 func replaceFile(name string, data []byte) error {
 	if st, err := os.Stat(name); err == nil && !st.Mode().IsRegular() {
 		return os.WriteFile(name, data, 0o644)
 	}
-	t, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(t.Name())
-	_, err = t.Write(data)
-	if err = errors.Join(err, t.Chmod(0o644), t.Close()); err != nil {
-		return err
-	}
-	return os.Rename(t.Name(), name)
+	return wholefile.Replace(name, data, 0o644)
 }
 
 type reportVerify struct {

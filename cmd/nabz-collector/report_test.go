@@ -142,6 +142,9 @@ func TestAReportIsMadeVerifiedPublishedRevisedAndShared(t *testing.T) {
 		}
 		share := strings.Fields(strings.Split(c.must(t, "shares"), "\n")[1])[0]
 		c.must(t, "revoke", share)
+		if log := c.audit(t); strings.Count(log, `"what":"publish report"`) != 3 || !strings.Contains(log, `"on":"`+id+`/2"`) || !strings.Contains(log, "sha256 "+hash(doc)) {
+			t.Errorf("who published is not in the audit log:\n%s", log)
+		}
 		if out := c.must(t, "shares"); !strings.Contains(out, "revoked") {
 			t.Errorf("a link that was taken back is listed as\n%s", out)
 		}

@@ -74,6 +74,9 @@ func (s *Set) read(from fs.FS, under, dir string) error {
 	return errors.Join(faults...)
 }
 
+// Default says things in English, as they stand in the code.
+func Default() *Text { return newText(English, nil) }
+
 func load(from fs.FS, name, file, code string) (*Text, error) {
 	if info, err := fs.Stat(from, name); err == nil && !info.Mode().IsRegular() { // a pipe would be waited for
 		return nil, fmt.Errorf("read language %s: it is not a file; take it out of the folder", file)

@@ -2,6 +2,7 @@ package prose
 
 import (
 	"strings"
+	"unicode"
 
 	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/report"
@@ -49,3 +50,20 @@ func Headline(r *report.Report, t *language.Text) string {
 
 // Title is what a document or a notice of the report is called.
 func Title(r *report.Report, t *language.Text) string { return newWriter(r, Header{}, t).title() }
+
+// Listed is what lists call a report, in English, on one line of at most so many bytes: two of the same month are of other sites.
+func Listed(r *report.Report, most int) string {
+	var of []string
+	for _, term := range r.Asked.Sites {
+		if term == report.AllSites {
+			term = "all sites"
+		}
+		of = append(of, strings.Replace(term, "=", " ", 1))
+	}
+	text := strings.ToValidUTF8(Title(r, language.Default())+" · "+strings.Join(of, ", "), "")
+	text = strings.Join(strings.FieldsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most-len("…")], "") + "…"
+	}
+	return text
+}

@@ -1,6 +1,7 @@
 package prose
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,8 +13,20 @@ import (
 // as the report has them. What nothing stands behind is empty.
 func Package(r *report.Report, h Header) press.Package {
 	return press.Package{Name: "nabz-report-" + id(r.Asked.Period), Title: strings.TrimSpace(r.Asked.Programme + " " + r.Asked.Period + ", " + strings.Join(r.Asked.Sites, ", ")),
-		Description: "Figures of definition " + r.Definition + ". A fraction is 0 to 1 with six decimals; an empty value means that nothing stands behind it.",
+		Description: "Figures of definition " + r.Definition + ". A fraction is 0 to 1 with six decimals; an empty value means that nothing stands behind it. " + h.origin(),
 		Report:      h.SHA256, Tables: Tables(r)}
+}
+
+// origin says where tables can be found again.
+func (h Header) origin() string {
+	if h.Revision == 0 {
+		return "Not published: these figures are kept nowhere, so cite a published report."
+	}
+	text := "Revision " + strconv.Itoa(h.Revision) + ", published " + h.Published.UTC().Format(time.RFC3339)
+	if h.Link != "" {
+		text += ", " + h.Link
+	}
+	return text + "."
 }
 
 // id is a text in lower case with hyphens.

@@ -5,7 +5,9 @@ import (
 	"encoding/csv"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/smartvillage/nabz/collector/prose"
 )
@@ -29,6 +31,16 @@ func TestEveryColumnOfTheTablesIsDescribed(t *testing.T) {
 	}
 	if len(ids) < 14 {
 		t.Errorf("got %d tables, want 14 at least", len(ids))
+	}
+}
+
+func TestTablesSayOfWhichRevisionTheyAreOrThatNobodyHasPublishedThem(t *testing.T) {
+	if p := prose.Package(october(), prose.Header{SHA256: "x"}); !strings.Contains(p.Description, "Not published") {
+		t.Errorf("tables that nobody can find again say %q", p.Description)
+	}
+	h := prose.Header{SHA256: "x", Revision: 2, Published: time.Date(2026, 11, 3, 1, 2, 3, 0, time.UTC), Link: "https://noc.example/reports/2026-10-all/2"}
+	if p := prose.Package(october(), h); !strings.Contains(p.Description, "Revision 2, published 2026-11-03T01:02:03Z, https://noc.example/reports/2026-10-all/2.") {
+		t.Errorf("tables of a revision say %q", p.Description)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package web shows the fleet: a board for the wall, a page for each site, a JSON API, and what machines ask.
+// Package web shows the fleet: a board for the wall, a page for each site, reports, a JSON API, and what machines ask.
 //
 // In: HTTP requests, the live state, queries. Out: pages that are whole without JavaScript, rows as server-sent
 // events, JSON. Guarantees: an address answers only those whom its rule in rules.go names; no request to any other

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/smartvillage/nabz/telemetry"
@@ -224,5 +227,39 @@ func TestAReportGoesFromTheFormToAStrangerAndBack(t *testing.T) {
 	stranger.until("nothing", `document.querySelector('h1').innerText === 'This link leads nowhere'`)
 	b.do(chromedp.Navigate(server.URL + "/reports"))
 	b.until("it in the list", `document.querySelector('#published').innerText.includes('aisha')`)
+	b.quiet(strings.TrimPrefix(server.URL, "http://"))
+}
+
+func TestABrowserShowsHowFarAReportIsAndThenTheReportWithAndWithoutScripts(t *testing.T) {
+	axe(t)
+	b := newBrowser(t)
+	p := programme(t)
+	server := p.serve(t)
+	b.look(1280, 720, "light")
+	b.do(chromedp.Navigate(server.URL + "/sign-in"))
+	b.fill("wall", secret)
+	b.until("the board", `location.pathname === '/'`)
+	for _, without := range []bool{false, true} {
+		on := make(chan struct{})
+		p.made.Desk.Querier = stalled{p.ledger, on}
+		b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: without})
+			return err
+		}), chromedp.Navigate(server.URL+"/reports/preview?period=2026-10&sites="+map[bool]string{false: "passu", true: "gokina"}[without]))
+		b.until("how far it is", `document.querySelector('progress')?.value === 0 && document.querySelector('#how-far').innerText === 'It is being made: 0 % is done.'`)
+		if !without {
+			b.fits("the page", 1280)
+			b.accessible("a report that is being made")
+			b.picture("making", false)
+		}
+		close(on)
+		b.until("the report", `document.querySelector('article.press') !== null`)
+		if !without { // the script runs when the page is there
+			b.until("the button that prints", `!document.querySelector('#print').hidden`)
+		}
+		if visible := shown[bool](b, `!document.querySelector('#print').hidden`); visible == without {
+			t.Errorf("without scripts %v: the button that prints, which needs one, is shown: %v", without, visible)
+		}
+	}
 	b.quiet(strings.TrimPrefix(server.URL, "http://"))
 }

@@ -8,10 +8,8 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode"
+	"time"
 
-	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/press"
 	"github.com/smartvillage/nabz/collector/prose"
@@ -77,34 +75,48 @@ func (p *Reports) drawForm(ctx context.Context, f form, m *made, in *language.Te
 // errNoForm is the error of a form that there is not.
 var errNoForm = errors.New("a report has no such form")
 
-// sendForm answers with the form that the last part of the path names; name is the file's, without what it ends with. An error has answered nothing.
-func (s *server) sendForm(w http.ResponseWriter, r *http.Request, m *made, in *language.Text, note *press.Note, name string) error {
+// sheet is a form that is ready to be sent.
+type sheet struct {
+	mime, name string
+	data       []byte
+}
+
+// sheet draws the form that the last part of the path names; name is the file's, without what it ends with.
+func (s *server) sheet(r *http.Request, m *made, in *language.Text, note *press.Note, name string) (sheet, error) {
 	file := path.Base(r.URL.Path)
 	i := slices.IndexFunc(forms(), func(f form) bool { return f.file == file })
 	if i < 0 {
-		return errNoForm
+		return sheet{}, errNoForm
 	}
 	f := forms()[i]
 	data, err := s.Reports.drawForm(r.Context(), f, m, in, note)
-	if err != nil {
-		return err
-	}
 	if f.spoken {
 		name += "-" + in.Code()
 	}
+	return sheet{f.mime, name + path.Ext(file), data}, err
+}
+
+func (f sheet) send(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", f.mime)
 	h.Set("Cache-Control", "private, no-store")
-	h.Set("Content-Disposition", `attachment; filename="`+name+path.Ext(file)+`"`)
-	h.Set("Content-Length", strconv.Itoa(len(data)))
-	_, _ = w.Write(data)
-	return nil
+	h.Set("Content-Disposition", `attachment; filename="`+f.name+`"`)
+	h.Set("Content-Length", strconv.Itoa(len(f.data)))
+	patiently(w, len(f.data))
+	_, _ = w.Write(f.data)
+}
+
+// patiently leaves who waits behind a slow link time for what is ready now: a minute, and a second for each 8 kB.
+func patiently(w http.ResponseWriter, bytes int) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute + time.Duration(bytes/8000)*time.Second)) // deadlines are in real time; a recorder has none
 }
 
 // form answers with one, or says to a person why not.
 func (s *server) form(w http.ResponseWriter, r *http.Request, m *made, in *language.Text, note *press.Note, name string) {
-	switch err := s.sendForm(w, r, m, in, note, name); {
-	case err == nil || r.Context().Err() != nil:
+	switch f, err := s.sheet(r, m, in, note, name); {
+	case r.Context().Err() != nil: // nobody reads it
+	case err == nil:
+		f.send(w)
 	case errors.Is(err, errNoForm):
 		s.failed(w, http.StatusNotFound, "A report has no such form", "There are report.pdf, report.xlsx, report.zip, report.json and report.html.")
 	default:
@@ -124,13 +136,4 @@ func (s *server) previewForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.form(w, r, m, in, notPublished(in), m.report.ID()+"-not-published")
-}
-
-// printable is a text on one line, short enough for the archive.
-func printable(text string) string {
-	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, ""), func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }), " ")
-	if len(text) > archive.MaxText {
-		text = strings.ToValidUTF8(text[:archive.MaxText-len("…")], "") + "…"
-	}
-	return text
 }

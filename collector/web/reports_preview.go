@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/archive"
@@ -153,7 +152,7 @@ func (s *server) languageLinks(in *language.Text, url func(code string) string) 
 	return all
 }
 
-// notPublished stands at the head of a report that nobody has published, in every form.
+// notPublished stands at the head of a report that nobody has published, in every form that people read; tables say it in their dictionary.
 func notPublished(in *language.Text) *press.Note {
 	return &press.Note{Kind: press.NoteProvisional, Title: in.Say("Not published."),
 		Text: in.Say("These figures were made for a look and are kept nowhere: who is given them cannot find them again. Cite a published report, which has a link of its own.")}
@@ -223,7 +222,7 @@ func (s *server) wait(w http.ResponseWriter, r *http.Request, a report.Ask) (*ma
 func (s *server) publish(r *http.Request, m *made) (rev archive.Revision, fresh bool, err error) {
 	v := visitorOf(r)
 	id := m.report.ID()
-	title := printable(titleOf(m.report, s.Reports.Languages[0]))
+	title := prose.Listed(m.report, archive.MaxText)
 	rev, fresh, err = s.Reports.Archive.Publish(m.doc, archive.Meta{ID: id, Title: title, From: m.report.From, To: m.report.To, Who: v.Name, At: s.Now()})
 	if err != nil {
 		s.Log.Error("a report could not be published", "report", id, "error", err)
@@ -238,16 +237,4 @@ func (s *server) publish(r *http.Request, m *made) (rev archive.Revision, fresh 
 		return rev, fresh, fmt.Errorf("it is published as %s, and the audit log could not be written; see to the disk of the collector", rev.Permalink())
 	}
 	return rev, fresh, nil
-}
-
-// titleOf is what lists call a report: two of the same month are of other sites.
-func titleOf(r *report.Report, in *language.Text) string {
-	var of []string
-	for _, term := range r.Asked.Sites {
-		if term == report.AllSites {
-			term = "all sites"
-		}
-		of = append(of, strings.Replace(term, "=", " ", 1))
-	}
-	return prose.Title(r, in) + " · " + strings.Join(of, ", ")
 }

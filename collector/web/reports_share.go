@@ -1,10 +1,12 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/smartvillage/nabz/collector/archive"
 	"github.com/smartvillage/nabz/collector/audit"
@@ -60,13 +62,16 @@ func (s *server) share(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, now := r.PathValue("id"), s.Now()
+	if _, _, err := s.kept(w, id, ""); err != nil { // the page that shows the link could not be drawn
+		return
+	}
 	t := typed{"share", r.PostForm, map[string]string{}}
-	label := strings.TrimSpace(r.PostForm.Get("label"))
+	label := oneLine(r.PostForm.Get("label"))
 	switch {
 	case label == "":
 		t.Faults["label"] = "Say for whom the link is, so that others know what to revoke."
-	case label != printable(label):
-		t.Faults["label"] = "It is too long; 300 letters are the most."
+	case len(label) > archive.MaxText:
+		t.Faults["label"] = fmt.Sprintf("It is too long: %d bytes, and %d are the most; a letter of Urdu takes two.", len(label), archive.MaxText)
 	}
 	var until time.Time
 	if text := strings.TrimSpace(r.PostForm.Get("until")); text != "" {
@@ -86,10 +91,8 @@ func (s *server) share(w http.ResponseWriter, r *http.Request) {
 	v := visitorOf(r)
 	token, one, err := s.Reports.Archive.Share(id, label, v.Name, until)
 	if err != nil {
-		if _, none := s.Reports.Archive.Report(id); none == nil {
-			s.Log.Error("a report could not be shared", "report", id, "error", err)
-			_ = s.record(r, v, audit.Entry{What: "share report", On: id, Outcome: audit.Failed, Detail: err.Error()}) // was logged
-		}
+		s.Log.Error("a report could not be shared", "report", id, "error", err)
+		_ = s.record(r, v, audit.Entry{What: "share report", On: id, Outcome: audit.Failed, Detail: err.Error()}) // was logged
 		t.Faults[""] = sentence(err.Error())
 		s.showPublished(w, r, http.StatusServiceUnavailable, func(p *publishedPage) { p.Share = t })
 		return
@@ -134,6 +137,11 @@ func (s *server) revoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	seeOther(w, r, "/reports/"+id+"?"+url.Values{"said": {"revoked"}}.Encode()+"#shares")
+}
+
+// oneLine is a text with single spaces for all that is none of its letters.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, ""), func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }), " ")
 }
 
 // parsed reads a form.

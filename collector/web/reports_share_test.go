@@ -148,6 +148,7 @@ func TestNoLogHoldsALinkToShare(t *testing.T) {
 	p.ask("GET", shared+"/report.pdf", nil)
 	p.ask("GET", shared+"/nothing", nil)
 	p.ask("POST", shared, url.Values{"x": {"y"}}, header("Origin", "https://evil.example"))
+	p.ask("POST", "/"+shared, url.Values{"x": {"y"}}, header("Origin", "https://evil.example"))
 	p.ask("POST", shared, url.Values{"x": {"y"}})
 	p.ask("PUT", shared+"/report.pdf", nil, as(p.cookieOf("wall")))
 	id := strings.TrimPrefix(link, "/reports/")
@@ -189,6 +190,24 @@ func TestLinksToShareCanBeTriedSoOften(t *testing.T) {
 	}
 }
 
+func TestALabelWithManySpacesIsALabel(t *testing.T) {
+	p := newReporting(t, noon)
+	_, link := p.shares(url.Values{"label": {" Ministry  of IT "}})
+	says(t, "the operator's list", p.reads("aisha", link), "Ministry of IT")
+}
+
+func TestADamagedReportIsNotShared(t *testing.T) {
+	p := newReporting(t, noon)
+	link := strings.TrimSuffix(p.publishes("period=2026-10&sites=passu"), "/1")
+	p.breakRecord(strings.TrimPrefix(link, "/reports/"))
+	if status, body := p.does("aisha", link+"/shares", url.Values{"label": {"donor"}}); status != 500 || !strings.Contains(body, "This report is damaged") {
+		t.Errorf("answers %d %.300s", status, body)
+	}
+	if all, _ := p.kept.Shares(); len(all) > 0 {
+		t.Errorf("there is a link that nobody was shown: %v", all)
+	}
+}
+
 func TestAWrongShareIsSaidBesideItsField(t *testing.T) {
 	p := newReporting(t, noon)
 	link := strings.TrimSuffix(p.publishes("period=2026-10&sites=passu"), "/1")
@@ -197,7 +216,8 @@ func TestAWrongShareIsSaidBesideItsField(t *testing.T) {
 		words string
 	}{
 		"no label": {url.Values{"label": {"  "}}, "Say for whom the link is"},
-		"long":     {url.Values{"label": {strings.Repeat("x", 400)}}, "It is too long"},
+		"long":     {url.Values{"label": {strings.Repeat("x", 400)}}, "It is too long: 400 bytes, and 300 are the most; a letter of Urdu takes two."},
+		"Urdu":     {url.Values{"label": {strings.Repeat("ن", 151)}}, "It is too long: 302 bytes"},
 		"no day":   {url.Values{"label": {"donor"}, "until": {"soon"}}, "This is no day; write it as 2026-12-31."},
 		"over":     {url.Values{"label": {"donor"}, "until": {"2026-11-19"}}, "This day is over"},
 	} {

@@ -48,7 +48,7 @@ func secretly(w http.ResponseWriter) {
 
 // loggable is the path of a request without what must not stand in a log.
 func loggable(r *http.Request) string {
-	if strings.HasPrefix(r.URL.Path, sharedPath) {
+	if strings.Contains(r.URL.Path, sharedPath) { // "//shared/…" too, which leads there
 		return sharedPath + "…"
 	}
 	return r.URL.Path
@@ -71,36 +71,59 @@ func (s *server) shared(w http.ResponseWriter, r *http.Request) {
 		s.noShare(w)
 		return
 	}
-	n, bad := number(r.URL.Query().Get("revision"))
-	if bad != nil {
-		s.noShare(w)
-		return
-	}
-	var rev archive.Revision
-	var m *made
-	if err == nil {
-		rev, m, err = s.keptForShare(one.Report, n)
-	}
-	switch {
-	case errors.Is(err, archive.ErrNone):
-		s.noShare(w)
-		return
-	case err != nil:
+	if err != nil {
 		s.notNow(w, one.Report, err)
 		return
 	}
-	in := s.Reports.text(r.URL.Query().Get("lang"))
-	if r.PathValue("form") != "" {
-		if m.report == nil && r.PathValue("form") != "report.json" {
-			s.noShare(w)
-		} else if err := s.sendForm(w, r, m, in, nil, fileName(rev)); errors.Is(err, errNoForm) {
-			s.noShare(w)
-		} else if err != nil && r.Context().Err() == nil {
-			s.notNow(w, rev.ID, err)
-		}
+	select {
+	case s.Reports.reads <- struct{}{}:
+	case <-r.Context().Done():
 		return
 	}
-	s.showShared(w, r, rev, m, in)
+	answer := func() func(http.ResponseWriter) {
+		defer func() { <-s.Reports.reads }() // before it is sent, which takes as long as the link of who reads it
+		return s.sharedAnswer(r, one)
+	}()
+	answer(w)
+}
+
+// sharedAnswer makes the answer to who has a link, ready to be sent.
+func (s *server) sharedAnswer(r *http.Request, one archive.Share) func(w http.ResponseWriter) {
+	notNow := func(err error) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) { s.notNow(w, one.Report, err) }
+	}
+	n, err := number(r.URL.Query().Get("revision"))
+	if err != nil {
+		return s.noShare
+	}
+	rev, m, err := s.keptForShare(one.Report, n)
+	if errors.Is(err, archive.ErrNone) {
+		return s.noShare
+	}
+	if err != nil {
+		return notNow(err)
+	}
+	in := s.Reports.text(r.URL.Query().Get("lang"))
+	if r.PathValue("form") == "" {
+		p, err := s.sharedPage(r, rev, m, in)
+		if err != nil {
+			return notNow(err)
+		}
+		return func(w http.ResponseWriter) { s.plain(w, http.StatusOK, p) }
+	}
+	if m.report == nil && r.PathValue("form") != "report.json" {
+		return s.noShare
+	}
+	switch f, err := s.sheet(r, m, in, nil, fileName(rev)); {
+	case errors.Is(err, errNoForm):
+		return s.noShare
+	case r.Context().Err() != nil:
+		return func(http.ResponseWriter) {} // nobody reads it
+	case err != nil:
+		return notNow(err)
+	default:
+		return f.send
+	}
 }
 
 func (s *server) keptForShare(id string, n int) (archive.Revision, *made, error) {
@@ -117,7 +140,8 @@ func (s *server) notNow(w http.ResponseWriter, id string, err error) {
 	http.Error(w, "This report cannot be shown just now. Ask whoever sent you the link.", http.StatusServiceUnavailable)
 }
 
-func (s *server) showShared(w http.ResponseWriter, r *http.Request, rev archive.Revision, m *made, in *language.Text) {
+// sharedPage is the page of a revision.
+func (s *server) sharedPage(r *http.Request, rev archive.Revision, m *made, in *language.Text) (sharedPage, error) {
 	here := sharedPath + r.PathValue("token")
 	at := func(base string, number int, newest bool, code string) string {
 		q := url.Values{"lang": {code}}
@@ -128,8 +152,7 @@ func (s *server) showShared(w http.ResponseWriter, r *http.Request, rev archive.
 	}
 	all, err := s.Reports.Archive.Report(rev.ID)
 	if err != nil {
-		s.notNow(w, rev.ID, err)
-		return
+		return sharedPage{}, err
 	}
 	newest := rev.Number >= all.Newest().Number
 	p := sharedPage{Title: rev.Title, Text: in, Words: newSharedWords(in),
@@ -150,11 +173,10 @@ func (s *server) showShared(w http.ResponseWriter, r *http.Request, rev archive.
 	p.Forms = formLinks(here+"/", "?"+q.Encode())
 	if m.report == nil {
 		p.Fault, p.Forms = otherDefinition, p.Forms[3:4]
-	} else if p.Article, p.Title, err = article(m, in, nil); err != nil {
-		s.notNow(w, rev.ID, err)
-		return
+		return p, nil
 	}
-	s.plain(w, http.StatusOK, p)
+	p.Article, p.Title, err = article(m, in, nil)
+	return p, err
 }
 
 // noShare is the one answer to a link that is mistyped, revoked, over, or of nothing.
@@ -172,6 +194,7 @@ func (s *server) plain(w http.ResponseWriter, status int, p sharedPage) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	patiently(w, len(text))
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text))
 }
