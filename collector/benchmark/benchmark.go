@@ -38,7 +38,7 @@ type Criterion struct {
 
 	Share      float64 `toml:"share,omitzero" json:"share,omitempty"`             // with statistic "share": how many of all must reach the limit, above 0, at most 1
 	LeastTests int64   `toml:"least_tests,omitzero" json:"least_tests,omitempty"` // of what is measured by tests: fewer are not enough data. Default 5
-	LeastHours int64   `toml:"least_hours,omitzero" json:"least_hours,omitempty"` // of what is counted by the hour: fewer are not enough data. Default 24
+	LeastHours int64   `toml:"least_hours,omitzero" json:"least_hours,omitempty"` // of what is counted by the hour, and of availability: fewer are not enough data. Default 24
 }
 
 // What a measure is made from.
@@ -75,6 +75,11 @@ func Measured() []Measure {
 		{"completeness", "fraction", false, fromLedger},
 		{"days_since_test", "days", true, fromLast}, // from the last speed test to the end of the period
 	}
+}
+
+// byHour tells whether fewer hours than LeastHours are not enough for the measure.
+func (m Measure) byHour() bool {
+	return m.origin == fromAnswers || m.origin == fromLoss || m.origin == fromLedger && m.Name != "completeness"
 }
 
 func measureOf(name string) (Measure, bool) {

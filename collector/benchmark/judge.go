@@ -232,7 +232,10 @@ func (r *Result) decideShare(low, high float64) {
 
 func (c *Criterion) byLedger(m *Measures, r *Result) {
 	value := map[string]*float64{"availability": m.Availability, "availability_without_power": m.WithoutPower, "completeness": m.Completeness}[c.Measure]
-	r.Hours, r.Value = m.ObservedHours, value
+	r.Hours, r.Least, r.Value = m.ObservedHours, c.LeastHours, value
+	if c.Measure == "availability_without_power" {
+		r.Hours = m.PoweredHours
+	}
 	if c.Measure != "completeness" {
 		r.Complete = m.Completeness
 	}
@@ -241,6 +244,8 @@ func (c *Criterion) byLedger(m *Measures, r *Result) {
 		r.lack(NothingKnown)
 	case !m.Citable && c.Measure != "completeness":
 		r.lack(Incomplete)
+	case r.Hours < c.LeastHours:
+		r.lack(FewHours)
 	default:
 		r.decide(*value, false)
 	}

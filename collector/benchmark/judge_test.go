@@ -36,7 +36,7 @@ func histogram(bands ...int64) []int64 {
 // fine is a site that meets whatever can be met.
 func fine() Measures {
 	return Measures{Site: "fine", End: end, LastTest: end.Add(-24 * time.Hour), Tests: tests(12, 30, 31, 32, 33, 34, 35), AnswersLE: histogram(60, 40), Sent: 1000, Lost: 2, Hours: 700,
-		Availability: some(0.98), WithoutPower: some(0.995), Completeness: some(0.97), Citable: true, ObservedHours: 720, TargetDownBps: 30e6, TargetUpBps: 10e6, Students: 430}
+		Availability: some(0.98), WithoutPower: some(0.995), Completeness: some(0.97), Citable: true, ObservedHours: 720, PoweredHours: 700, TargetDownBps: 30e6, TargetUpBps: 10e6, Students: 430}
 }
 
 func TestEveryCriterionOfEveryPresetCanPassFailAndLackData(t *testing.T) {
@@ -136,6 +136,8 @@ func TestValuesAtTheLimitPassAndWhatStandsBehindThemIsTold(t *testing.T) {
 		{"nothing sent", Criterion{Measure: "loss", AtMost: 0.002, LeastHours: 24}, func(m *Measures) { m.Sent, m.Lost = 0, 0 }, "not enough data: nothing was counted"},
 		{"availability", Criterion{Measure: "availability", AtLeast: 0.99}, nil, "fail: 98 %; at least 99 % asked (720 hours)"},
 		{"availability that cannot be cited", Criterion{Measure: "availability", AtLeast: 0.9}, func(m *Measures) { m.Citable, m.Completeness = false, some(0.8999) }, "not enough data: 89.99 % of the time is known, too little to cite a figure"},
+		{"availability of an hour", Criterion{Measure: "availability", AtLeast: 0.9, LeastHours: 24}, func(m *Measures) { m.ObservedHours = 1 }, "not enough data: 1 hour, 24 are needed"},
+		{"a link that had power for an hour", Criterion{Measure: "availability_without_power", AtLeast: 0.9, LeastHours: 24}, func(m *Measures) { m.PoweredHours = 1 }, "not enough data: 1 hour, 24 are needed"},
 		{"completeness needs none", Criterion{Measure: "completeness", AtLeast: 0.5}, func(m *Measures) { m.Citable = false }, "pass: 97 %; at least 50 % asked (720 hours)"},
 		{"nothing known", Criterion{Measure: "availability", AtLeast: 0.9}, func(m *Measures) { *m = Measures{} }, "not enough data: nothing is known of the site"},
 		{"a test a moment ago", Criterion{Measure: "days_since_test", AtMost: 21}, func(m *Measures) { m.LastTest = end }, "pass: 0 days; at most 21 days asked (6 tests)"},

@@ -20,6 +20,7 @@ type Measures struct {
 	Completeness  *float64 // 0 to 1
 	Citable       bool     // completeness is high enough
 	ObservedHours int64    // whole hours of which the state is known
+	PoweredHours  int64    // of those, with power
 
 	TargetDownBps int64 // contracted rate, bit/s; 0: none
 	TargetUpBps   int64

@@ -79,7 +79,7 @@ func (b *Benchmark) fill() {
 		if c.LeastTests == 0 && m.origin == fromTests {
 			c.LeastTests = defaultTests
 		}
-		if c.LeastHours == 0 && (m.origin == fromAnswers || m.origin == fromLoss) {
+		if c.LeastHours == 0 && m.byHour() {
 			c.LeastHours = defaultHours
 		}
 	}
@@ -161,7 +161,7 @@ func (c *Criterion) check(f checker, key string) {
 		f.absent(key+"share", c.Share, "goes with statistic = \"share\" only")
 	}
 	f.least(key+"least_tests", c.LeastTests, m.origin == fromTests, "%s is not measured by tests; leave it out", c.Measure)
-	f.least(key+"least_hours", c.LeastHours, m.origin == fromAnswers || m.origin == fromLoss, "%s is not counted by the hour; leave it out", c.Measure)
+	f.least(key+"least_hours", c.LeastHours, m.byHour(), "%s is not counted by the hour; leave it out", c.Measure)
 }
 
 func (c *Criterion) checkLimits(f checker, key string, m Measure) {

@@ -66,7 +66,7 @@ func (m *maker) sum(r *Report, pieces []piece) {
 func (m *maker) measures(s *SiteReport, tests []test, last int64, h *hourSums) benchmark.Measures {
 	e := m.entries[s.Site]
 	out := benchmark.Measures{Site: s.Site, End: time.UnixMilli(m.to).UTC(), Sent: s.Loss.Sent, Lost: s.Loss.Lost, Hours: min(h.counted(), s.WatchedMs/hourMs),
-		Availability: s.Time.Availability, WithoutPower: s.Time.WithoutPower, Completeness: s.Time.Completeness, Citable: s.Time.Citable, ObservedHours: s.Time.ObservedMs / hourMs,
+		Availability: s.Time.Availability, WithoutPower: s.Time.WithoutPower, Completeness: s.Time.Completeness, Citable: s.Time.Citable, ObservedHours: s.Time.ObservedMs / hourMs, PoweredHours: s.WatchedMs / hourMs,
 		TargetDownBps: e.TargetDownBps, TargetUpBps: e.TargetUpBps, Students: e.Students}
 	if s.Latency.Answers > 0 {
 		for _, b := range s.Latency.Within {
