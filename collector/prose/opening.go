@@ -28,6 +28,10 @@ func (w *writer) foot() string {
 }
 
 func (w *writer) opening() {
+	if w.h.Revision == 0 {
+		w.add(press.Note{Kind: press.NoteProvisional, Title: w.Say("Not published."),
+			Text: w.Say("These figures were made for a look and are kept nowhere: who is given them cannot find them again. Cite a published report, which has a link of its own.")})
+	}
 	w.add(w.facts())
 	w.warnings()
 	w.add(w.cards())

@@ -85,12 +85,20 @@ func Make(ctx context.Context, q Querier, a Ask, tell func(done float64)) (Repor
 }
 
 // Again computes the report that was asked for, as Make does.
-func Again(ctx context.Context, q Querier, asked Asked, tell func(done float64)) (Report, error) {
+func Again(ctx context.Context, q Querier, asked Asked, tell func(done float64)) (_ Report, err error) {
 	m, err := newMaker(q, asked)
 	if err != nil {
 		return Report{}, err
 	}
+	defer guard(&err)
 	return m.make(ctx, tell)
+}
+
+// guard makes an error of a mistake of ours: a report that cannot be made must not take along a collector that takes in what villages tell.
+func guard(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("a fault of nabz itself, to be reported with what was asked: %v", p)
+	}
 }
 
 // maker makes one report.
@@ -185,8 +193,8 @@ func (m *maker) make(ctx context.Context, tell func(float64)) (Report, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
 	for i, some := range chunks {
-		g.Go(func() error {
-			var err error
+		g.Go(func() (err error) {
+			defer guard(&err)
 			if pieces[i], err = m.piece(gctx, some, edges, slices.Clone(days)); err != nil {
 				return err
 			}

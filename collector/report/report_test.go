@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -358,4 +359,19 @@ func canonicalOf(t *testing.T, r Report) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// broken is a ledger that finds a mistake of ours.
+type broken struct{}
+
+func (broken) Query(context.Context, telemetry.Tier, string) ([]store.Series, error) {
+	panic("index out of range")
+}
+
+func TestAMistakeOfOursIsAnErrorAndNoEndOfTheCollector(t *testing.T) {
+	now := time.Date(2026, 10, 9, 0, 0, 0, 0, time.UTC)
+	a := Ask{Period: Between(now.AddDate(0, 0, -2), now, time.UTC), Terms: []string{"a"}, Sites: []fleet.Site{{ID: "a"}}, Now: now.AddDate(1, 0, 0)}
+	if _, err := Make(t.Context(), broken{}, a, nil); err == nil || !strings.Contains(err.Error(), "a fault of nabz itself") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -26,25 +26,25 @@ type form struct {
 }
 
 // drawing writes a report in a form. The note is for people, and stands in what they read.
-type drawing func(b *bytes.Buffer, m *made, in *language.Text, note *press.Note) error
+type drawing func(b *bytes.Buffer, m *made, in *language.Text) error
 
 func forms() []form {
 	type buffer = *bytes.Buffer
 	tables := func(write func(press.Package, buffer) error) drawing {
-		return func(b buffer, m *made, _ *language.Text, _ *press.Note) error {
+		return func(b buffer, m *made, _ *language.Text) error {
 			return write(prose.Package(m.report, m.as), b)
 		}
 	}
 	text := func(write func(buffer, press.Document) error) drawing {
-		return func(b buffer, m *made, in *language.Text, note *press.Note) error {
-			return write(b, document(m, in, note))
+		return func(b buffer, m *made, in *language.Text) error {
+			return write(b, prose.Document(m.report, m.as, in))
 		}
 	}
 	return []form{
 		{"report.pdf", "PDF", "application/pdf", "to print and to send", true, text(func(b buffer, d press.Document) error { return press.PDF(b, d) })},
 		{"report.xlsx", "XLSX", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "all tables as a workbook", false, tables(func(t press.Package, b buffer) error { return t.XLSX(b) })},
 		{"report.zip", "CSV", "application/zip", "all tables with their dictionary, zipped", false, tables(func(t press.Package, b buffer) error { return t.Bundle(b) })},
-		{"report.json", "JSON", "application/json", "the figures themselves, of which the SHA-256 is", false, func(b buffer, m *made, _ *language.Text, _ *press.Note) error {
+		{"report.json", "JSON", "application/json", "the figures themselves, of which the SHA-256 is", false, func(b buffer, m *made, _ *language.Text) error {
 			_, err := b.Write(m.doc)
 			return err
 		}},
@@ -60,7 +60,7 @@ func formLinks(before, after string) (all []formLink) {
 }
 
 // drawForm makes a form. Few are drawn at once, and the others wait for as long as somebody wants them.
-func (p *Reports) drawForm(ctx context.Context, f form, m *made, in *language.Text, note *press.Note) ([]byte, error) {
+func (p *Reports) drawForm(ctx context.Context, f form, m *made, in *language.Text) ([]byte, error) {
 	select {
 	case p.draws <- struct{}{}:
 		defer func() { <-p.draws }()
@@ -68,7 +68,7 @@ func (p *Reports) drawForm(ctx context.Context, f form, m *made, in *language.Te
 		return nil, ctx.Err()
 	}
 	var b bytes.Buffer
-	err := f.draw(&b, m, in, note)
+	err := f.draw(&b, m, in)
 	return b.Bytes(), err
 }
 
@@ -82,14 +82,14 @@ type sheet struct {
 }
 
 // sheet draws the form that the last part of the path names; name is the file's, without what it ends with.
-func (s *server) sheet(r *http.Request, m *made, in *language.Text, note *press.Note, name string) (sheet, error) {
+func (s *server) sheet(r *http.Request, m *made, in *language.Text, name string) (sheet, error) {
 	file := path.Base(r.URL.Path)
 	i := slices.IndexFunc(forms(), func(f form) bool { return f.file == file })
 	if i < 0 {
 		return sheet{}, errNoForm
 	}
 	f := forms()[i]
-	data, err := s.Reports.drawForm(r.Context(), f, m, in, note)
+	data, err := s.Reports.drawForm(r.Context(), f, m, in)
 	if f.spoken {
 		name += "-" + in.Code()
 	}
@@ -112,8 +112,8 @@ func patiently(w http.ResponseWriter, bytes int) {
 }
 
 // form answers with one, or says to a person why not.
-func (s *server) form(w http.ResponseWriter, r *http.Request, m *made, in *language.Text, note *press.Note, name string) {
-	switch f, err := s.sheet(r, m, in, note, name); {
+func (s *server) form(w http.ResponseWriter, r *http.Request, m *made, in *language.Text, name string) {
+	switch f, err := s.sheet(r, m, in, name); {
 	case r.Context().Err() != nil: // nobody reads it
 	case err == nil:
 		f.send(w)
@@ -135,5 +135,5 @@ func (s *server) previewForm(w http.ResponseWriter, r *http.Request) {
 		s.cannotMake(w, r, err)
 		return
 	}
-	s.form(w, r, m, in, notPublished(in), m.report.ID()+"-not-published")
+	s.form(w, r, m, in, m.report.ID()+"-not-published")
 }

@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/smartvillage/nabz/collector/archive"
@@ -120,6 +119,11 @@ func (s *server) showPreview(w http.ResponseWriter, r *http.Request, a report.As
 	case err == nil:
 		row := publishedRowOf(archive.Report{ID: p.ID, Revisions: []archive.Revision{rev}}, s.Now())
 		p.Before, p.Same = &row, rev.SHA256 == m.sum
+		if p.Same {
+			shown := *m
+			shown.as.Revision, shown.as.Published = rev.Number, rev.At
+			m = &shown
+		}
 		if p.Changes, err = archive.Diff(old, m.doc, archive.MostChanges); err != nil {
 			s.Log.Error("two reports cannot be compared", "report", p.ID, "error", err)
 		}
@@ -127,11 +131,7 @@ func (s *server) showPreview(w http.ResponseWriter, r *http.Request, a report.As
 	case !errors.Is(err, archive.ErrNone):
 		s.Log.Error("a published report cannot be read", "report", p.ID, "error", err)
 	}
-	note := notPublished(in)
-	if p.Same {
-		note = nil
-	}
-	if p.Article, _, err = article(m, in, note); err != nil {
+	if p.Article, _, err = article(m, in); err != nil {
 		s.fault(w, r, err)
 		return
 	}
@@ -152,24 +152,9 @@ func (s *server) languageLinks(in *language.Text, url func(code string) string) 
 	return all
 }
 
-// notPublished stands at the head of a report that nobody has published, in every form that people read; tables say it in their dictionary.
-func notPublished(in *language.Text) *press.Note {
-	return &press.Note{Kind: press.NoteProvisional, Title: in.Say("Not published."),
-		Text: in.Say("These figures were made for a look and are kept nowhere: who is given them cannot find them again. Cite a published report, which has a link of its own.")}
-}
-
-// document is a report in a language, with a note at its head.
-func document(m *made, in *language.Text, note *press.Note) press.Document {
-	d := prose.Document(m.report, m.as, in)
-	if note != nil {
-		d.Blocks = slices.Insert(d.Blocks, 0, press.Block(*note))
-	}
-	return d
-}
-
 // article is a report as a part of a page, and its title.
-func article(m *made, in *language.Text, note *press.Note) (article template.HTML, title string, err error) {
-	d := document(m, in, note)
+func article(m *made, in *language.Text) (article template.HTML, title string, err error) {
+	d := prose.Document(m.report, m.as, in)
 	var b bytes.Buffer
 	err = press.HTML(&b, d)
 	return template.HTML(b.String()), d.Title, err // it escapes what it is given

@@ -141,7 +141,7 @@ func (s *server) showPublished(w http.ResponseWriter, r *http.Request, status in
 		}
 	} else {
 		p.Again = "/reports/preview?" + addressOfReport(m.report, in.Code()).Encode()
-		if p.Article, _, err = article(m, in, nil); err != nil {
+		if p.Article, _, err = article(m, in); err != nil {
 			s.fault(w, r, err)
 			return
 		}
@@ -193,7 +193,7 @@ func (s *server) publishedForm(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, http.StatusUnprocessableEntity, "This report cannot be read", otherDefinition)
 		return
 	}
-	s.form(w, r, m, s.Reports.text(r.URL.Query().Get("lang")), nil, fileName(rev))
+	s.form(w, r, m, s.Reports.text(r.URL.Query().Get("lang")), fileName(rev))
 }
 
 // fileName says which revision a file is of.

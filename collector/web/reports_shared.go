@@ -114,7 +114,7 @@ func (s *server) sharedAnswer(r *http.Request, one archive.Share) func(w http.Re
 	if m.report == nil && r.PathValue("form") != "report.json" {
 		return s.noShare
 	}
-	switch f, err := s.sheet(r, m, in, nil, fileName(rev)); {
+	switch f, err := s.sheet(r, m, in, fileName(rev)); {
 	case errors.Is(err, errNoForm):
 		return s.noShare
 	case r.Context().Err() != nil:
@@ -175,7 +175,7 @@ func (s *server) sharedPage(r *http.Request, rev archive.Revision, m *made, in *
 		p.Fault, p.Forms = otherDefinition, p.Forms[3:4]
 		return p, nil
 	}
-	p.Article, p.Title, err = article(m, in, nil)
+	p.Article, p.Title, err = article(m, in)
 	return p, err
 }
 

@@ -193,7 +193,7 @@ func (v *village) measure(down, up float64) {
 		return
 	}
 	for what, x := range map[string][2]float64{"down": {float64(s.DownBps), down}, "up": {float64(s.UpBps), up}} {
-		if share := x[0] / x[1]; share < 0.8 || share > 1.05 { // headers take their part of the line
+		if share := x[0] / x[1]; share < 0.8 || share > 1.1 { // headers take their part of the line; a machine short of processors begins to read late, when some has arrived
 			v.t.Errorf("%s: measured %.2f Mbit/s of %.2f", what, x[0]/1e6, x[1]/1e6)
 		}
 	}
