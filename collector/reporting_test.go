@@ -85,6 +85,7 @@ type monthWorld struct {
 	made    []reportAsk
 	fault   func(reportAsk) error
 	kill    func()
+	clock   sync.Mutex // of start
 	deeds   []audit.Entry
 	unsaid  error // the audit log cannot be written
 }
@@ -97,7 +98,11 @@ func newMonthWorld(t testing.TB, start time.Time) *monthWorld {
 	return w
 }
 
-func (w *monthWorld) now() time.Time { return w.start.Add(time.Since(w.begun)) }
+func (w *monthWorld) now() time.Time {
+	w.clock.Lock()
+	defer w.clock.Unlock()
+	return w.start.Add(time.Since(w.begun))
+}
 
 func (w *monthWorld) maker(_ context.Context, ask reportAsk) (reportMade, error) {
 	w.mu.Lock()
@@ -298,7 +303,12 @@ func TestAClockThatWasAheadHoldsNoReportUpOnceItIsRight(t *testing.T) {
 		w.run(t)
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
-		ahead, w.start = false, w.start.Add(-20*24*time.Hour)
+		w.mu.Lock()
+		ahead = false
+		w.mu.Unlock()
+		w.clock.Lock()
+		w.start = w.start.Add(-20 * 24 * time.Hour)
+		w.clock.Unlock()
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		w.kill()
