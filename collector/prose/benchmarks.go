@@ -8,7 +8,6 @@ import (
 	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/press"
-	"github.com/smartvillage/nabz/collector/report"
 )
 
 const mostFailing = 15 // sites that are named under a benchmark
@@ -39,7 +38,7 @@ func (w *writer) verdict(v benchmark.Verdict) press.Mark {
 	return press.Mark{Kind: press.MarkUnsure, Text: w.Say("not enough data")}
 }
 
-func (w *writer) benchmark(b *benchmark.Benchmark, j report.Judgement) {
+func (w *writer) benchmark(b *benchmark.Benchmark, j benchmark.Judgement) {
 	w.add(press.Heading{Level: 2, Text: w.Say("{benchmark}: {verdict}", "benchmark", b.Name, "verdict", w.verdict(j.Verdict).Text)})
 	s := b.Source
 	source := press.Facts{Rows: []press.Fact{{Name: w.Say("Source"), Value: strings.Join([]string{s.Title, s.Publisher, s.Date}, ", ")}}} // as its file has it, in whatever language
@@ -71,7 +70,7 @@ func (w *writer) benchmark(b *benchmark.Benchmark, j report.Judgement) {
 func paragraph(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // reasons counts why there is no verdict.
-func (w *writer) reasons(b *benchmark.Benchmark, j report.Judgement) {
+func (w *writer) reasons(b *benchmark.Benchmark, j benchmark.Judgement) {
 	type key struct {
 		criterion int
 		reason    benchmark.Reason
@@ -136,7 +135,7 @@ func (w *writer) reason(r benchmark.Reason) string {
 }
 
 // failing names the first sites that fail, with what was measured.
-func (w *writer) failing(b *benchmark.Benchmark, j report.Judgement) {
+func (w *writer) failing(b *benchmark.Benchmark, j benchmark.Judgement) {
 	table := press.Table{Caption: w.Say("Sites that fail"), Columns: []press.Column{{Name: w.Say("Site")}, {Name: w.Say("Criterion")}, {Name: w.Say("Measured"), Kind: press.ColumnNumber}, {Name: w.Say("Asked"), Kind: press.ColumnNumber}, {Name: w.Say("Behind it")}}}
 	named := 0
 	for _, s := range j.Sites {

@@ -132,7 +132,7 @@ func TestALimitIsNeverRoundedToWhatFailsIt(t *testing.T) {
 		{ID: "up", Name: "Available", Measure: "availability", AtLeast: 0.99}}}
 	down, whole, none := int64(4_245_000), 1., 0.
 	r.Asked.Benchmarks = []benchmark.Benchmark{b}
-	r.Benchmarks = []report.Judgement{b.Judge([]benchmark.Measures{{Site: "sihala-bhu", TargetDownBps: 5_312_000, Tests: []benchmark.Test{{DownBps: &down}}, Availability: &none, Completeness: &whole, Citable: true}})}
+	r.Benchmarks = []benchmark.Judgement{b.Judge([]benchmark.Measures{{Site: "sihala-bhu", TargetDownBps: 5_312_000, Tests: []benchmark.Test{{DownBps: &down}}, Availability: &none, Completeness: &whole, Citable: true}})}
 	got := said(t, r)
 	if !strings.Contains(got, "4.24 Mbit/s | at least 4.25 Mbit/s") {
 		t.Error("4.245 Mbit/s fails 4.2496 Mbit/s, and the two read alike")
@@ -145,11 +145,11 @@ func TestALimitIsNeverRoundedToWhatFailsIt(t *testing.T) {
 func TestEachReasonOfAVerdictHasWords(t *testing.T) {
 	r := october()
 	b := &r.Asked.Benchmarks[0]
-	j := report.Judgement{Benchmark: b.ID, Criteria: []benchmark.Outcome{{}, {}}}
+	j := benchmark.Judgement{Benchmark: b.ID, Criteria: []benchmark.Outcome{{}, {}}}
 	for _, reason := range benchmark.Reasons() {
 		j.Sites = append(j.Sites, benchmark.SiteResult{Site: string(reason), Results: []benchmark.Result{{Verdict: benchmark.NotEnoughData, Reason: reason}}})
 	}
-	r.Benchmarks = []report.Judgement{j}
+	r.Benchmarks = []benchmark.Judgement{j}
 	if got := said(t, r); strings.Contains(got, "reason ") || !strings.Contains(got, "= Why there is no verdict") {
 		t.Errorf("a reason has no words:\n%s", got)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/collector/language"
 	"github.com/smartvillage/nabz/collector/press"
 	"github.com/smartvillage/nabz/collector/prose"
@@ -99,7 +100,7 @@ func shapes() map[string]*report.Report {
 	})
 	shape("no site", func(r *report.Report) {
 		r.Sites, r.Programme = nil, report.Findings{Outages: outages(kind(r.Programme.Outages.Causes[1]), kind(r.Programme.Outages.Causes[3])), Time: report.Together()}
-		r.Distribution, r.Benchmarks = report.Distribution{}, []report.Judgement{r.Asked.Benchmarks[0].Judge(nil)}
+		r.Distribution, r.Benchmarks = report.Distribution{}, []benchmark.Judgement{r.Asked.Benchmarks[0].Judge(nil)}
 	})
 	shape("a year", func(r *report.Report) {
 		r.Asked.Period, r.Days = "2026", nil

@@ -88,7 +88,7 @@ func october() *report.Report {
 	for range 30 {
 		measured.Tests = append(measured.Tests, benchmark.Test{DownBps: &down})
 	}
-	r.Benchmarks = []report.Judgement{one.Judge([]benchmark.Measures{measured, {Site: "rawat-post", End: end}})}
+	r.Benchmarks = []benchmark.Judgement{one.Judge([]benchmark.Measures{measured, {Site: "rawat-post", End: end}})}
 	return finish(r, rawat, sihala)
 }
 

@@ -52,7 +52,7 @@ func (m *maker) sum(r *Report, pieces []piece) {
 	f.Time = Together(times...)
 	f.Throughput = all.throughput()
 	r.Distribution = distribution(r.Sites)
-	r.Benchmarks = []Judgement{}
+	r.Benchmarks = []benchmark.Judgement{}
 	var measures []benchmark.Measures
 	for _, p := range pieces {
 		measures = append(measures, p.measures...)

@@ -13,18 +13,18 @@ const Definition = "nabz-figures/1"
 // Report is a value: the same ledger and the same asked give the same bytes of canonical JSON. A fraction is 0 to 1 with six decimals,
 // a time in milliseconds, a rate in bit/s; what nothing stands behind is left out or null.
 type Report struct {
-	Definition   string       `json:"definition"`
-	Asked        Asked        `json:"asked"`
-	From         time.Time    `json:"from"` // UTC, as are all times
-	To           time.Time    `json:"to"`   // exclusive; of a provisional report asked.as_of
-	Provisional  bool         `json:"provisional"`
-	Programme    Findings     `json:"programme"` // all sites, weighted by site-time
-	Before       Before       `json:"before"`    // the period before
-	Distribution Distribution `json:"distribution"`
-	Days         []Day        `json:"days"`
-	Benchmarks   []Judgement  `json:"benchmarks"` // in the order in which they were asked for
-	Sites        []SiteReport `json:"sites"`      // by id
-	LeftOut      []LeftOut    `json:"left_out"`
+	Definition   string                `json:"definition"`
+	Asked        Asked                 `json:"asked"`
+	From         time.Time             `json:"from"` // UTC, as are all times
+	To           time.Time             `json:"to"`   // exclusive; of a provisional report asked.as_of
+	Provisional  bool                  `json:"provisional"`
+	Programme    Findings              `json:"programme"` // all sites, weighted by site-time
+	Before       Before                `json:"before"`    // the period before
+	Distribution Distribution          `json:"distribution"`
+	Days         []Day                 `json:"days"`
+	Benchmarks   []benchmark.Judgement `json:"benchmarks"` // in the order in which they were asked for
+	Sites        []SiteReport          `json:"sites"`      // by id
+	LeftOut      []LeftOut             `json:"left_out"`
 }
 
 // Asked is all that a report depends on beside the ledger, so that it can be made again from the two alone.
@@ -38,9 +38,6 @@ type Asked struct {
 	Benchmarks []benchmark.Benchmark `json:"benchmarks"` // whole, so that a file that changes later changes nothing here
 	Roster     []Entry               `json:"roster"`     // the sites file's say of each chosen site, by id
 }
-
-// Judgement is what comes of one benchmark over all sites.
-type Judgement = benchmark.Judgement
 
 // Entry is what the sites file said of a site. 0 and "" are not known.
 type Entry struct {
