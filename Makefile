@@ -34,7 +34,7 @@ demo: build ## measure this machine beside simulated villages, board on http://1
 .PHONY: build
 build: ## build every program into bin/
 	@mkdir -p bin
-	go build -trimpath -o bin/ ./cmd/...
+	go build -buildvcs=auto -trimpath -o bin/ ./cmd/...
 
 .PHONY: test
 test: export TEST_TIMEOUT := $(TEST_TIMEOUT)

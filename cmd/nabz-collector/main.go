@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c commands
 	done := false
 	parser, err := kong.New(&c, kong.Name("nabz-collector"), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { done = true }), kong.Help(help), kong.WithHyphenPrefixedParameters(true), kong.Vars{"version": command.Version()})
+		kong.Exit(func(int) { done = true }), kong.Help(help), kong.WithHyphenPrefixedParameters(true), kong.Vars{"version": command.About("nabz-collector")})
 	if err != nil {
 		return fmt.Errorf("set up the command line: %w", err)
 	}
