@@ -33,6 +33,7 @@ type commands struct {
 	Report      reportCommand      `cmd:"" help:"Figures that can be cited."`
 	Dashboards  dashboardsCommand  `cmd:"" help:"What Grafana shows."`
 	Config      struct{}           `cmd:"" help:"Print the example configuration."`
+	Completion  completionCommand  `cmd:"" help:"Print what completes a typed line in bash, zsh or fish."`
 	Version     kong.VersionFlag   `help:"Print the version."`
 }
 
@@ -49,9 +50,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return nil
 	}
 	if err != nil {
-		return command.Usage(err)
+		return command.Usage(meant(parser.Model.Node, args, err))
 	}
 	switch k.Command() {
+	case "completion <what>":
+		err = c.Completion.do(k.Model.Node, stdout)
 	case "config":
 		_, err = io.WriteString(stdout, collector.Example)
 	case "site add <id>":

@@ -15,8 +15,8 @@ type Benchmark struct {
 
 // Source is where the limits come from.
 type Source struct {
-	Title     string `toml:"title" json:"title"`
-	Publisher string `toml:"publisher" json:"publisher"`
+	Title     string `toml:"title" json:"title"`                 // of the text in which it stands
+	Publisher string `toml:"publisher" json:"publisher"`         // of that text
 	Date      string `toml:"date" json:"date"`                   // 2022, 2022-09 or 2022-09-27
 	URL       string `toml:"url,omitempty" json:"url,omitempty"` // http or https; "": nowhere on the web
 	Checked   string `toml:"checked" json:"checked"`             // against which text the limits were checked, and what could not be
