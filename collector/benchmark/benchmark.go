@@ -26,7 +26,7 @@ type Source struct {
 type Criterion struct {
 	ID        string `toml:"id" json:"id"`                                   // unique in its benchmark
 	Name      string `toml:"name" json:"name"`                               // for people, on one line
-	Measure   string `toml:"measure" json:"measure"`                         // see Measured
+	Measure   string `toml:"measure" json:"measure"`                         // what is measured
 	Statistic string `toml:"statistic,omitempty" json:"statistic,omitempty"` // of what is many: "median", "p1" to "p99" by nearest rank, or "share"
 	Window    string `toml:"window,omitempty" json:"window"`                 // of speed tests: "all" (default) or "peak", the peak hours by the site's clock
 

@@ -2,7 +2,6 @@ package reference
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,7 +11,6 @@ import (
 	"github.com/smartvillage/nabz/agent"
 	"github.com/smartvillage/nabz/agent/service"
 	"github.com/smartvillage/nabz/collector"
-	"github.com/smartvillage/nabz/collector/benchmark"
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/internal/conf"
 )
@@ -134,35 +132,4 @@ func many(root, file, structure, section string, t reflect.Type, says func(text 
 		s.Keys = append(s.Keys, k)
 	}
 	return s, err
-}
-
-// benchmarks is a file of report.benchmarks_dir. What its numbers take depends on what is measured, and is said there.
-func benchmarks(root string) (File, error) {
-	f := File{Name: "benchmark.toml", Whose: "nabz-collector", About: []string{"What a report is measured against, one file a benchmark, in report.benchmarks_dir. Begin with a copy: nabz-collector report benchmarks --show giga > ours.toml."}}
-	var faults []error
-	for _, part := range []struct {
-		structure, section string
-		many               bool
-		t                  reflect.Type
-	}{
-		{"Benchmark", "", false, reflect.TypeFor[benchmark.Benchmark]()},
-		{"Source", "source", false, reflect.TypeFor[benchmark.Source]()},
-		{"Criterion", "criterion", true, reflect.TypeFor[benchmark.Criterion]()},
-	} {
-		said, order, err := comments(filepath.Join(root, "collector/benchmark/benchmark.go"), part.structure)
-		faults = append(faults, err)
-		kind := map[string]string{}
-		kinds("", part.t, kind)
-		s := Section{Name: part.section, Many: part.many}
-		for _, name := range order {
-			if kind[name] != "" {
-				s.Keys = append(s.Keys, Key{Name: strings.TrimPrefix(part.section+"."+name, "."), Kind: kind[name], About: said[name]})
-			}
-		}
-		f.Sections = append(f.Sections, s)
-	}
-	if err := errors.Join(faults...); err != nil {
-		return f, fmt.Errorf("benchmark.toml: %w", err)
-	}
-	return f, nil
 }

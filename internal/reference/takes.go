@@ -12,6 +12,7 @@ type Takes struct {
 	Zero      bool     // 0 too, though it is below Low
 	Words     []string // one of these
 	LowKey    string   // the key whose value Low is
+	Above     string   // more than this, at most High
 }
 
 // String is "10s to 1h", "standard or metered", or "".
@@ -20,6 +21,8 @@ func (t Takes) String() string {
 	case len(t.Words) > 0:
 		last := len(t.Words) - 1
 		return strings.Join(t.Words[:last], ", ") + " or " + t.Words[last]
+	case t.Above != "":
+		return "more than " + t.Above + ", at most " + t.High
 	case t.Low == "":
 		return ""
 	}
@@ -58,6 +61,7 @@ var (
 	outside = regexp.MustCompile(`is outside (\S+) to (\S+)$`)
 	between = regexp.MustCompile(`, want (-?[0-9.]+) to ([0-9.]+)( \S+)?$`)
 	orMore  = regexp.MustCompile(`, want ([0-9.]+) or more$`)
+	above   = regexp.MustCompile(`, want a number above (\S+), at most (\S+)$`)
 	noneOf  = regexp.MustCompile(`is none of (.+)$`)
 )
 
@@ -78,6 +82,9 @@ func provoke(kind string, refuse refuses) (t Takes) {
 	}
 	for _, value := range far[kind] {
 		said := refuse(value)
+		if m := above.FindStringSubmatch(said); m != nil {
+			t.Above, t.High = plain(m[1]), plain(m[2])
+		}
 		for _, how := range []*regexp.Regexp{outside, between, orMore} {
 			m := how.FindStringSubmatch(said)
 			if m == nil {
