@@ -20,6 +20,7 @@ import (
 	"github.com/smartvillage/nabz/agent/enrol"
 	"github.com/smartvillage/nabz/internal/command"
 	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/internal/terminal"
 )
 
 func main() { os.Exit(command.Run("nabz-agent", run, os.Args[1:], os.Stdout, os.Stderr)) }
@@ -39,7 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "enroll":
 		err = enroll(ctx, c, stdout)
 	case "check":
-		err = check(ctx, c.settings, stdout)
+		err = check(ctx, c.settings, painted(stdout))
 	case "status":
 		err = status(ctx, c, stdout)
 	case "speedtest":
@@ -149,6 +150,18 @@ func folder(settings map[string]setting) (dir string, fault error) {
 	return c.DataDir, nil // no file, and so no site; the default folder is what was meant
 }
 
+// painted has the colours of what is good and bad, on a terminal.
+func painted(stdout io.Writer) io.Writer {
+	grades := terminal.First(map[string]terminal.Colour{"pass": terminal.Green, "warn": terminal.Yellow, "FAIL": terminal.Red, "note": terminal.Yellow, "next": terminal.Bold})
+	state := terminal.Cells(map[string]terminal.Colour{"up": terminal.Green, "degraded": terminal.Yellow, "down": terminal.Red})
+	return terminal.Paint(stdout, os.Getenv, func(line string) string {
+		if strings.HasPrefix(line, "link  ") {
+			return state(line)
+		}
+		return grades(line)
+	})
+}
+
 // show writes an answer for a person, or as JSON.
 func show(c commandLine, answer io.WriterTo, stdout io.Writer) error {
 	if c.json {
@@ -156,7 +169,7 @@ func show(c commandLine, answer io.WriterTo, stdout io.Writer) error {
 		e.SetIndent("", "  ")
 		return e.Encode(answer)
 	}
-	_, err := answer.WriteTo(stdout)
+	_, err := answer.WriteTo(painted(stdout))
 	return err
 }
 

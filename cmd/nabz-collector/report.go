@@ -18,6 +18,7 @@ import (
 	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/progress"
+	"github.com/smartvillage/nabz/internal/terminal"
 	"github.com/smartvillage/nabz/internal/wholefile"
 )
 
@@ -133,7 +134,7 @@ func (f *formFlags) form(stdout io.Writer) (string, error) {
 			return "", fmt.Errorf("there is no folder %s for --output %s; make it, or name another", dir, f.Output)
 		}
 	}
-	if f.Output == "" && slices.Contains([]string{collector.FormPDF, collector.FormXLSX, collector.FormCSV}, form) && progress.Terminal(stdout) {
+	if f.Output == "" && slices.Contains([]string{collector.FormPDF, collector.FormXLSX, collector.FormCSV}, form) && terminal.Is(stdout) {
 		return "", fmt.Errorf("%s is no text for a terminal; name a file with -o, such as -o report.%s", form, strings.Replace(form, "csv", "zip", 1))
 	}
 	return form, nil

@@ -3,11 +3,10 @@ package progress
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/smartvillage/nabz/internal/terminal"
 )
 
 const (
@@ -36,17 +35,7 @@ type state struct {
 
 // New begins a bar. Unit names what is counted, such as "lines".
 func New(out io.Writer, label, unit string, now func() time.Time) *Bar {
-	return &Bar{out: out, now: now, label: label, unit: unit, terminal: Terminal(out), began: now()}
-}
-
-// Terminal tells whether a person watches out, by whether the kernel knows its width.
-func Terminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	return err == nil
+	return &Bar{out: out, now: now, label: label, unit: unit, terminal: terminal.Is(out), began: now()}
 }
 
 // Show tells the present state: the share done from 0 to 1, and what has passed so far. It writes only as often
