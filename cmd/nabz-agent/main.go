@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "status":
 		err = status(ctx, c, stdout)
 	case "speedtest":
-		err = speedTest(ctx, c, stdout)
+		err = speedTest(ctx, c, stdout, stderr)
 	default:
 		err = start(ctx, c.settings, stderr)
 	}
@@ -122,10 +122,13 @@ func status(ctx context.Context, c commandLine, stdout io.Writer) error {
 }
 
 // speedTest has the running agent measure its throughput now.
-func speedTest(ctx context.Context, c commandLine, stdout io.Writer) error {
+func speedTest(ctx context.Context, c commandLine, stdout, stderr io.Writer) error {
 	dir, fault := folder(c.settings)
 	if dir == "" {
 		return fault
+	}
+	if terminal.Is(stderr) {
+		fmt.Fprintln(stderr, "the agent measures; Ctrl-C stops waiting for it")
 	}
 	s, err := agent.SpeedTest(ctx, dir)
 	if err != nil {

@@ -119,7 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "dashboards install":
 		err = c.Dashboards.Install.do(stdout)
 	case "dashboards check":
-		err = c.Dashboards.Check.do(ctx, painted(stdout))
+		err = c.Dashboards.Check.do(ctx, painted(stdout), stderr)
 	default:
 		err = c.Run.do(ctx, stderr)
 	}

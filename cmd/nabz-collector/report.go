@@ -77,6 +77,7 @@ func (q *questionFlags) make(ctx context.Context, d *report.Desk, stderr io.Writ
 		return r, err
 	}
 	bar, n := progress.New(stderr, "report of "+a.Period.Text, "sites", time.Now), int64(len(a.Sites))
+	defer bar.Close()
 	r, err = d.Make(ctx, a, func(done float64) { bar.Show(done, int64(done*float64(n))) })
 	if err == nil {
 		bar.Finish("made")
@@ -205,6 +206,7 @@ func (v *reportVerify) do(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%s: %w", v.File, err)
 	}
 	bar, n := progress.New(stderr, "verify "+r.Asked.Period, "sites", time.Now), int64(len(r.Asked.Roster))
+	defer bar.Close()
 	old, now, err := report.Differs(ctx, d.Querier, doc, func(done float64) { bar.Show(done, int64(done*float64(n))) })
 	if err != nil {
 		return err

@@ -55,8 +55,14 @@ func (b *Bar) Show(done float64, count int64) {
 // Finish writes the last state with a closing word, such as "done".
 func (b *Bar) Finish(word string) {
 	b.write(word)
-	if b.terminal {
+	b.Close()
+}
+
+// Close ends the line of a terminal where work ended without a word, as with a fault, so that what is said of it has a line of its own. Behind Finish it does nothing.
+func (b *Bar) Close() {
+	if b.terminal && b.width > 0 {
 		fmt.Fprintln(b.out)
+		b.width = 0
 	}
 }
 

@@ -167,7 +167,7 @@ for p in nabz_agent nabz_collector; do
 	eval "seen$(declare -f _$p)"
 	eval "_$p() { seen_$p \"\$@\"; printf '%s\n' \"\${COMPREPLY[@]}\" done >>OUT; }"
 done
-compopt() { [[ $* == '-o filenames' ]] && marked=yes; builtin compopt "$@"; }
+
 `
 	}
 	return `PS1='> '
