@@ -205,23 +205,28 @@ func slashed(dir string, offers []string) []string {
 	return offers
 }
 
-func TestBashCompletesWhatIsTyped(t *testing.T) {
-	bash := testneed.Program(t, "bash", "apt-get install bash")
+func TestShellsCompleteWhatIsTyped(t *testing.T) {
 	r := newRoom(t)
+	t.Run("bash", func(t *testing.T) { inBash(t, r) })
+	t.Run("zsh", func(t *testing.T) { inZsh(t, r) })
+	t.Run("fish", func(t *testing.T) { inFish(t, r) })
+	t.Run("nothing is said where nothing can be read", func(t *testing.T) { inSilence(t, r) })
+}
+
+func inBash(t *testing.T, r room) {
+	bash := testneed.Program(t, "bash", "apt-get install bash")
 	ask := interactive(t, r, "bash", "rc.bash", exec.Command(bash, "--noprofile", "--rcfile", filepath.Join(r.dir, "rc.bash"), "-i"))
 	check(t, func(t *testing.T, line string) []string { return slashed(r.dir, ask(t, line)) })
 }
 
-func TestZshCompletesWhatIsTyped(t *testing.T) {
+func inZsh(t *testing.T, r room) {
 	zsh := testneed.Program(t, "zsh", "apt-get install zsh")
-	r := newRoom(t)
 	ask := interactive(t, r, "zsh", ".zshrc", exec.Command(zsh, "-d", "-i"))
 	check(t, func(t *testing.T, line string) []string { return slashed(r.dir, ask(t, line)) })
 }
 
-func TestFishCompletesWhatIsTyped(t *testing.T) {
+func inFish(t *testing.T, r room) {
 	fish := testneed.Program(t, "fish", "apt-get install fish")
-	r := newRoom(t)
 	check(t, func(t *testing.T, line string) []string {
 		cmd := exec.Command(fish, "--no-config", "-c", `source $argv[1]/nabz-agent.fish; source $argv[1]/nabz-collector.fish; complete -C $argv[2]`, r.completions, line)
 		cmd.Dir = r.dir
@@ -241,8 +246,7 @@ func TestFishCompletesWhatIsTyped(t *testing.T) {
 }
 
 // What a completion runs may be read by whoever can type: nothing of what it prints is a secret, and where it may not read it is silent.
-func TestCompletionIsSilentWhereNothingCanBeRead(t *testing.T) {
-	r := newRoom(t)
+func inSilence(t *testing.T, r room) {
 	for _, file := range []string{"broken.toml", "none.toml"} {
 		if file == "broken.toml" {
 			if err := os.WriteFile(filepath.Join(r.dir, file), []byte("sites_file = [\n"), 0o644); err != nil {
