@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/mdlayher/sdnotify"
 
@@ -75,7 +76,7 @@ func enroll(ctx context.Context, c commandLine, stdout io.Writer) error {
 	}
 	file, _ := fileOf(c.settings)
 	return enrol.Run(ctx, enrol.Options{Token: c.token, ConfigFile: file, SecretFile: c.settings["secret-file"].value, DataDir: c.settings["data-dir"].value,
-		Overwrite: c.replace, Start: !c.stay, Out: stdout})
+		Overwrite: c.replace, Start: !c.stay, Out: stdout, Now: time.Now})
 }
 
 // maxToken is more than a token takes, in bytes.
