@@ -13,7 +13,7 @@ const (
 	returns   = 2                // comebacks of each of two boots that make them twins
 	ahead     = 5 * time.Second  // a batch sealed so much after it came has a time that is wrong
 	within    = 6                // comebacks count, in gaps between two batches of the agent
-	least     = 15 * time.Minute // and for so long at least
+	least     = 30 * time.Minute // and for so long at least: machines that know of each other take long turns
 	most      = 2 * time.Hour
 )
 
