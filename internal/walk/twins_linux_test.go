@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/agent"
+	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/internal/testneed"
 	"github.com/smartvillage/nabz/telemetry"
@@ -46,9 +47,8 @@ func (e *edge) status() agent.Status {
 
 // siteNow is what the API says of a site.
 type siteNow struct {
-	TwinsSince *time.Time       `json:"twins_since"`
-	Day        map[string]any   `json:"last_24h"`
-	Agents     []map[string]any `json:"agents"`
+	TwinsSince *time.Time     `json:"twins_since"`
+	Day        report.Figures `json:"last_24h"`
 	History    struct {
 		Events []struct{ Kind, Detail string } `json:"events"`
 	} `json:"history"`
@@ -133,9 +133,8 @@ func TestTwoMachinesWithOneSecretAreToldToBothAndToTheNOC(t *testing.T) {
 
 	// Both say that they are up all the time; time is counted once all the same.
 	s, shown := c.site("gokina")
-	up, ok := s.Day["up_ms"].(float64)
-	if limit := time.Since(began); !ok || up <= 0 || time.Duration(up)*time.Millisecond > limit {
-		t.Errorf("%v ms up were counted within %v:\n%.600s", s.Day["up_ms"], limit, shown)
+	if up, limit := s.Day.Times.UpMs, time.Since(began); up <= 0 || time.Duration(up)*time.Millisecond > limit {
+		t.Errorf("%v ms up were counted within %v:\n%.600s", up, limit, shown)
 	}
 
 	// With another secret on the right one the other is out, and hears why.
