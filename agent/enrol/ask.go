@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	tries     = 8 // some three minutes on a link that is not there
+	tries     = 8 // a minute and a half where each fails at once, five and more where each waits for its end
 	oneTry    = 30 * time.Second
 	firstWait = time.Second
 	mostWait  = time.Minute

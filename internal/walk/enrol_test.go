@@ -28,6 +28,15 @@ func (c *centre) office(args ...string) string {
 	return string(out)
 }
 
+// tries is office for a command that may end otherwise.
+func (c *centre) tries(args ...string) (text string, status int) {
+	c.t.Helper()
+	cmd := exec.Command(program(c.t, "nabz-collector"), append(args, "--config", c.config())...)
+	cmd.Env = append(clean(os.Environ(), "NABZ_", "INFLUX_"), c.env...)
+	out, _ := cmd.CombinedOutput()
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
 // foundCentre sets a collector up from nothing, with the command that a programme uses.
 func foundCentre(t *testing.T, hosts ...string) (c *centre, port int) {
 	t.Helper()
