@@ -211,3 +211,34 @@ func agentsFile(t *testing.T, c *centre) string {
 	t.Fatal("the configuration does not name agents_file")
 	return ""
 }
+
+// Two people enrol one router at the same time, or one does so twice: one of them does it.
+func TestTwoEnrolmentsAtOnceDoNotMixTheirSecrets(t *testing.T) {
+	c, _ := foundCentre(t)
+	c.start()
+	c.ready()
+	c.office("site", "add", "gokina")
+	token := c.office("agent", "add", "gokina/main")
+	r := newRouter(t)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	good := 0
+	for range 6 {
+		all.Go(func() {
+			text, status := r.enroll(token)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case status == 0:
+				good++
+			case !strings.Contains(text, "another nabz-agent enroll is at work in "+r.dir+"; wait for its end"):
+				t.Errorf("ended with %d and says\n%s", status, text)
+			}
+		})
+	}
+	all.Wait()
+	if good == 0 {
+		t.Error("none of them has enrolled")
+	}
+	r.enrolled()
+}

@@ -155,6 +155,9 @@ func TestAProgrammeBeginsWithThreeCommandsAndARouterJoinsWithOne(t *testing.T) {
 		return strings.Contains(tail(filepath.Join(e.dir, "agent.log")), "broker refuses this agent's name and secret")
 	}
 	waitFor(t, 30*time.Second, "the running agent, which has the old secret, to be refused", refused)
+	if log := read(t, c.log()); strings.Count(log, "agent has enrolled anew; a machine that has its former secret is refused from now on") != 1 {
+		t.Error("the collector's log does not tell once that an agent has another secret:\n" + tail(c.log()))
+	}
 	e.stop()
 	if now, err := os.ReadFile(filepath.Join(e.dir, "secret")); err != nil || string(now) == string(old) {
 		t.Errorf("the secret has not changed (%v)", err)
