@@ -38,6 +38,7 @@ type Config struct {
 // Registry is what is needed of fleet's.
 type Registry interface {
 	Enrol(a telemetry.Address, word [16]byte, secret [sha256.Size]byte, mosquitto string, now time.Time) error
+	Replaces(a telemetry.Address, secret [sha256.Size]byte) bool
 	Site(id string) (fleet.Site, bool)
 }
 
@@ -101,6 +102,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, a, fleet.ErrNoToken)
 		return
 	}
+	anew := s.p.Registry.Replaces(a, secret)
 	text, err := s.configOf(a, site) // before the token is used up
 	if err == nil {
 		err = s.p.Registry.Enrol(a, word, secret, q.Mosquitto, s.p.Now())
@@ -110,7 +112,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.outcomes.WithLabelValues("enrolled").Inc()
-	s.p.Log.Info("agent has enrolled", "agent", a.String(), "remote", host)
+	if anew {
+		s.p.Log.Warn("agent has enrolled anew; a machine that has its former secret is refused from now on", "agent", a.String(), "remote", host)
+	} else {
+		s.p.Log.Info("agent has enrolled", "agent", a.String(), "remote", host)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(telemetry.EnrolAnswer{Config: text, CA: s.c.CA}) // who did not get it asks again
 }
@@ -121,7 +127,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, a telemetry.Addr
 	next := fmt.Sprintf("; have the NOC make a new one: nabz-collector agent add %s, or agent rotate %s for one that was enrolled before", a, a)
 	switch {
 	case errors.Is(err, fleet.ErrNoToken):
-		status, outcome, text = http.StatusUnauthorized, "unknown", "this token is not known here, or a newer one was made"+next
+		status, outcome, text = http.StatusUnauthorized, "unknown", "this token is not known here: a newer one was made, or its site was taken out"+next
 	case errors.Is(err, fleet.ErrTokenExpired):
 		status, outcome, text = http.StatusGone, "expired", "this token has expired"+next
 	case errors.Is(err, fleet.ErrTokenUsed):

@@ -28,15 +28,32 @@ func (c *centre) office(args ...string) string {
 	return string(out)
 }
 
+// tries is office for a command that may end otherwise.
+func (c *centre) tries(args ...string) (text string, status int) {
+	c.t.Helper()
+	cmd := exec.Command(program(c.t, "nabz-collector"), append(args, "--config", c.config())...)
+	cmd.Env = append(clean(os.Environ(), "NABZ_", "INFLUX_"), c.env...)
+	out, _ := cmd.CombinedOutput()
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
 // foundCentre sets a collector up from nothing, with the command that a programme uses.
-func foundCentre(t *testing.T) (c *centre, port int) {
+func foundCentre(t *testing.T, hosts ...string) (c *centre, port int) {
 	t.Helper()
-	server := influxd.ForTest(t)
+	return foundCentreOn(t, influxd.ForTest(t), hosts...)
+}
+
+func foundCentreOn(t *testing.T, server *influxd.Server, hosts ...string) (c *centre, port int) {
+	t.Helper()
 	web := freePort(t)
 	c = &centre{t: t, dir: t.TempDir(), web: fmt.Sprintf("http://127.0.0.1:%d", web)}
 	c.env = []string{"INFLUX_URL=" + server.URL, "INFLUX_TOKEN=" + server.Token, "INFLUX_ORG=" + server.Org}
 	port = twoFreePorts(t)
-	c.office("init", "--host", "127.0.0.1", "--data-dir", filepath.Join(c.dir, "data"), "--mqtt-port", fmt.Sprint(port), "--https-port", fmt.Sprint(port+1))
+	named := []string{"init"}
+	for _, h := range append(hosts, "127.0.0.1") { // agents are told the first
+		named = append(named, "--host", h)
+	}
+	c.office(append(named, "--data-dir", filepath.Join(c.dir, "data"), "--mqtt-port", fmt.Sprint(port), "--https-port", fmt.Sprint(port+1))...)
 	template := filepath.Join(c.dir, "agents.toml.template")
 	c.edit(map[string]string{`listen = "127.0.0.1:8080"`: fmt.Sprintf("listen = \"127.0.0.1:%d\"", web), `config_file = ""`: fmt.Sprintf("config_file = %q", template),
 		`detail_bucket = "nabz"`: fmt.Sprintf("detail_bucket = %q", server.Database(t, "enrol_detail")), `ledger_bucket = "nabz_ledger"`: fmt.Sprintf("ledger_bucket = %q", server.Database(t, "enrol_ledger"))})
@@ -138,6 +155,9 @@ func TestAProgrammeBeginsWithThreeCommandsAndARouterJoinsWithOne(t *testing.T) {
 		return strings.Contains(tail(filepath.Join(e.dir, "agent.log")), "broker refuses this agent's name and secret")
 	}
 	waitFor(t, 30*time.Second, "the running agent, which has the old secret, to be refused", refused)
+	if log := read(t, c.log()); strings.Count(log, "agent has enrolled anew; a machine that has its former secret is refused from now on") != 1 {
+		t.Error("the collector's log does not tell once that an agent has another secret:\n" + tail(c.log()))
+	}
 	e.stop()
 	if now, err := os.ReadFile(filepath.Join(e.dir, "secret")); err != nil || string(now) == string(old) {
 		t.Errorf("the secret has not changed (%v)", err)
