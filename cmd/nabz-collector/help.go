@@ -36,6 +36,7 @@ SYNOPSIS
   nabz-collector broker export --format mosquitto --dir DIR [--path DIR]
                  [--agents-listen ADDRESS] [--collectors-listen ADDRESS]
                  [--cert FILE --key FILE] [--config FILE]
+  nabz-collector check [--json] [--grafana-dir DIR] [--config FILE]
   nabz-collector renew [--config FILE]
   nabz-collector dead-letters list [--json] [--config FILE]
   nabz-collector dead-letters show ID [--json] [--config FILE]
@@ -94,6 +95,11 @@ COMMANDS
   init        Set this collector up: the programme's certificate authority, a certificate,
               the configuration, the list of sites, the databases in InfluxDB. What is there
               stays, so it is safe to run again.
+  check       Look at configuration, clock, data folder, certificates, InfluxDB and how long it
+              keeps what, a test line, broker, enrolment, board, users, sites, agents, alerts,
+              Grafana and open files, in the order in which they are mended, and say of each
+              fault what to do. Works beside a collector that runs and without one. Best as
+              root, which tries as the collector's own user what that has to be able to do.
   renew       Make a new certificate where the one in use ends within two months. A
               collector that runs takes it in; no agent has to do anything.
   dead-letters list, show, replay
@@ -160,11 +166,13 @@ FILES
 
 EXIT STATUS
   0 after a stop by SIGINT or SIGTERM
-  1 when configuration, disk or network forbid to work
+  1 when configuration, disk or network forbid to work, and when a check fails
   2 for a wrong command line
+  3 when a check warns and none fails
 
 EXAMPLE
   nabz-collector init --host noc.example.org
+  nabz-collector check
   nabz-collector site import sites.xlsx --dry-run --time-zone Asia/Karachi
   nabz-collector site add gokina --name Gokina --time-zone Asia/Karachi
   nabz-collector agent add gokina/main
