@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	littleRoom = 1 << 30 // for dead letters, reports and the audit log; InfluxDB wants far more where it lies on the same disk
+	littleRoom = 500 << 20 // for dead letters, reports and the audit log; InfluxDB wants far more where it lies on the same disk
 	mostFiles  = 20_000  // of the data folder that are looked at
 )
 
@@ -104,7 +104,7 @@ func (k *checkup) writes(dir string) Finding {
 	}
 	f.Found += fmt.Sprintf(", %.1f GB free", float64(free)/1e9)
 	if free < littleRoom {
-		f.Grade, f.Next = Warn, "free some space: below 1 GB InfluxDB, where it is on this disk, stops soon, and then nothing is acknowledged"
+		f.Grade, f.Next = Warn, "free some space: below 500 MB InfluxDB, where it is on this disk, stops soon, and then nothing is acknowledged"
 	}
 	return f
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // running is a collector that answers at web.listen.
@@ -83,9 +84,7 @@ func (k *checkup) collector(ctx context.Context) {
 			r.version = m[1]
 		}
 	}
-	if status, text, err = r.get(ctx, "/readyz"); err == nil {
-		r.ready, r.readyAnswers = status == http.StatusOK, strings.Split(strings.TrimSpace(text), "\n")
-	}
+	err = r.untilReady(ctx)
 	f.Found = "runs"
 	if r.version != "" {
 		f.Found += ", version " + r.version
@@ -101,6 +100,31 @@ func (k *checkup) collector(ctx context.Context) {
 		f.Found += ", ready"
 	}
 	k.tell(f)
+}
+
+// startWait is how long one that has just been started may take to find InfluxDB and its broker.
+const startWait = 5 * time.Second
+
+// untilReady asks whether it is ready, for a while.
+func (r *running) untilReady(ctx context.Context) error {
+	tick, late := time.NewTicker(250*time.Millisecond), time.After(startWait)
+	defer tick.Stop()
+	for {
+		status, text, err := r.get(ctx, "/readyz")
+		if err != nil {
+			return err
+		}
+		if r.ready, r.readyAnswers = status == http.StatusOK, strings.Split(strings.TrimSpace(text), "\n"); r.ready {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func faultsOf(answers []string) (out []string) {
