@@ -13,7 +13,7 @@ import (
 
 const (
 	littleRoom = 500 << 20 // for dead letters, reports and the audit log; InfluxDB wants far more where it lies on the same disk
-	mostFiles  = 20_000  // of the data folder that are looked at
+	mostFiles  = 20_000    // of the data folder that are looked at
 )
 
 // who is as whom the collector works, in words.
