@@ -40,7 +40,7 @@ func october() []byte {
 // asAdmin sends something to InfluxDB with its admin's password, which is in a file there.
 func (n *noc) asAdmin(path string, body []byte) string {
 	n.t.Helper()
-	return n.Feed(body, "sh", "-ec", `printf 'user = "admin:%s"\n' "$(cat /root/nabz/influx-admin)" >/root/k; curl -fsS -K /root/k --data-binary @- "http://127.0.0.1:8086`+path+`"; rm /root/k`)
+	return n.Feed(body, "sh", "-ec", `printf 'user = "%s"\n' "$(cat /root/nabz/influx-admin)" >/root/k; curl -fsS -K /root/k --data-binary @- "http://127.0.0.1:8086`+path+`"; rm /root/k`)
 }
 
 // known is all that people would miss.

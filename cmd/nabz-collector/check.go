@@ -14,6 +14,7 @@ import (
 
 type checkCommand struct {
 	JSON    bool   `name:"json" help:"Print JSON, for other programs."`
+	Ready   bool   `name:"ready" help:"Ask only whether the collector that runs is ready, as a container's health check does."`
 	Grafana string `name:"grafana-dir" placeholder:"DIR" default:"/etc/grafana" help:"Folder of Grafana's configuration, where it is on this machine."`
 	fileFlag
 }
@@ -39,6 +40,9 @@ func (k *checkCommand) do(ctx context.Context, stdout io.Writer) error {
 	file := k.ConfigFile
 	if file == "" {
 		file = defaultFile
+	}
+	if k.Ready {
+		return checkup.Ready(ctx, c)
 	}
 	worst := checkup.Run(ctx, checkup.Options{Config: c, File: file, GrafanaDir: k.Grafana, Version: command.Version(), Now: time.Now}, tell)
 	if ctx.Err() != nil {

@@ -20,7 +20,7 @@ func outside(t *testing.T, change func(dir string)) *noc {
 	r, err := fleet.OpenRegistry(n.c.SitesFile, n.c.AgentsFile)
 	n.must(err)
 	dir := filepath.Join(n.dir, "mosquitto")
-	agents, collectors := at(port(t)), at(port(t))
+	agents, collectors := loopback(port(t)), loopback(port(t))
 	x := mosquitto.Config{Dir: dir, Secret: filepath.Join(n.dir, "broker.secret"), Path: dir, Agents: agents, Collectors: collectors, Cert: n.c.MQTT.TLSCert, Key: n.c.MQTT.TLSKey}
 	_, err = mosquitto.Export(x, r.Verifiers())
 	n.must(err)

@@ -150,8 +150,8 @@ func (n *noc) viewerOnly() {
 
 func TestEachFaultOfInfluxDBIsNamedWithWhatToDo(t *testing.T) {
 	try(t, influxd.SignInForTest(t), map[string]fault{
-		"nobody listens":      {false, func(n *noc) { n.c.Influx.URL = "http://" + at(port(n.t)) }, "InfluxDB", Fail, "connection refused", "systemctl status influxdb"},
-		"and no line is sent": {false, func(n *noc) { n.c.Influx.URL = "http://" + at(port(n.t)) }, "test line", Fail, "not tried", "mend what is above"},
+		"nobody listens":      {false, func(n *noc) { n.c.Influx.URL = "http://" + loopback(port(n.t)) }, "InfluxDB", Fail, "connection refused", "systemctl status influxdb"},
+		"and no line is sent": {false, func(n *noc) { n.c.Influx.URL = "http://" + loopback(port(n.t)) }, "test line", Fail, "not tried", "mend what is above"},
 		"a wrong password":    {false, func(n *noc) { n.c.Influx.Token = "nabz_collector:guess" }, "ledger", Fail, "may not be read", "INFLUX_TOKEN"},
 		"no right to write": {false, func(n *noc) {
 			n.ask(`CREATE USER reader WITH PASSWORD 'r'; GRANT READ ON nabz TO reader; GRANT READ ON nabz_ledger TO reader`)
@@ -194,7 +194,7 @@ func TestEachFaultOfTheCollectorIsNamedWithWhatToDo(t *testing.T) {
 			n.t.Cleanup(s.Close)
 			n.c.Web.Listen = strings.TrimPrefix(s.URL, "http://")
 		}, "collector", Fail, "another program", "ss -ltnp"},
-		"no broker behind the port": {true, func(n *noc) { n.c.MQTT.Listen = at(port(n.t)) }, "broker", Fail, "connection refused", "systemctl restart nabz-collector"},
+		"no broker behind the port": {true, func(n *noc) { n.c.MQTT.Listen = loopback(port(n.t)) }, "broker", Fail, "connection refused", "systemctl restart nabz-collector"},
 		"a broker that lets all in": {true, func(n *noc) {
 			n.c.MQTT.Listen, n.c.MQTT.TLSCert, n.c.MQTT.TLSKey = openBroker(n.t), "", ""
 		}, "broker", Fail, "lets everybody in", "allow_anonymous false"},

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/smartvillage/nabz/collector"
 )
 
 // running is a collector that answers at web.listen.
@@ -23,6 +25,27 @@ type running struct {
 	version      string // "" where it does not tell
 	ready        bool
 	readyAnswers []string // of /readyz, a line a matter
+}
+
+// at is the collector of this configuration, where it runs.
+func at(c collector.Config) *running {
+	scheme := "http"
+	if c.Web.TLSCert != "" {
+		scheme = "https"
+	}
+	return &running{client: local(), url: scheme + "://" + addressOf(c.Web.Listen)}
+}
+
+// Ready tells why the collector that runs here is not ready.
+func Ready(ctx context.Context, c collector.Config) error {
+	status, text, err := at(c).get(ctx, "/readyz")
+	switch {
+	case err != nil:
+		return fmt.Errorf("ask the collector: %w; nabz-collector check says more", err)
+	case status != http.StatusOK:
+		return fmt.Errorf("the collector is not ready: %s", strings.Join(faultsOf(strings.Split(strings.TrimSpace(text), "\n")), "; "))
+	}
+	return nil
 }
 
 // local asks a listener of this machine. No secret is sent to it, so whoever answers is believed: whether its certificate is right is looked at by itself.
@@ -59,11 +82,7 @@ var buildInfo = regexp.MustCompile(`(?m)^nabz_build_info\{version="([^"]*)"\} 1$
 
 // collector looks whether one runs here, and what it says of itself.
 func (k *checkup) collector(ctx context.Context) {
-	scheme := "http"
-	if k.c.Web.TLSCert != "" {
-		scheme = "https"
-	}
-	r := &running{client: local(), url: scheme + "://" + addressOf(k.c.Web.Listen)}
+	r := at(k.c)
 	f := Finding{Matter: "collector"}
 	status, text, err := r.get(ctx, "/healthz")
 	switch {

@@ -193,5 +193,5 @@ func (n *noc) must(errs ...error) {
 	}
 }
 
-// at is an address of this machine with that port.
-func at(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+// loopback is an address of this machine with that port.
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

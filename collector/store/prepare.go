@@ -54,6 +54,9 @@ func (p *preparation) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer p.as.Close()
+	if err := p.firstAdmin(ctx); err != nil {
+		return err
+	}
 	all, version, err := p.as.ensureAll(ctx)
 	fresh := map[telemetry.Tier]bool{}
 	for _, m := range all {
