@@ -337,7 +337,7 @@ func TestPrepareMakesTheFirstAdminOfAServerThatHasNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Stop() })
-	const admin = `chief:it's \"hard"\ to, guess é`
+	const admin = `chief:it's\"hard"\to,guess:é`
 	c := store.Config{URL: db.URL}
 	token, done := prepare(t, c, admin)
 	if len(done) == 0 || done[0] != `made user "chief", InfluxDB's admin, with the password that was given` || strings.Contains(fmt.Sprint(done), "guess") {
