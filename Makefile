@@ -91,6 +91,10 @@ third-party: ## fetch the pinned browser libraries and fonts again, checked by h
 dashboards: ## write Grafana's dashboards anew from the code in dashboards/
 	go run ./internal/tools/dashboards dashboards
 
+.PHONY: docs
+docs: ## write docs/configuration.md anew from the code
+	go run ./internal/tools/manual reference docs/configuration.md
+
 .PHONY: dictionary
 dictionary: ## train one more dictionary for sealing batches; those that were shipped never change
 	go run ./internal/tools/traindict telemetry/dictionary/$$(( $$(ls telemetry/dictionary | wc -l) + 1 )).zdict $$(( $$(ls telemetry/dictionary | wc -l) + 1 ))
