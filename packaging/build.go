@@ -150,10 +150,13 @@ func put(out, name, text string) (Made, error) {
 	return Made{File: name, Size: int64(len(text)), Sum: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))}, nil
 }
 
+// maintainer has no mailbox: who has a question opens an issue at the homepage.
+const maintainer = "nabz authors <smartvillage@users.noreply.github.com>"
+
 // describe is what the package says of itself.
 func describe(s Source, p Package) *nfpm.Info {
 	i := &nfpm.Info{Name: p.Program, Arch: p.Arch, Platform: "linux", Version: s.Version, VersionSchema: "none", Section: "net", Priority: "optional",
-		Maintainer: "nabz authors <https://github.com/smartvillage/nabz/issues>", Homepage: "https://github.com/smartvillage/nabz", License: "Apache-2.0", MTime: s.Time, DisableGlobbing: true,
+		Maintainer: maintainer, Homepage: "https://github.com/smartvillage/nabz", License: "Apache-2.0", MTime: s.Time, DisableGlobbing: true,
 		Description: descriptions[p.Program]}
 	i.Umask = 0o022
 	dir := filepath.Join(s.Dir, "packaging")
@@ -175,6 +178,7 @@ func describe(s Source, p Package) *nfpm.Info {
 	return i
 }
 
+// descriptions are a line, and what more there is to say.
 var descriptions = map[string]string{
 	"nabz-agent":     "takes the pulse of a site's internet link\nMeasures gateway, internet, name resolution, traffic and the machine on a\nvillage router or kiosk, keeps a ledger of up and down with the cause on disk,\nand sends it to the collector over MQTT until the collector has stored it.",
 	"nabz-collector": "takes in, stores and shows the pulse of all sites\nTakes in what agents measure over MQTT with an embedded broker, stores it in\nInfluxDB, shows every site on a board, wakes people, and makes reports whose\nfigures can be cited and checked.",

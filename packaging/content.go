@@ -51,10 +51,12 @@ func (t *tray) debian(p Package, s Source, made, parts string, bom []byte) {
 	if err != nil && t.err == nil {
 		t.err = err
 	}
-	t.text(zipped(changes), doc+"changelog.gz")
+	t.text(zipped(changes), doc+"CHANGELOG.md.gz")
+	t.text(zipped([]byte(entry(name, s))), doc+"changelog.gz")
+	t.text([]byte(name+": statically-linked-binary\n"), "/usr/share/lintian/overrides/"+name) // as Go's are
 	if name == "nabz-collector" {
 		t.tree(filepath.Join(s.Dir, "docs/examples"), doc+"examples/")
-		t.tree(filepath.Join(s.Dir, "deploy"), doc+"deploy/")
+		// DEPLOY t.tree(filepath.Join(s.Dir, "deploy"), doc+"deploy/")
 	}
 	t.folder("/etc/nabz")
 }
@@ -125,6 +127,11 @@ func (t *tray) openwrt(s Source, parts string, bom []byte) {
 	t.text(zipped(bom), "/usr/share/nabz/nabz-agent.cdx.json.gz")
 }
 
+// entry is the changelog in Debian's own form, which has to name the version; what changed stands in CHANGELOG.md.
+func entry(name string, s Source) string {
+	return fmt.Sprintf("%s (%s) stable; urgency=medium\n\n  * What has changed: /usr/share/doc/%s/CHANGELOG.md.gz\n\n -- %s  %s\n", name, s.Version, name, maintainer, s.Time.Format(time.RFC1123Z))
+}
+
 // copyright is for Debian, which keeps the text of the licence in one place.
 func copyright(name string) string {
 	return `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -132,7 +139,7 @@ Upstream-Name: nabz
 Source: https://github.com/smartvillage/nabz
 
 Files: *
-Copyright: the nabz authors
+Copyright: 2026 the nabz authors
 License: Apache-2.0
  On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.
 Comment:
