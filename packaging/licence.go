@@ -40,7 +40,7 @@ func licenceIn(dir string) (id string, texts []string, err error) {
 			return "", nil, err
 		}
 		texts = append(texts, string(b))
-		if one := licenceOf(string(b)); one != "" && !slices.Contains(ids, one) {
+		if one := LicenceOf(string(b)); one != "" && !slices.Contains(ids, one) {
 			ids = append(ids, one)
 		}
 	}
@@ -71,8 +71,8 @@ var words = []struct {
 	{"Unlicense", []string{"released into the public domain"}},
 }
 
-// licenceOf is the SPDX name of a licence text, "" for one that is not known, such as a notice.
-func licenceOf(text string) string {
+// LicenceOf is the SPDX name of a licence text, "" for one that is not known, such as a notice.
+func LicenceOf(text string) string {
 	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
 	for _, w := range words {
 		if !slices.ContainsFunc(w.all, func(s string) bool { return !strings.Contains(text, s) }) {

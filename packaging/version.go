@@ -49,12 +49,12 @@ func Look(ctx context.Context, dir, version string) (Source, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Version = versionOf(command.Release, strings.Fields(tags), s, changed != "")
+	s.Version = VersionOf(command.Release, strings.Fields(tags), s, changed != "")
 	return s, nil
 }
 
-// versionOf is the release where its tag is on the commit; else one that sorts before it, and by time.
-func versionOf(release string, tags []string, s Source, changed bool) string {
+// VersionOf is the release where its tag is on the commit; else one that sorts before it, and by time.
+func VersionOf(release string, tags []string, s Source, changed bool) string {
 	version := release + "~git" + s.Time.Format("200601021504") + "." + s.Commit[:12]
 	for _, tag := range tags {
 		if tag == "v"+release {
