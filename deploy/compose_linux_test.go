@@ -134,7 +134,7 @@ func TestTheServicesOfComposeDoTheirWorkWithTheRightsThatTheyAreGiven(t *testing
 	for _, name := range []string{"influxdb", "mosquitto"} {
 		e.Knows(name, "127.0.0.1")
 	}
-	e.layCollector()
+	e.Run("sh", "-ec", "apt-get install -q -y /root/nabz-collector_*.deb")
 	e.build()
 
 	e.layInfluxDB()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,10 +16,9 @@ import (
 	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/internal/machine"
+	"github.com/smartvillage/nabz/internal/packtest"
 	"github.com/smartvillage/nabz/internal/testneed"
 )
-
-const long = "NABZ_LONG_TESTS"
 
 // noc is a Debian machine that the page is typed into.
 type noc struct {
@@ -28,12 +28,11 @@ type noc struct {
 
 func newNOC(t *testing.T) *noc {
 	t.Helper()
-	if os.Getenv(long) == "" && !testneed.CI() {
-		t.Skipf("boots a Debian machine; %s=1 runs it", long)
-	}
+	testneed.Long(t)
 	n := &noc{machine.New(t, "noc"), t}
 	n.Boot()
 	n.Knows("noc.example.org", "127.0.0.1")
+	n.bring()
 	return n
 }
 
@@ -43,8 +42,6 @@ func (n *noc) standIn(what string) {
 	switch what {
 	case "influxdb":
 		n.layInfluxDB()
-	case "nabz-collector":
-		n.layCollector()
 	case "mosquitto":
 		n.fromDebian("mosquitto")
 	case "grafana": // its folder; there is none of it to be had
@@ -70,23 +67,14 @@ func (n *noc) layInfluxDB() {
 	n.Run("systemctl", "daemon-reload")
 }
 
-// layCollector has the collector as its package has it.
-func (n *noc) layCollector() {
+// bring lays the collector's package of this tree where the page has it be.
+func (n *noc) bring() {
 	n.t.Helper()
-	program := filepath.Join(n.t.TempDir(), "nabz-collector")
-	build := exec.CommandContext(n.t.Context(), "go", "build", "-trimpath", "-o", program, "../cmd/nabz-collector")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		n.t.Fatalf("build the collector: %v\n%s", err, out)
+	if runtime.GOARCH != "amd64" {
+		testneed.Missing(n.t, "a machine of the page's architecture", "it is written for amd64")
 	}
-	n.Copy(program, "/usr/bin/nabz-collector", 0o755)
-	for from, to := range map[string]string{"nabz-collector.service": "/lib/systemd/system", "nabz-collector-renew.service": "/lib/systemd/system", "nabz-collector-renew.timer": "/lib/systemd/system",
-		"sysusers.d/nabz-collector.conf": "/usr/lib/sysusers.d", "tmpfiles.d/nabz-collector.conf": "/usr/lib/tmpfiles.d"} {
-		n.Copy(filepath.Join("../systemd", from), filepath.Join(to, filepath.Base(from)), 0o644)
-	}
-	n.Run("systemd-sysusers")
-	n.Run("systemd-tmpfiles", "--create", "nabz-collector.conf")
-	n.Run("systemctl", "daemon-reload")
+	deb := packtest.Make(n.t, "", "collector:amd64.deb")[0]
+	n.Copy(deb, "/root/"+filepath.Base(deb), 0o644)
 }
 
 // fromDebian installs a package of Debian's. The machine has no way out, so this one fetches what that one lacks.

@@ -16,7 +16,7 @@ func (n *noc) setUp(collector bool) {
 	for _, b := range blocks(n.t, "../docs/debian.md") {
 		switch {
 		case b.heading == "InfluxDB", b.heading == "The collector" && b.kind == "sh" && collector && !strings.Contains(b.text, "noc.example.org/"),
-			b.heading == "The collector" && b.marks["stand-in"] != "":
+			b.heading == "The collector" && strings.HasPrefix(b.text, "apt-get install"):
 			n.does(b)
 		}
 	}
