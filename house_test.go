@@ -97,6 +97,7 @@ func TestArrowsPointOneWay(t *testing.T) {
 		"collector/broker":  {"collector/web", "collector/intake", "collector/command"},
 		"collector/command": {"collector/web", "collector/intake", "collector/broker", "collector/subscriber", "collector/fleet", "collector/store", "collector/people"},
 		"collector/survey":  {"collector/web", "collector/intake", "collector/broker", "collector/people"},
+		"collector/checkup": {"collector/web", "collector/intake", "collector/broker", "collector/command"},
 		"collector/journal": {"collector/web", "collector/intake", "collector/broker", "collector/alert", "collector/command", "collector/store", "collector/people", "collector/report"},
 		"collector/prose":   {"collector/web", "collector/intake", "collector/broker", "collector/store", "collector/fleet", "collector/people", "collector/command", "collector/archive"},
 		"collector/press":   {"collector/web", "collector/intake", "collector/broker", "collector/store", "collector/fleet", "collector/people", "collector/command", "collector/archive"},

@@ -29,6 +29,7 @@ type Setup struct {
 	DataDir   string
 	MQTTPort  int
 	HTTPSPort int // where agents enrol
+	WebPort   int // where the board is, for other machines too, with the certificate of the agents; 0: on this machine alone
 	Influx    InfluxConfig
 	Operator  string // the first user of the board; "" makes none
 	Typist    string // who does this, for the audit log
@@ -151,6 +152,9 @@ func (s *Setup) values(files authority.Files, host string) map[string]string {
 		"mqtt.listen": q(":" + mqtt), "mqtt.tls_cert": q(files.Cert), "mqtt.tls_key": q(files.Key),
 		"agents.listen": q(":" + https), "agents.url": q("https://" + net.JoinHostPort(host, https)),
 		"agents.brokers": "[" + q("mqtts://"+net.JoinHostPort(host, mqtt)) + "]", "agents.ca_file": q(files.CA),
+	}
+	if s.WebPort > 0 {
+		v["web.listen"], v["web.tls_cert"], v["web.tls_key"] = q(":"+strconv.Itoa(s.WebPort)), q(files.Cert), q(files.Key)
 	}
 	if dir := filepath.Dir(s.File); dir != "/etc/nabz" {
 		v["sites_file"] = q(filepath.Join(dir, "sites.toml"))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"syscall"
@@ -12,38 +11,21 @@ import (
 
 	"github.com/smartvillage/nabz/agent"
 	"github.com/smartvillage/nabz/agent/probe"
+	"github.com/smartvillage/nabz/internal/finding"
 )
 
-// Grade says how well a matter stands.
-type Grade uint8
+// Grade and Finding are those of every check.
+type (
+	Grade   = finding.Grade
+	Finding = finding.Finding
+)
 
 // The grades, from good to bad.
 const (
-	Pass Grade = iota
-	Warn
-	Fail
+	Pass = finding.Pass
+	Warn = finding.Warn
+	Fail = finding.Fail
 )
-
-// String is "pass", "warn" or "FAIL": colour is never the only sign.
-func (g Grade) String() string { return [...]string{"pass", "warn", "FAIL"}[g] }
-
-// Finding is what was found out about one matter.
-type Finding struct {
-	Matter string
-	Grade  Grade
-	Found  string
-	Next   string // what to do; "" where nothing
-}
-
-// WriteTo writes the finding in one line, or two where something is to be done.
-func (f Finding) WriteTo(w io.Writer) (int64, error) {
-	text := fmt.Sprintf("%-4s  %-13s %s\n", f.Grade, f.Matter, f.Found)
-	if f.Next != "" {
-		text += fmt.Sprintf("%-4s  %-13s → %s\n", "", "", f.Next)
-	}
-	n, err := io.WriteString(w, text)
-	return int64(n), err
-}
 
 // askAs is the next thing for who may not read what the agent reads.
 const askAs = "check as root or as the agent's own user"

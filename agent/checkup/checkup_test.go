@@ -302,13 +302,3 @@ func TestWhatTheRunningAgentSaysOfItsDiskIsPassedOn(t *testing.T) {
 		t.Errorf("disk: %+v\n%s", f, text)
 	}
 }
-
-func TestAFindingIsReadableWithoutColour(t *testing.T) {
-	var b bytes.Buffer
-	if _, err := (Finding{Matter: "broker", Grade: Fail, Found: "gone", Next: "call"}).WriteTo(&b); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := b.String(), "FAIL  broker        gone\n                    → call\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}

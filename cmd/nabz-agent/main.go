@@ -98,12 +98,6 @@ func enroll(ctx context.Context, c commandLine, stdout io.Writer) error {
 		Overwrite: c.replace, Start: !c.stay, Out: stdout, Now: time.Now})
 }
 
-// The exit statuses of check.
-const (
-	statusFail = 1
-	statusWarn = 3
-)
-
 // check looks at everything in the order in which it is mended.
 func check(ctx context.Context, settings map[string]setting, stdout io.Writer) error {
 	c, _, err := load(settings)
@@ -113,13 +107,11 @@ func check(ctx context.Context, settings map[string]setting, stdout io.Writer) e
 	}
 	c.Version = command.Version()
 	worst := checkup.Run(ctx, c, where(settings), func(f checkup.Finding) { _, _ = f.WriteTo(stdout) })
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return errors.New("stopped before the end")
-	case worst == checkup.Fail:
-		return command.Exit(statusFail)
-	case worst == checkup.Warn:
-		return command.Exit(statusWarn)
+	}
+	if status := worst.Status(); status != 0 {
+		return command.Exit(status)
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type commands struct {
 	Broker      brokerCommand      `cmd:"" help:"An external broker."`
 	Init        initCommand        `cmd:"" help:"Set this collector up: certificates, configuration, databases. Safe to run again."`
 	Renew       renewCommand       `cmd:"" help:"Make a new server certificate where the one in use ends within two months."`
+	Check       checkCommand       `cmd:"" help:"Prove that all of this machine works, in the order in which faults are mended."`
 	DeadLetters deadLettersCommand `cmd:"" name:"dead-letters" help:"What could not be stored."`
 	Alert       alertCommand       `cmd:"" help:"What wakes a person."`
 	Report      reportCommand      `cmd:"" help:"Figures that can be cited."`
@@ -80,6 +81,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = c.Broker.Export.do(stderr)
 	case "init":
 		err = c.Init.do(ctx, stdout)
+	case "check":
+		err = c.Check.do(ctx, stdout)
 	case "renew":
 		err = c.Renew.do(stdout)
 	case "agent list":

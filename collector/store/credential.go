@@ -9,6 +9,36 @@ import (
 	"github.com/influxdata/influxdb-client-go/v2/domain"
 )
 
+// firstAdmin makes the admin of a 1.x that asks for passwords and has no user yet, by the name and password of p.admin: until there is one, such a server
+// takes nothing but that. Any other server is left alone.
+func (p *preparation) firstAdmin(ctx context.Context) error {
+	name, password, ok := strings.Cut(p.admin, ":")
+	if !ok || name == "" || password == "" {
+		return nil // a token of 2.x
+	}
+	nobody, err := p.open("")
+	if err != nil {
+		return err
+	}
+	defer nobody.Close()
+	if _, err = nobody.query(ctx, "", "SHOW DATABASES"); err == nil || !strings.Contains(err.Error(), "create admin user first") {
+		return nil
+	}
+	if strings.ContainsAny(p.admin, " \t\r\n") {
+		return fmt.Errorf("make InfluxDB's first admin, %q: its password holds a blank, with which InfluxDB 1.8 lets nobody in; choose another", name)
+	}
+	if _, err := nobody.query(ctx, "", "CREATE USER "+quoteName(name)+" WITH PASSWORD "+quoteText(password)+" WITH ALL PRIVILEGES"); err != nil {
+		return fmt.Errorf("make InfluxDB's first admin, %q: %w", name, err)
+	}
+	p.tell("made user %q, InfluxDB's admin, with the password that was given", name)
+	return nil
+}
+
+// quoteText is a string of InfluxQL.
+func quoteText(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`, "\n", `\n`).Replace(s) + "'"
+}
+
 // user makes the user of a 1.x that may read and write the two databases, or gives it a new password.
 func (p *preparation) user(ctx context.Context) (token string, err error) {
 	name := strings.ReplaceAll(p.as.c.DetailBucket, ":", "_") + "_collector" // a colon ends the name in "user:password"

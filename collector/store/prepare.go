@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"time"
 
 	"github.com/influxdata/influxdb-client-go/v2/domain"
 
@@ -56,6 +54,9 @@ func (p *preparation) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer p.as.Close()
+	if err := p.firstAdmin(ctx); err != nil {
+		return err
+	}
 	all, version, err := p.as.ensureAll(ctx)
 	fresh := map[telemetry.Tier]bool{}
 	for _, m := range all {
@@ -165,11 +166,12 @@ func (p *preparation) tellRetention(ctx context.Context, version int, fresh map[
 		if fresh[tier] {
 			continue
 		}
-		keep, err := p.keeps(ctx, version, name)
-		if err != nil {
-			return fmt.Errorf("ask how long %q keeps lines: %w", name, denied(err))
+		b := Bucket{Name: name}
+		p.as.kept(ctx, version, &b)
+		if b.Kept != nil {
+			return fmt.Errorf("ask how long %q keeps lines: %w", name, denied(b.Kept))
 		}
-		want := p.as.retention(tier)
+		keep, want := b.Keep, p.as.retention(tier)
 		switch {
 		case keep == want:
 			p.tell("found %q, which keeps lines %s", name, span(keep))
@@ -180,30 +182,6 @@ func (p *preparation) tellRetention(ctx context.Context, version int, fresh map[
 		}
 	}
 	return nil
-}
-
-// keeps is the retention of a bucket that is there, 0 for ever.
-func (p *preparation) keeps(ctx context.Context, version int, name string) (time.Duration, error) {
-	if version == 2 {
-		b, err := p.as.bucket(ctx, name)
-		if err != nil || b == nil || len(b.RetentionRules) == 0 {
-			return 0, err
-		}
-		return time.Duration(b.RetentionRules[0].EverySeconds) * time.Second, nil
-	}
-	series, err := p.as.query(ctx, "", "SHOW RETENTION POLICIES ON "+quoteName(name))
-	if err != nil {
-		return 0, err
-	}
-	for _, one := range series {
-		at, preset := slices.Index(one.Columns, "duration"), slices.Index(one.Columns, "default")
-		for _, row := range one.Values {
-			if at >= 0 && preset >= 0 && row[preset] == true {
-				return time.ParseDuration(fmt.Sprint(row[at]))
-			}
-		}
-	}
-	return 0, nil
 }
 
 // secret is a password that needs no quoting: 26 letters and digits, 128 bits.

@@ -267,7 +267,8 @@ func TestPrepareSaysWhatItLacks(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = db.Stop() })
-		fails(t, store.Config{URL: db.URL}, "admin:anything", "create admin user first or disable authentication")
+		fails(t, store.Config{URL: db.URL}, "", "create admin user first or disable authentication", "give one that may do so")
+		fails(t, store.Config{URL: db.URL}, "admin:any thing", "holds a blank")
 	})
 	t.Run("InfluxDB 2.7 that nobody has set up", func(t *testing.T) {
 		path, err := influxd.FindTwo(t.Context())
@@ -324,4 +325,31 @@ func TestEachFaultOfARealInfluxDBSaysWhatToDo(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestPrepareMakesTheFirstAdminOfAServerThatHasNobody(t *testing.T) {
+	path, err := influxd.Find(t.Context(), os.Stderr)
+	if err != nil {
+		testneed.Missing(t, "InfluxDB", err.Error())
+	}
+	db, err := influxd.Start(t.Context(), influxd.Options{Path: path, Dir: t.TempDir(), SignIn: true, NoFlux: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Stop() })
+	const admin = `chief:it's\"hard"\to,guess:é`
+	c := store.Config{URL: db.URL}
+	token, done := prepare(t, c, admin)
+	if len(done) == 0 || done[0] != `made user "chief", InfluxDB's admin, with the password that was given` || strings.Contains(fmt.Sprint(done), "guess") {
+		t.Errorf("done: %q", done)
+	}
+	if c.Token = token; token == "" || token == admin {
+		t.Errorf("the collector's own credential is %q", token)
+	}
+	if again, done := prepare(t, c, admin); again != token || strings.Contains(fmt.Sprint(done), "chief") {
+		t.Errorf("again: %q, %q", again, done)
+	}
+	if _, _, err := store.Prepare(t.Context(), store.Config{URL: db.URL}, "other:guess"); !errors.Is(err, store.ErrUnauthorized) {
+		t.Errorf("where there is an admin, another was taken: %v", err)
+	}
 }
