@@ -21,6 +21,9 @@ var templates embed.FS
 //go:embed static
 var static embed.FS
 
+// Style is what all pages of the collector look like: colours and letters (CSS).
+func Style() ([]byte, error) { return static.ReadFile("static/nabz.css") }
+
 // assets are the files that pages load. They all stand in one folder named by the hash of their content, so
 // that modules import each other by relative names and a browser may keep them for ever.
 type assets struct {
