@@ -12,11 +12,11 @@ import (
 
 // guide is the pages of help with the programme's own addresses in them, for the board or for where agents enrol.
 func (p *parts) guide(board bool) (*guide.Guide, error) {
-	style, err := web.Style()
+	style, icon, err := web.Look()
 	if err != nil {
 		return nil, err
 	}
-	shown := guide.Config{Style: style, URL: p.c.Agents.URL, BoardURL: p.c.Alert.BoardURL, Board: board}
+	shown := guide.Config{Style: style, Icon: icon, URL: p.c.Agents.URL, BoardURL: p.c.Alert.BoardURL, Board: board}
 	if len(p.c.Agents.Brokers) > 0 {
 		shown.Broker = p.c.Agents.Brokers[0]
 	}
@@ -32,7 +32,7 @@ func (p *parts) openHelp(mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	packages, err := depot.Open(Packages(p.c), depot.Pages{Help: guide.Path + "/field-engineer", Style: pages.Style()}, p.log)
+	packages, err := depot.Open(Packages(p.c), depot.Pages{Help: guide.Path + "/field-engineer", Style: pages.Style(), Icon: guide.Path + "/icon.svg"}, p.log)
 	if err != nil {
 		return err
 	}

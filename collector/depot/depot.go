@@ -77,6 +77,7 @@ type summed struct {
 type Pages struct {
 	Help  string // path of the page that says which package is for whom; "": none
 	Style string // path of its style; "": none
+	Icon  string // path of its icon; "": none
 }
 
 // Open looks into a folder. A folder that is not there holds nothing, until it is.
@@ -179,7 +180,7 @@ func toldSums(root *os.Root) (map[string]string, error) {
 func (d *Depot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-cache")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")

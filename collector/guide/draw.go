@@ -58,6 +58,7 @@ func draw(pages fs.FS, file, markdown, base string) (drawn, error) {
 		case *ast.Link:
 			if to, ok := address(pages, file, string(n.Destination), base); ok {
 				n.Destination = []byte(to)
+				entitle(pages, n, source)
 			} else {
 				unwrap(n)
 			}
@@ -72,7 +73,8 @@ func draw(pages fs.FS, file, markdown, base string) (drawn, error) {
 	if err := md.Renderer().Render(&out, source, doc); err != nil {
 		return d, fmt.Errorf("draw %s: %w", file, err)
 	}
-	d.body = bytes.ReplaceAll(out.Bytes(), []byte("<p></p>\n"), nil) // a picture stood there
+	d.body = bytes.ReplaceAll(out.Bytes(), []byte("<p></p>\n"), nil)                 // a picture stood there
+	d.body = bytes.ReplaceAll(d.body, []byte("<pre>"), []byte(`<pre tabindex="0">`)) // so that keys can move it; what is written in a page as <pre> is escaped
 	return d, nil
 }
 
@@ -91,6 +93,18 @@ func address(pages fs.FS, file, to, base string) (string, bool) {
 		to += "#" + part
 	}
 	return to, true
+}
+
+// entitle gives a link that is worded as a file's name the title of the page, which has no such name here.
+func entitle(pages fs.FS, n *ast.Link, source []byte) {
+	name := words(n, source)
+	text, err := fs.ReadFile(pages, name)
+	if err != nil || !strings.HasSuffix(name, ".md") {
+		return
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	n.RemoveChildren(n)
+	n.AppendChild(n, ast.NewString([]byte(strings.TrimPrefix(first, "# "))))
 }
 
 // unwrap leaves of a link its words.

@@ -35,6 +35,7 @@ var style []byte
 // Config says whose pages they are. The zero Config shows them as they are in the repository.
 type Config struct {
 	Style    []byte // colours and letters (CSS) of the board, which the pages share
+	Icon     []byte // of the board (SVG)
 	URL      string // where agents enrol, such as https://noc.example.org:8443; "": as in the examples
 	Broker   string // what agents connect to, such as mqtts://noc.example.org:8883; "": as in the examples
 	BoardURL string // of the board, such as https://noc.example.org; "": as in the examples
@@ -92,6 +93,7 @@ func New(c Config) (*Guide, error) {
 	sum := sha256.Sum256(css)
 	look := Path + "/" + hex.EncodeToString(sum[:6]) + ".css"
 	g.look = look
+	g.add(Path+"/icon.svg", "image/svg+xml", "public, max-age=86400", c.Icon)
 	g.add(look, "text/css; charset=utf-8", "public, max-age=31536000, immutable", css)
 	t, err := template.New("page").Parse(layout)
 	if err != nil {
