@@ -72,15 +72,29 @@ func (e Enrolment) String() string {
 	return enrolPrefix + base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b)))
 }
 
-// ParseEnrolment reads a token. White space is no part of it: tokens are copied out of messages that break lines.
+// HoldsEnrolment tells whether a text has a token in it, or the beginning of one: it is not to be shown then.
+func HoldsEnrolment(text string) bool { return strings.Contains(text, enrolPrefix) }
+
+// copied is a token as it was made. Tokens are copied out of messages that break lines, put quotation marks around them, or have the command in front of
+// them: no character that a token lacks belongs to it, nor what stands before its prefix.
+func copied(text string) (code string, ok bool) {
+	_, code, ok = strings.Cut(strings.Map(func(c rune) rune {
+		if c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
+			return c
+		}
+		return -1
+	}, text), enrolPrefix)
+	return code, ok
+}
+
+// ParseEnrolment reads a token, as people copy it.
 func ParseEnrolment(text string) (Enrolment, error) {
-	text = strings.Join(strings.Fields(text), "")
-	code, ok := strings.CutPrefix(text, enrolPrefix)
+	code, ok := copied(text)
 	if !ok {
 		return Enrolment{}, fmt.Errorf("this is no enrolment token: one begins with %q; \"nabz-collector agent add\" prints it", enrolPrefix)
 	}
 	damaged := errors.New("the enrolment token is cut short or mistyped; copy the whole of it, from \"" + enrolPrefix + "\" to its end")
-	if len(text) > maxEnrolLen {
+	if len(code) > maxEnrolLen {
 		return Enrolment{}, damaged
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(code)

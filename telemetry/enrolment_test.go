@@ -56,6 +56,26 @@ func TestADamagedEnrolmentTokenIsToldAsThat(t *testing.T) {
 	}
 }
 
+func TestWhatIsCopiedAlongWithATokenDoesNoHarm(t *testing.T) {
+	e := enrolment(t)
+	text := e.String()
+	for what, copied := range map[string]string{
+		"the command":              "nabz-agent enroll " + text,
+		"the command and a prompt": "root@OpenWrt:~# nabz-agent enroll " + text + "\r\n",
+		"quotation marks":          "\"" + text + "\"",
+		"those of a telephone":     "“" + text + "”",
+		"a full stop":              "Your token: " + text + ".",
+		"a quoted message":         "> " + text[:60] + "\n> " + text[60:120] + "\n> " + text[120:],
+		"soft line breaks":         text[:70] + "=\r\n" + text[70:],
+		"characters nobody sees":   "\ufeff" + text[:30] + "\u200b" + text[30:] + "\u00a0",
+		"the name of the agent":    "gokina/main\t" + text,
+	} {
+		if got, err := ParseEnrolment(copied); err != nil || got != e {
+			t.Errorf("%s: %q became %+v (%v)", what, copied, got, err)
+		}
+	}
+}
+
 func other(c byte) string {
 	if c == 'A' {
 		return "B"

@@ -5,9 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,8 +18,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/smartvillage/nabz/agent/clock"
-	"github.com/smartvillage/nabz/agent/uplink"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -32,35 +28,42 @@ const (
 	mostWait  = time.Minute
 )
 
-// errStranger is a server that is not the programme's.
-var errStranger = errors.New("its certificate does not come from the authority that the token names")
+// errVoid is a collector's word that the token is good for nothing any more.
+var errVoid = errors.New("the collector refuses")
 
-// errRefused is a collector's word that no other try will change.
-var errRefused = errors.New("the collector refuses")
+// asking is one request to enrol, which may be sent again and again: the same token and the same secret get the same answer.
+type asking struct {
+	e    telemetry.Enrolment
+	out  io.Writer
+	now  func() time.Time // the system's clock
+	sent bool             // something of a request went out: the collector may have heard of the secret
+}
 
-// ask sends the request until it is answered. It may be sent again and again: the same token and the same secret get the same answer.
-func ask(ctx context.Context, e telemetry.Enrolment, secret string, out io.Writer) (telemetry.EnrolAnswer, error) {
-	body, err := json.Marshal(e.Request(secret))
+// ask sends the request until it is answered.
+func (q *asking) ask(ctx context.Context, secret string) (telemetry.EnrolAnswer, error) {
+	body, err := json.Marshal(q.e.Request(secret))
 	if err != nil {
 		return telemetry.EnrolAnswer{}, err
 	}
 	for try, wait := 1, firstWait; ; try, wait = try+1, min(2*wait, mostWait) {
-		answer, after, err := post(ctx, e, body)
+		answer, after, err := q.post(ctx, body)
 		if err == nil {
 			return answer, nil
 		}
+		var u *unreached
+		reached := !errors.As(err, &u)
 		switch {
 		case ctx.Err() != nil:
 			return answer, errors.New("stopped; run this again with the same token")
-		case errors.Is(err, errStranger):
-			return answer, fmt.Errorf("what answers at %s is not the programme's collector: %w; it may be the log-in page of a hotspot, or somebody in between; try over another link, or have a new token made", e.URL, errStranger)
 		case after < 0:
 			return answer, err
+		case try == tries && reached:
+			return answer, fmt.Errorf("%w\nno better answer in %d tries; tell the NOC, and run this again with the same token when that is mended", err, tries)
 		case try == tries:
-			return answer, fmt.Errorf("%w\nno answer in %d tries; look at the link, then run this again with the same token", err, tries)
+			return answer, fmt.Errorf("%w\nno answer in %d tries; %s, then run this again with the same token", err, tries, u.next)
 		}
 		pause := max(after, wait/2+rand.N(wait/2+1)) // all villages may be at it after an outage
-		fmt.Fprintf(out, "%v; next try in %d s, Ctrl-C stops\n", err, int(pause.Seconds()+0.5))
+		fmt.Fprintf(q.out, "%v; next try in %d s, Ctrl-C stops\n", err, int(pause.Seconds()+0.5))
 		t := time.NewTimer(pause)
 		select {
 		case <-t.C:
@@ -72,38 +75,48 @@ func ask(ctx context.Context, e telemetry.Enrolment, secret string, out io.Write
 
 // post tries once. After is how long to wait at least before the next try; negative: there is no use in one. It writes the request on a connection
 // of its own: http.Client would be 0.4 MB more of a router's binary.
-func post(ctx context.Context, e telemetry.Enrolment, body []byte) (answer telemetry.EnrolAnswer, after time.Duration, err error) {
+func (q *asking) post(ctx context.Context, body []byte) (answer telemetry.EnrolAnswer, after time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, oneTry)
 	defer cancel()
-	u, err := url.Parse(e.URL + telemetry.EnrolPath)
+	u, err := url.Parse(q.e.URL + telemetry.EnrolPath)
 	if err != nil {
 		return answer, -1, err
 	}
-	d := tls.Dialer{Config: trust(e, u.Hostname())}
-	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443")))
+	host := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))
+	d := tls.Dialer{Config: q.trust(u.Hostname())}
+	conn, err := d.DialContext(ctx, "tcp", host)
 	if err != nil {
-		return answer, 0, fmt.Errorf("reach the collector: %w", err)
+		if err := q.untrusted(err, host); err != nil {
+			return answer, -1, err
+		}
+		return answer, 0, unreachedBy(err, host)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // whatever hangs on it returns
 	defer stop()
-	q := &http.Request{Method: http.MethodPost, URL: u, Host: u.Host, Header: http.Header{"Content-Type": {"application/json"}}, Close: true,
+	r := &http.Request{Method: http.MethodPost, URL: u, Host: u.Host, Header: http.Header{"Content-Type": {"application/json"}}, Close: true,
 		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body))}
-	if err := q.Write(conn); err != nil {
-		return answer, 0, fmt.Errorf("ask the collector: %w", err)
+	q.sent = true
+	if err := r.Write(conn); err != nil {
+		return answer, 0, cutOff(err, host)
 	}
-	r, err := http.ReadResponse(bufio.NewReader(conn), q)
+	res, err := http.ReadResponse(bufio.NewReader(conn), r)
 	if err != nil {
-		return answer, 0, fmt.Errorf("hear the collector: %w", err)
+		return answer, 0, cutOff(err, host)
 	}
-	defer r.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(r.Body, telemetry.MaxEnrolBytes))
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, telemetry.MaxEnrolBytes))
 	if err != nil {
-		return answer, 0, fmt.Errorf("hear the collector out: %w", err)
+		return answer, 0, cutOff(err, host)
 	}
+	return q.heard(res, b)
+}
+
+// heard reads an answer that came whole.
+func (q *asking) heard(r *http.Response, b []byte) (answer telemetry.EnrolAnswer, after time.Duration, err error) {
 	if r.StatusCode == http.StatusOK {
 		if err := json.Unmarshal(b, &answer); err != nil || answer.Config == "" {
-			return answer, -1, fmt.Errorf("%s answers, but not as a collector does; is the address of the token right?", e.URL)
+			return answer, -1, fmt.Errorf("%s answers, but not as a collector does; have the NOC look whether agents.url is right, then run this again with the same token", q.e.URL)
 		}
 		return answer, 0, nil
 	}
@@ -111,36 +124,13 @@ func post(ctx context.Context, e telemetry.Enrolment, body []byte) (answer telem
 	if strings.ContainsFunc(said, func(r rune) bool { return r < ' ' && r != '\n' }) || strings.HasPrefix(said, "<") || said == "" {
 		said = "no word of explanation"
 	}
-	if r.StatusCode != http.StatusTooManyRequests && r.StatusCode < 500 {
-		return answer, -1, fmt.Errorf("%w: %s (status %d)", errRefused, said, r.StatusCode)
+	switch {
+	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden, r.StatusCode == http.StatusConflict, r.StatusCode == http.StatusGone:
+		return answer, -1, fmt.Errorf("%w: %s (status %d)", errVoid, said, r.StatusCode)
+	case r.StatusCode != http.StatusTooManyRequests && r.StatusCode < 500:
+		return answer, -1, fmt.Errorf("%s answers, but not as a collector does: %s (status %d); have the NOC look whether agents.url is right, then run this again with the same token", q.e.URL, said, r.StatusCode)
 	}
 	err = fmt.Errorf("the collector says: %s (status %d)", said, r.StatusCode)
 	seconds, _ := strconv.Atoi(r.Header.Get("Retry-After")) // without one: 0
 	return answer, min(time.Duration(max(0, seconds))*time.Second, 5*time.Minute), err
-}
-
-// trust believes a server whose certificate comes from the token's authority and has the right name. Its dates are not judged: a router does
-// not know the time before it has enrolled, and the token is good for a day only. Without an authority in the token the system's are believed.
-func trust(e telemetry.Enrolment, host string) *tls.Config {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
-	if e.CA == ([sha256.Size]byte{}) {
-		return c
-	}
-	c.InsecureSkipVerify = true // what follows is in its place
-	c.VerifyConnection = func(s tls.ConnectionState) error {
-		for _, cert := range s.PeerCertificates {
-			if sha256.Sum256(cert.Raw) != e.CA {
-				continue
-			}
-			roots := x509.NewCertPool()
-			roots.AddCert(cert)
-			undated := uplink.Dated(&tls.Config{RootCAs: roots, ServerName: host}, func() (time.Time, bool) { return clock.Floor(), false })
-			if err := undated.VerifyConnection(s); err != nil {
-				return fmt.Errorf("%w: %w", errStranger, err)
-			}
-			return nil
-		}
-		return errStranger
-	}
-	return c
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/smartvillage/nabz/internal/command"
+	"github.com/smartvillage/nabz/telemetry"
 )
 
 // The standard library's flags serve here: a command library costs a fifth of the binary, on a router with 16 MB of flash.
@@ -38,7 +39,7 @@ type setting struct{ value, source string }
 type commandLine struct {
 	command  string // run, enroll, check, status, speedtest, config, help, version
 	json     bool   // of status and speedtest
-	token    string // of enroll; "-": on standard input
+	token    string // of enroll; "-": on standard input; "": where there is a terminal it is asked for
 	replace  bool   // of enroll: a configuration that is there
 	stay     bool   // of enroll: start nothing
 	settings map[string]setting
@@ -49,6 +50,9 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 	c := commandLine{command: "run", settings: map[string]setting{}}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		c.command, args = args[0], args[1:]
+		if telemetry.HoldsEnrolment(c.command) {
+			return c, command.Usage(errors.New("this is a token; write nabz-agent enroll before it"))
+		}
 		if !slices.Contains([]string{"run", "enroll", "check", "status", "speedtest", "config"}, c.command) {
 			return c, command.Usage(fmt.Errorf("unknown command %q; want run, enroll, check, status, speedtest or config", c.command))
 		}
@@ -73,23 +77,25 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 		})
 	}
 	err := fs.Parse(args)
-	if c.command == "enroll" && err == nil && fs.NArg() > 0 { // flags may stand behind the token, too
-		c.token = fs.Arg(0)
+	for c.command == "enroll" && err == nil && fs.NArg() > 0 { // flags may stand behind the token, too, and a space in it
+		c.token += fs.Arg(0)
 		err = fs.Parse(fs.Args()[1:])
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		c.command = "help"
 		return c, nil
+	case err != nil && c.command == "enroll" && len(err.Error()) > len(unknownFlag)+longFlag:
+		return c, command.Usage(errors.New("unknown flag, or a piece of a token that was cut by a space; put the token between quotation marks"))
 	case err != nil:
 		return c, command.Usage(plain(err))
+	case slices.ContainsFunc(fs.Args(), telemetry.HoldsEnrolment):
+		return c, command.Usage(errors.New("a token is of use to nabz-agent enroll alone"))
 	case fs.NArg() > 0:
 		return c, command.Usage(fmt.Errorf("unexpected argument %q", fs.Arg(0)))
 	case *version:
 		c.command = "version"
 		return c, nil
-	case c.command == "enroll" && c.token == "":
-		return c, command.Usage(errors.New("enroll needs the token that \"nabz-collector agent add\" printed at the NOC, or - to read it from standard input"))
 	}
 	for _, o := range options() {
 		if _, given := c.settings[o.name]; !given && getenv(o.env) != "" {
@@ -99,9 +105,14 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 	return c, nil
 }
 
+// longFlag is more than the longest flag has, in bytes: what is longer may be a piece of a token, and is not shown.
+const longFlag = 20
+
+const unknownFlag = "flag provided but not defined: -"
+
 // plain says a fault of the flag package with the two dashes that people type.
 func plain(err error) error {
-	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+	if name, ok := strings.CutPrefix(err.Error(), unknownFlag); ok {
 		return fmt.Errorf("unknown flag --%s", name)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "flag needs an argument: -"); ok {
@@ -116,7 +127,7 @@ const helpHead = `NAME
 SYNOPSIS
   nabz-agent [run] [--config FILE] [--site ID] [--agent ID] [--profile NAME]
              [--broker URL]... [--secret-file FILE] [--data-dir DIR] [--log-level LEVEL]
-  nabz-agent enroll TOKEN [--config FILE] [--secret-file FILE] [--data-dir DIR]
+  nabz-agent enroll [TOKEN] [--config FILE] [--secret-file FILE] [--data-dir DIR]
              [--overwrite] [--no-start]
   nabz-agent check [--config FILE]...
   nabz-agent status|speedtest [--json] [--config FILE]...
@@ -131,8 +142,9 @@ COMMANDS
   run      Measure and report until stopped. This is the default.
   enroll   Make this router an agent of the programme: fetch its configuration over HTTPS
            with the token that the NOC has made for it, make its secret, start it. TOKEN
-           is good once, for a day; - reads it from standard input. The same command again
-           goes on where one was broken off. A configuration of the same agent is kept.
+           is good once, for a day. Without it a terminal is asked for it, which keeps it out
+           of the shell's history; - reads it from standard input. The same command again goes
+           on where one was broken off. A configuration of the same agent is kept.
   check    Look at configuration, clock, interface, gateway, DNS, internet, broker,
            credentials, a test line to the end, disk and memory, in the order in which
            they are mended. Works beside a running agent and without one.

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/mdlayher/sdnotify"
 
@@ -20,9 +21,22 @@ import (
 	"github.com/smartvillage/nabz/agent/enrol"
 	"github.com/smartvillage/nabz/internal/command"
 	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/telemetry"
 )
 
-func main() { os.Exit(command.Run("nabz-agent", run, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	args := command.Hide(os.Args[1:], tokens(os.Args[1:]))
+	os.Exit(command.Run("nabz-agent", run, args, os.Stdout, os.Stderr))
+}
+
+// tokens tells which arguments may be a token, or a piece of one that was cut by a space.
+func tokens(args []string) func(string) bool {
+	enrols := len(args) > 0 && args[0] == "enroll"
+	return func(arg string) bool {
+		flag := strings.HasPrefix(arg, "-") && len(arg) <= longFlag
+		return telemetry.HoldsEnrolment(arg) || enrols && arg != "enroll" && !flag && !strings.Contains(arg, "/")
+	}
+}
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c, err := parse(args, os.Getenv)
@@ -61,12 +75,17 @@ func example(profile setting, stdout io.Writer) error {
 
 // enroll makes this router an agent of the programme.
 func enroll(ctx context.Context, c commandLine, stdout io.Writer) error {
-	if c.token == "-" {
-		b, err := io.ReadAll(io.LimitReader(os.Stdin, maxToken))
-		if err != nil {
-			return fmt.Errorf("read the token from standard input: %w", err)
-		}
-		c.token = string(b)
+	var err error
+	switch {
+	case c.token == "" && terminal(os.Stdin):
+		c.token, err = askToken(ctx, os.Stdin, stdout)
+	case c.token == "":
+		err = command.Usage(errors.New("enroll needs the token that \"nabz-collector agent add\" printed at the NOC; - reads it from standard input, and a terminal is asked for it"))
+	case c.token == "-":
+		c.token, err = readToken(os.Stdin)
+	}
+	if err != nil {
+		return err
 	}
 	for _, name := range []string{"site", "agent", "broker", "profile"} {
 		if s, given := c.settings[name]; given {
@@ -75,11 +94,8 @@ func enroll(ctx context.Context, c commandLine, stdout io.Writer) error {
 	}
 	file, _ := fileOf(c.settings)
 	return enrol.Run(ctx, enrol.Options{Token: c.token, ConfigFile: file, SecretFile: c.settings["secret-file"].value, DataDir: c.settings["data-dir"].value,
-		Overwrite: c.replace, Start: !c.stay, Out: stdout})
+		Overwrite: c.replace, Start: !c.stay, Out: stdout, Now: time.Now})
 }
-
-// maxToken is more than a token takes, in bytes.
-const maxToken = 4096
 
 // The exit statuses of check.
 const (

@@ -3,6 +3,7 @@
 package wholefile
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -18,6 +19,22 @@ func Lock(dir string) (unlock func(), err error) {
 		return nil, err
 	}
 	return func() { d.Close() }, nil // closing gives the lock back
+}
+
+// TryLock is Lock that does not wait: not ok where somebody else holds the folder.
+func TryLock(dir string) (unlock func(), ok bool, err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, false, err
+	}
+	switch err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case err == nil:
+		return func() { d.Close() }, true, nil
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, false, d.Close()
+	default:
+		return nil, false, errors.Join(err, d.Close())
+	}
 }
 
 // KeepOwner gives f the owner of the old file, or of the folder: what root makes can be read by the daemon. Only root has to and can.

@@ -95,3 +95,62 @@ func TestWhatRootMakesBelongsToTheOwnerOfItsFolder(t *testing.T) {
 		}
 	}
 }
+
+func TestADraftIsPutDroppedOrSweptAway(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "f")
+	names := func() (all []string) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			all = append(all, e.Name())
+		}
+		return all
+	}
+	draft := func() *Draft {
+		d, err := Prepare(file, []byte("draft"), 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	if err := draft().Drop(); err != nil || len(names()) != 0 {
+		t.Errorf("dropped: %v, %v", names(), err)
+	}
+	d := draft()
+	if _, err := os.Stat(file); err == nil || len(names()) != 1 {
+		t.Errorf("in place before it was put there: %v", names())
+	}
+	if err := d.Put(); err != nil || len(names()) != 1 || names()[0] != "f" {
+		t.Errorf("put: %v, %v", names(), err)
+	}
+	keep := []string{"f.toml.12.new", "f..new", "f.new", "f.old", "g.12.new"}
+	for _, name := range keep {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	draft()
+	if err := Sweep(file); err != nil || len(names()) != 1+len(keep) {
+		t.Errorf("swept: %v, %v", names(), err)
+	}
+}
+
+func TestALockThatIsHeldIsNotWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	unlock, ok, err := TryLock(dir)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if _, ok, err := TryLock(dir); ok || err != nil {
+		t.Errorf("locked twice: %v, %v", ok, err)
+	}
+	unlock()
+	unlock, ok, err = TryLock(dir)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	unlock()
+}
