@@ -201,7 +201,8 @@ func TestEveryKindOfErrorIsExplained(t *testing.T) {
 				used[text] = true
 				return true
 			}
-			first, _, _ := strings.Cut(text, ";")
+			first, _, _ := strings.Cut(text, ";") // what follows is what to do
+			first, _, _ = strings.Cut(first, ":")
 			for piece := range strings.SplitSeq(first, gap) {
 				if len(piece) > 60 {
 					piece = piece[:60]
