@@ -125,7 +125,11 @@ func label(t *table.Table, source []byte) {
 	for c := t.FirstChild().FirstChild(); c != nil; c = c.NextSibling() {
 		heads = append(heads, words(c, source))
 	}
-	t.SetAttributeString("class", []byte(fmt.Sprintf("columns-%d", len(heads))))
+	class := fmt.Sprintf("columns-%d", len(heads))
+	if len(heads) > 5 {
+		class += " many"
+	}
+	t.SetAttributeString("class", []byte(class))
 	if len(heads) < 3 {
 		return
 	}
