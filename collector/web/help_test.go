@@ -2,13 +2,18 @@ package web
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/smartvillage/nabz/collector/depot"
 	"github.com/smartvillage/nabz/collector/guide"
 )
 
@@ -96,4 +101,34 @@ func TestHelpHasNoSeriousFaultOfAccessibility(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTheListOfPackagesFitsAPhone(t *testing.T) {
+	b := newBrowser(t)
+	dir := t.TempDir()
+	for _, name := range []string{"nabz-agent_0.7.0_amd64.deb", "nabz-agent_0.7.0_mipsle.ipk", "nabz-agent_0.7.0_mipsle.ipk.cdx.json", "nabz-collector_0.7.0_amd64.deb"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pages := help(t)
+	packages, err := depot.Open(dir, depot.Pages{Help: "/help/field-engineer", Style: pages.Style(), Icon: "/help/icon.svg"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/help/", pages)
+	mux.Handle(depot.Path, packages)
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	for _, width := range []int64{1280, 390, 360} {
+		b.look(width, 740, "light")
+		b.do(chromedp.Navigate(server.URL + depot.Path))
+		b.until("the packages", `document.querySelectorAll('.leads li').length === 4 && document.styleSheets.length === 1`)
+		if wide := shown[int64](b, `document.documentElement.scrollWidth`); wide > width {
+			t.Errorf("the list is %d px wide in a window of %d", wide, width)
+		}
+		b.picture(fmt.Sprintf("packages-%d", width), false)
+	}
+	b.quiet(strings.TrimPrefix(server.URL, "http://"))
 }
