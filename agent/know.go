@@ -95,7 +95,7 @@ func (a *agent) status() Status {
 			Sent: up.Sent, Retries: up.Retries, Acked: up.Acked, Rejected: up.Rejected},
 		Spool: SpoolStatus{Batches: waits.Batches, Lines: waits.Lines, Bytes: waits.Bytes, MaxBytes: a.c.SpoolMaxBytes,
 			DroppedBatches: waits.DroppedBatches, CorruptRecords: waits.CorruptRecords},
-		Wire: last.wire, Commands: a.c.Commands.Allow, Notes: last.notes,
+		Wire: last.wire, Commands: a.c.Commands.Allow, Notes: last.notes, Twin: a.twin.other(),
 	}
 	if a.speed != nil {
 		t := a.speed.Stats()

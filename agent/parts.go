@@ -46,6 +46,7 @@ type agent struct {
 	seen     atomic.Pointer[seen] // what the recorder's goroutine last saw
 	proofs   chan chan sealedProof
 	proving  proving
+	twin     twin
 	services *service.Monitor
 	checker  *service.Checker
 	checks   chan service.Check

@@ -136,6 +136,7 @@ func (a *agent) acked(k telemetry.Ack, _ int) {
 	s := a.uplink.Stats()
 	a.clock.Acked(k.Now, s.Rtt)
 	a.proving.heard(k)
+	a.twin.heard(a, k)
 	if k.Boot == a.boot && !a.settled {
 		a.settled = true
 		a.first <- k
@@ -234,6 +235,7 @@ func (a *agent) findings() {
 func (a *agent) tick(ctx context.Context, ifaces *sampler.Interfaces, machine *sampler.Host) {
 	a.traffic(ctx, ifaces)
 	a.findings()
+	a.twin.event(a)
 	for _, s := range a.clock.Steps() {
 		a.recorder.Event("clock_step", s.String())
 	}

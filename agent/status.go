@@ -26,6 +26,7 @@ type Status struct {
 	Wire     WireStatus   `json:"wire"`
 	Commands []string     `json:"commands"`        // what the NOC may ask for
 	Notes    []string     `json:"notes,omitempty"` // faults of the disk, in words
+	Twin     string       `json:"twin,omitempty"`  // boot of another machine that works as this agent with the same secret
 }
 
 // LinkStatus is what was found out about the link.
@@ -115,6 +116,9 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 		acked = "last acknowledged " + seconds(*s.Broker.LastAckS) + " ago"
 	}
 	row("collector", "%s; %d batches sent, %d of them again, %d acknowledged, %d rejected", acked, s.Broker.Sent, s.Broker.Retries, s.Broker.Acked, s.Broker.Rejected)
+	if s.Twin != "" {
+		row("twin", "another machine signs in as %s/%s with the same secret (its boot is %s, ours %s); each ends the connection of the other", s.Site, s.Agent, s.Twin, s.Boot)
+	}
 	row("spool", "%s with %s wait, %s of %s; %d dropped, %d damaged", count(s.Spool.Batches, "batch", "batches"), count(s.Spool.Lines, "line", "lines"),
 		size(s.Spool.Bytes), size(s.Spool.MaxBytes), s.Spool.DroppedBatches, s.Spool.CorruptRecords)
 	used := size(s.Wire.UsedBytes)
@@ -135,7 +139,7 @@ func (s Status) WriteTo(w io.Writer) (int64, error) {
 	for _, n := range s.Notes {
 		row("note", "%s", n)
 	}
-	if !s.Broker.Connected || s.Clock == clockUnknown || s.Link.State == "down" || len(s.Notes) > 0 {
+	if !s.Broker.Connected || s.Clock == clockUnknown || s.Link.State == "down" || len(s.Notes) > 0 || s.Twin != "" {
 		row("next", "nabz-agent check tells what is wrong, and what to do first")
 	}
 	n, err := io.WriteString(w, b.String())

@@ -28,6 +28,7 @@ const (
 //	stored 4f2a9c1b 17 1763900000000 last=1763899940000,up,,23000 refused=1 why=line 3: …
 //	stored 4f2a9c1b 13-17 1763900000000
 //	stored 4f2a9c1b 3,5-7,9 1763900000000
+//	stored 4f2a9c1b 17 1763900000000 twin=9b0d77e2
 //	rejected #9f3a11c2 0 1763900000000 why=…
 //
 // Boot and Seq name the batch; Digest does where its header could not be read (Boot is then ""). With First, the verdict is that of
@@ -42,6 +43,7 @@ type Ack struct {
 	Now     time.Time  // the collector's clock, in ms
 	Refused int        // lines of a stored batch that became dead letters
 	Last    *LastBatch // after a boot: what the last batch of the boot before had said
+	Twin    string     // boot of another machine that works as this agent, too; "": none is known
 	Why     string     // for a person; "" when all is well
 }
 
@@ -85,6 +87,9 @@ func (a Ack) Append(dst []byte) []byte {
 	if a.Last != nil {
 		o := a.Last.Open
 		dst = fmt.Appendf(dst, " last=%d,%s,%s,%d", a.Last.At.UnixMilli(), o.State, o.Cause, o.Length.Milliseconds())
+	}
+	if a.Twin != "" {
+		dst = append(append(dst, " twin="...), a.Twin...)
 	}
 	if a.Refused > 0 {
 		dst = fmt.Appendf(dst, " refused=%d", a.Refused)
@@ -143,6 +148,10 @@ func ParseAck(b []byte) (Ack, error) {
 		case "last":
 			if a.Last, err = parseLast(value); err != nil {
 				return bad(err.Error())
+			}
+		case "twin":
+			if a.Twin = value; !isBoot(value) {
+				return bad("twin is not 8 hex digits")
 			}
 		case "refused":
 			if a.Refused, err = strconv.Atoi(value); err != nil || a.Refused < 0 || a.Refused > MaxLines {

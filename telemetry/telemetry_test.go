@@ -271,6 +271,7 @@ func TestAcknowledgementsRoundTrip(t *testing.T) {
 		"stored 4f2a9c1b 3,5-7,9 1763900000000":                                   {Verdict: Stored, Boot: "4f2a9c1b", Also: "3,5-7", Seq: 9, Now: noon},
 		"stored 4f2a9c1b 3,13-17 1763900000000":                                   {Verdict: Stored, Boot: "4f2a9c1b", Also: "3", First: 13, Seq: 17, Now: noon},
 		"stored 4f2a9c1b 17 1763900000000 last=1763900000000,up,,23000":           {Verdict: Stored, Boot: "4f2a9c1b", Seq: 17, Now: noon, Last: &LastBatch{noon, OpenSpan{StateUp, "", 23 * time.Second}}},
+		"stored 4f2a9c1b 17 1763900000000 twin=9b0d77e2 refused=1 why=x":          {Verdict: Stored, Boot: "4f2a9c1b", Seq: 17, Now: noon, Twin: "9b0d77e2", Refused: 1, Why: "x"},
 		"stored 4f2a9c1b 17 1763900000000 last=1763900000000,,,0 refused=2 why=x": {Verdict: Stored, Boot: "4f2a9c1b", Seq: 17, Now: noon, Last: &LastBatch{At: noon}, Refused: 2, Why: "x"},
 	} {
 		if got := string(a.Append(nil)); got != text {

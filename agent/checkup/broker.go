@@ -49,6 +49,13 @@ func (k *checkup) brokers(ctx context.Context) {
 	if connected {
 		defer k.tell(Finding{Matter: "credentials", Found: k.runs.Broker.URL + " has let the running agent in as " + k.c.Address().String()})
 	}
+	if k.runs != nil && k.runs.Twin != "" {
+		a := k.c.Address()
+		k.tell(Finding{Matter: "credentials", Grade: Fail,
+			Found: "another machine signs in as " + a.String() + " with the same secret; each ends the connection of the other, and what they measure is mixed",
+			Next: "a card or a configuration was copied: on the machine that is not to be " + a.String() + " enrol with a token of its own (agent add " + a.Site + "/NAME at the NOC, nabz-agent enroll --overwrite here), or stop it; " +
+				"where nobody knows it, agent rotate " + a.String() + " at the NOC and enrol on the right one: the other is refused then"})
+	}
 	let := 0
 	for _, text := range k.c.Brokers {
 		u, err := url.Parse(text)
@@ -186,7 +193,7 @@ func (k *checkup) signIn(ctx context.Context, u *url.URL, conn net.Conn, secret 
 		f.Found = "the broker lets " + a.String() + " in"
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
 		f.Grade, f.Found = Fail, u.Host+" refuses the name "+a.String()+" with the secret in "+k.c.SecretFile
-		f.Next = "\"nabz-collector agent list\" at the NOC shows who may sign in; \"nabz-collector agent rotate " + a.String() + "\" makes a token to enrol anew: nabz-agent enroll TOKEN"
+		f.Next = "it was revoked, or another machine has enrolled as " + a.String() + " since: \"nabz-collector agent list\" at the NOC shows who may sign in; \"nabz-collector agent rotate " + a.String() + "\" makes a token to enrol anew: nabz-agent enroll TOKEN"
 	default:
 		f.Grade, f.Found, f.Next = Fail, u.Host+" does not speak MQTT with us: "+err.Error(), "look at the port: 8883 is usual with TLS, 1883 without"
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	tries     = 8 // some three minutes on a link that is not there
+	tries     = 8 // a minute and a half where each fails at once, five and more where each waits for its end
 	oneTry    = 30 * time.Second
 	firstWait = time.Second
 	mostWait  = time.Minute
@@ -30,6 +30,11 @@ const (
 
 // errVoid is a collector's word that the token is good for nothing any more.
 var errVoid = errors.New("the collector refuses")
+
+// used is a token that is void because somebody has used it.
+type used struct{ error }
+
+func (u *used) Unwrap() error { return u.error }
 
 // asking is one request to enrol, which may be sent again and again: the same token and the same secret get the same answer.
 type asking struct {
@@ -125,7 +130,9 @@ func (q *asking) heard(r *http.Response, b []byte) (answer telemetry.EnrolAnswer
 		said = "no word of explanation"
 	}
 	switch {
-	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden, r.StatusCode == http.StatusConflict, r.StatusCode == http.StatusGone:
+	case r.StatusCode == http.StatusConflict:
+		return answer, -1, &used{fmt.Errorf("%w: %s (status %d)", errVoid, said, r.StatusCode)}
+	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden, r.StatusCode == http.StatusGone:
 		return answer, -1, fmt.Errorf("%w: %s (status %d)", errVoid, said, r.StatusCode)
 	case r.StatusCode != http.StatusTooManyRequests && r.StatusCode < 500:
 		return answer, -1, fmt.Errorf("%s answers, but not as a collector does: %s (status %d); have the NOC look whether agents.url is right, then run this again with the same token", q.e.URL, said, r.StatusCode)

@@ -56,6 +56,13 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	q := &asking{e: e, out: o.Out, now: o.Now}
 	answer, err := q.ask(ctx, secret)
+	if u := (*used)(nil); errors.As(err, &u) && p.enrolled(ctx, q) {
+		fmt.Fprintf(o.Out, "this router has enrolled with this token before; %s and %s are of this agent\n", p.config, p.c.SecretFile)
+		if err := os.Remove(p.waiting()); err != nil {
+			return err
+		}
+		return start(ctx, o, p.c.DataDir)
+	}
 	if errors.Is(err, errVoid) || err != nil && fresh && !q.sent { // a secret that nobody will ever hear of
 		return errors.Join(p.refused(err), os.Remove(p.waiting()))
 	}

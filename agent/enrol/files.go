@@ -1,6 +1,7 @@
 package enrol
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -125,6 +126,16 @@ func (p *files) secret() (secret string, fresh bool, err error) {
 		return "", false, unwritten("write", p.waiting(), err)
 	}
 	return s, true, nil
+}
+
+// enrolled tells whether it was this router that used the token: a run that was killed at its very end has left nothing to be done.
+func (p *files) enrolled(ctx context.Context, q *asking) bool {
+	b, err := os.ReadFile(p.c.SecretFile)
+	if err != nil || !p.keep {
+		return false
+	}
+	_, err = q.ask(ctx, strings.TrimSpace(string(b)))
+	return err == nil
 }
 
 // refused says more where a try before may have come to its end.

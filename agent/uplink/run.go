@@ -49,6 +49,9 @@ func (u *Uplink) Run(ctx context.Context) error {
 		}
 		u.tell(broker, err)
 		wait := u.backoff(failed / len(brokers))
+		if up && u.twin {
+			wait = truce * (u.c.MaxBackoff + jitter(u.c.MaxBackoff))
+		}
 		failed++
 		if u.sleep(ctx, wait) {
 			failed = 0
@@ -56,6 +59,10 @@ func (u *Uplink) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// truce is how many longest waits pass before a connection is made anew that another machine has ended, signing in as this agent: it would end ours again, and each
+// time costs both a handshake. One of the two is connected meanwhile.
+const truce = 4
 
 // backoff is exponential with full jitter, from 1 s up to MaxBackoff.
 func (u *Uplink) backoff(n int) time.Duration {

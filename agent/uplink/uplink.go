@@ -38,6 +38,7 @@ type Uplink struct {
 	deaf    time.Duration // how long the collector may be silent before another connection is tried
 	session uint64        // last number taken
 	unused  bool          // no broker has heard of it
+	twin    bool          // another machine works as this agent
 	faults  struct{ session, queue, silence, reject, ack, command fault }
 	brokers map[string]*fault
 
@@ -192,7 +193,7 @@ func (u *Uplink) answer(a telemetry.Ack) {
 			u.faults.queue.begin(u.c.Log, slog.LevelWarn, "ack", "acknowledgement is not recorded", "err", err)
 		}
 	}
-	u.deaf = patience()
+	u.deaf, u.twin = patience(), a.Twin != ""
 	u.faults.silence.end(u.c.Log, "collector acknowledges again")
 	if a.Verdict == telemetry.Rejected {
 		u.faults.reject.begin(u.c.Log, slog.LevelWarn, "reject", "collector rejects a batch; it lies there with the dead letters", "seq", all[0].seq, "why", a.Why)

@@ -16,6 +16,7 @@ const (
 	Spool       Rule = "spool"  // what waits in the agent's spool grows beyond what it may hold
 	Clock       Rule = "clock"  // the agent does not know the time
 	Budget      Rule = "budget" // the agent's data of this month
+	Twins       Rule = "twins"  // two machines work as one agent
 	Certificate Rule = "certificate"
 	Collector   Rule = "collector" // broker or intakes
 	InfluxDB    Rule = "influxdb"
@@ -23,7 +24,7 @@ const (
 
 // Rules lists all of them, the NOC's own last.
 func Rules() []Rule {
-	return []Rule{Unreachable, Down, Degraded, Flapping, Battery, Disk, Spool, Clock, Budget, Certificate, Collector, InfluxDB}
+	return []Rule{Unreachable, Down, Degraded, Flapping, Battery, Disk, Spool, Clock, Budget, Twins, Certificate, Collector, InfluxDB}
 }
 
 // Own tells whether the rule is about the NOC itself, and not about a site.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector/fleet"
 	"github.com/smartvillage/nabz/collector/journal"
+	"github.com/smartvillage/nabz/collector/twin"
 )
 
 func TestAConnectionThatBreaksForAMomentIsNoAlertThoughTheNextWordComesLate(t *testing.T) {
@@ -147,4 +148,21 @@ func TestAnAlertThatEndsByMaintenanceDoesNotSayThatTheSiteIsWell(t *testing.T) {
 	if got, want := sink.told(), []string{"raised a is unreachable", "recovered a is unreachable (in maintenance now)"}; !slices.Equal(got, want) {
 		t.Errorf("people were told %q, want %q", got, want)
 	}
+}
+
+func TestTwoMachinesThatWorkAsOneAgentAreAnAlertUntilOneIsGone(t *testing.T) {
+	w := newWorld(t, Defaults()).begin()
+	w.add("a", "b")
+	w.pass(w.Grace)
+	w.set("a", func(s *site) {
+		s.Twins = twin.Sighting{Boots: [2]string{"aaaaaaaa", "bbbbbbbb"}, Since: w.now.Add(-time.Minute), Last: w.now}
+	})
+	w.pass(time.Minute)
+	w.want("a has two machines that work as one agent")
+	if got := w.engine.Active()[0].Text; !strings.Contains(got, "boots aaaaaaaa and bbbbbbbb sign in as a/") || !strings.Contains(got, "nabz-collector agent rotate a/") {
+		t.Errorf("the alert says %q", got)
+	}
+	w.set("a", func(s *site) { s.Twins = twin.Sighting{} })
+	w.pass(w.RecoverAfter + time.Minute)
+	w.want()
 }

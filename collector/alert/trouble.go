@@ -21,6 +21,7 @@ const (
 	spool    kind = "spool"
 	clock    kind = "clock"
 	budget   kind = "budget"
+	twins    kind = "twins"
 )
 
 // slow tells whether it comes over hours, so that sites with one cause do not have it within minutes.
@@ -86,7 +87,7 @@ const (
 )
 
 // siteKinds are all kinds that a look can find, in the order in which they are told.
-func siteKinds() []kind { return []kind{outage, degraded, battery, disk, spool, clock, budget} }
+func siteKinds() []kind { return []kind{outage, degraded, battery, disk, spool, clock, budget, twins} }
 
 // off is a setting of 0.
 func after(d time.Duration) time.Duration {
@@ -142,8 +143,23 @@ func (s *Settings) look(k kind, st *fleet.Status, month monthly, now time.Time) 
 		return v
 	case budget:
 		return s.lookBudget(st, month, now)
+	case twins:
+		return lookTwins(st)
 	}
 	return verdict{}
+}
+
+// lookTwins sees whether two machines work as one of the site's agents. That was seen over a while, so it is told at once.
+func lookTwins(st *fleet.Status) verdict {
+	v := verdict{is: good, since: st.Told.At, told: st.Told.At}
+	for i := range st.Agents {
+		if a := &st.Agents[i]; a.Twins.Seen() {
+			v.is, v.since, v.told = bad, a.Twins.Since, a.Twins.Last
+			v.detail = fmt.Sprintf("boots %s and %s sign in as %s/%s with the same secret; stop one, or give it an agent of its own. Where nobody knows it: nabz-collector agent rotate %[3]s/%[4]s, and enrol on the right one",
+				a.Twins.Boots[0], a.Twins.Boots[1], st.Site.ID, a.Agent)
+		}
+	}
+	return v
 }
 
 // off is the verdict of a rule that is switched off, or of a site that says nothing at present.

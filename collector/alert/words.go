@@ -80,6 +80,8 @@ func (r Rule) what(several bool) string {
 		return map[bool]string{false: "does not know the time", true: "do not know the time"}[several]
 	case Budget:
 		return has + " nearly used the data of this month"
+	case Twins:
+		return has + " two machines that work as one agent"
 	}
 	return is + " in trouble"
 }

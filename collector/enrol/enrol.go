@@ -121,7 +121,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, a telemetry.Addr
 	next := fmt.Sprintf("; have the NOC make a new one: nabz-collector agent add %s, or agent rotate %s for one that was enrolled before", a, a)
 	switch {
 	case errors.Is(err, fleet.ErrNoToken):
-		status, outcome, text = http.StatusUnauthorized, "unknown", "this token is not known here, or a newer one was made"+next
+		status, outcome, text = http.StatusUnauthorized, "unknown", "this token is not known here: a newer one was made, or its site was taken out"+next
 	case errors.Is(err, fleet.ErrTokenExpired):
 		status, outcome, text = http.StatusGone, "expired", "this token has expired"+next
 	case errors.Is(err, fleet.ErrTokenUsed):

@@ -161,8 +161,8 @@ func TestWhoIsRefusedHearsWhyAndWhatToDo(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"a word that was never made", strange, "a", noon, 401, "this token is not known here, or a newer one was made" + next},
-		{"a site that is not there", nowhere, "a", noon, 401, strings.ReplaceAll("this token is not known here, or a newer one was made"+next, "gokina", "nowhere")},
+		{"a word that was never made", strange, "a", noon, 401, "this token is not known here: a newer one was made, or its site was taken out" + next},
+		{"a site that is not there", nowhere, "a", noon, 401, strings.ReplaceAll("this token is not known here: a newer one was made, or its site was taken out"+next, "gokina", "nowhere")},
 		{"in time", o.token, "a", noon.Add(3 * time.Minute), 200, ""},
 		{"somebody else, afterwards", o.token, "b", noon.Add(6 * time.Minute), 409, "this token was used already" + next},
 		{"too late", late, "a", noon.Add(2 * time.Hour), 410, strings.ReplaceAll("this token has expired"+next, "main", "school")},

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/collector/timeline"
+	"github.com/smartvillage/nabz/collector/twin"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -24,6 +25,7 @@ type agentLive struct {
 	collector quality
 	ifaces    []ifaceRate
 	machine   machine
+	twins     twin.Agent
 }
 
 // quality is what was measured of the way to one target.
@@ -61,6 +63,7 @@ type ifaceRate struct {
 // takeHeader keeps the header when it is the newest, and says whether it is. A batch from the future is taken
 // as of its receipt: a clock that runs ahead must not freeze the state.
 func (ag *agentLive) takeHeader(h telemetry.Header, received time.Time, detail bool) bool {
+	ag.twins.Take(h, received)
 	if h.At.After(received) {
 		h.At = received
 	}
@@ -220,7 +223,7 @@ func (ag *agentLive) state(l *Live, now time.Time) (SiteState, telemetry.Cause) 
 // status is the agent's state at now.
 func (ag *agentLive) status(l *Live, a telemetry.Address, now time.Time) AgentStatus {
 	st := AgentStatus{Agent: a.Agent, State: NeverSeen, Connected: ag.connected, Heard: ag.heard, Boot: ag.head.Boot,
-		Clock: ag.head.Clock, BacklogLines: ag.head.SpoolLines, BacklogBytes: ag.head.SpoolBytes, WireBytes: ag.head.WireBytes, Machine: ag.machine.told()}
+		Clock: ag.head.Clock, BacklogLines: ag.head.SpoolLines, BacklogBytes: ag.head.SpoolBytes, WireBytes: ag.head.WireBytes, Machine: ag.machine.told(), Twins: ag.twins.Seen(now)}
 	if ag.head.At.IsZero() {
 		return st
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/smartvillage/nabz/collector/store"
+	"github.com/smartvillage/nabz/collector/twin"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -73,6 +74,7 @@ type Intake struct {
 	letters *deadLetters
 	boots   boots
 	lazy    *lazy
+	twins   *twin.Fleet
 	m       metrics
 	trouble trouble
 	newer   sync.Once // tells that agents are newer than this collector
@@ -112,7 +114,7 @@ func New(c Config, p Parts) (*Intake, error) {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
 	i := &Intake{rules: r, p: p, idle: make(chan struct{}), queue: newFair(c.QueueMessages, c.QueueBytes),
-		flight: semaphore.NewWeighted(c.FlightBytes), trouble: trouble{log: p.Log, now: p.Now}, boots: newBoots()}
+		flight: semaphore.NewWeighted(c.FlightBytes), trouble: trouble{log: p.Log, now: p.Now}, boots: newBoots(), twins: twin.NewFleet()}
 	i.lazy = newLazy(i.publish)
 	i.m = newMetrics(p.Metrics, i)
 	if i.letters, err = openDeadLetters(c.DeadLetters, c.DeadLetterBytes, i.m.letters); err != nil {

@@ -147,6 +147,7 @@ func (i *Intake) finish(b *batch, release func()) {
 	if len(b.good) > 0 && !b.foreign {
 		i.p.Watcher.Stored(b.address, i.p.Now(), b.good)
 	}
+	i.machines(b)
 	first := !b.foreign && len(b.good) > 0 && b.good[0].Measurement == "batch" && i.boots.first(b.address, b.header.Boot, b.header.Seq, b.arrived)
 	if len(b.bad) == 0 && !first {
 		i.acknowledge(b, nil)
@@ -168,6 +169,21 @@ func (i *Intake) finish(b *batch, release func()) {
 		}
 		i.acknowledge(b, last)
 	}()
+}
+
+// machines looks whether one machine sends an agent's batches, and tells when that changes.
+func (i *Intake) machines(b *batch) {
+	if b.foreign || b.header.Boot == "" {
+		return
+	}
+	s, news := i.twins.Take(b.address, b.header, i.p.Now())
+	switch {
+	case news && s.Seen():
+		i.p.Log.Warn("two machines work as one agent with the same secret, and what they measure is mixed; stop one, or give it an agent of its own", "agent", b.address.String(),
+			"boots", s.Boots[0]+" "+s.Boots[1], "next", "nabz-collector agent rotate "+b.address.String()+", and enrol on the right one")
+	case news:
+		i.p.Log.Info("one machine works as this agent again", "agent", b.address.String())
+	}
 }
 
 // count counts the lines that are stored, those of a row of one measurement at once.
@@ -223,6 +239,9 @@ func (i *Intake) reject(b *batch, why string) {
 
 func (i *Intake) publish(a telemetry.Address, ack telemetry.Ack) {
 	ack.Now = i.p.Now()
+	if s := i.twins.Of(a, ack.Now); s.Seen() {
+		ack.Twin = s.Other(ack.Boot)
+	}
 	if err := i.p.Publisher.Publish(a.Topic(telemetry.KindAck), ack.Append(make([]byte, 0, 64))); err != nil {
 		i.m.unsent.Inc()
 		i.p.Log.Debug("acknowledgement was not sent; the agent sends its batch again", "agent", a.String(), "error", err)

@@ -38,6 +38,7 @@ type (
 		TxBps        *float64        `json:"tx_bps"`
 		BacklogLines int64           `json:"backlog_lines"`
 		BacklogBytes int64           `json:"backlog_bytes"`
+		TwinsSince   *time.Time      `json:"twins_since"` // two machines work as this agent; null: none are known to
 	}
 	apiStatus struct {
 		Site       string  `json:"site"`
@@ -92,7 +93,7 @@ func instantOrNull(t time.Time) *time.Time {
 func newAPIAgent(a *fleet.AgentStatus) apiAgent {
 	out := apiAgent{Agent: a.Agent, State: a.State, Cause: a.Cause, Since: instantOrNull(a.Since), LastHeard: instantOrNull(a.Heard), Connected: a.Connected,
 		CatchingUp: a.CatchingUp, Clock: a.Clock, LatencyMs: a.LatencyMs, LossPct: a.LossPct, RxBps: a.RxBps, TxBps: a.TxBps,
-		BacklogLines: a.BacklogLines, BacklogBytes: a.BacklogBytes}
+		BacklogLines: a.BacklogLines, BacklogBytes: a.BacklogBytes, TwinsSince: instantOrNull(a.Twins.Since)}
 	if !a.Told.At.IsZero() {
 		out.LastTold = &apiTold{a.Told.State, a.Told.Cause, a.Told.Since.UTC(), a.Told.At.UTC()}
 	}

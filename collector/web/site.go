@@ -44,7 +44,11 @@ type sitePage struct {
 	EventRows       []eventRow
 	Fault           string // why there is no history
 	Operate         operating
+	Twins           []twinRow
 }
+
+// twinRow is an agent as which two machines work.
+type twinRow struct{ Address, Since, Last string }
 
 // maxOutages bounds the table of outages; the JSON has all.
 const maxOutages = 50
@@ -104,6 +108,11 @@ func (s *server) showSite(w http.ResponseWriter, r *http.Request, status int, t 
 	if p.Period, err = periodOf(r.URL.Query(), st.Now, zone); err != nil {
 		p.PeriodFault = err.Error()
 		p.Period, _ = periodOf(nil, st.Now, zone)
+	}
+	for _, a := range st.Agents {
+		if a.Twins.Seen() {
+			p.Twins = append(p.Twins, twinRow{id + "/" + a.Agent, moment(a.Twins.Since.In(zone), st.Now), moment(a.Twins.Last.In(zone), st.Now)})
+		}
 	}
 	p.choices(&st, r.URL.Query().Get("agent"), zone)
 	h, err := s.history(r.Context(), &st, p.Period)

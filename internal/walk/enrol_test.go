@@ -28,15 +28,28 @@ func (c *centre) office(args ...string) string {
 	return string(out)
 }
 
+// tries is office for a command that may end otherwise.
+func (c *centre) tries(args ...string) (text string, status int) {
+	c.t.Helper()
+	cmd := exec.Command(program(c.t, "nabz-collector"), append(args, "--config", c.config())...)
+	cmd.Env = append(clean(os.Environ(), "NABZ_", "INFLUX_"), c.env...)
+	out, _ := cmd.CombinedOutput()
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
 // foundCentre sets a collector up from nothing, with the command that a programme uses.
-func foundCentre(t *testing.T) (c *centre, port int) {
+func foundCentre(t *testing.T, hosts ...string) (c *centre, port int) {
 	t.Helper()
 	server := influxd.ForTest(t)
 	web := freePort(t)
 	c = &centre{t: t, dir: t.TempDir(), web: fmt.Sprintf("http://127.0.0.1:%d", web)}
 	c.env = []string{"INFLUX_URL=" + server.URL, "INFLUX_TOKEN=" + server.Token, "INFLUX_ORG=" + server.Org}
 	port = twoFreePorts(t)
-	c.office("init", "--host", "127.0.0.1", "--data-dir", filepath.Join(c.dir, "data"), "--mqtt-port", fmt.Sprint(port), "--https-port", fmt.Sprint(port+1))
+	named := []string{"init"}
+	for _, h := range append(hosts, "127.0.0.1") { // agents are told the first
+		named = append(named, "--host", h)
+	}
+	c.office(append(named, "--data-dir", filepath.Join(c.dir, "data"), "--mqtt-port", fmt.Sprint(port), "--https-port", fmt.Sprint(port+1))...)
 	template := filepath.Join(c.dir, "agents.toml.template")
 	c.edit(map[string]string{`listen = "127.0.0.1:8080"`: fmt.Sprintf("listen = \"127.0.0.1:%d\"", web), `config_file = ""`: fmt.Sprintf("config_file = %q", template),
 		`detail_bucket = "nabz"`: fmt.Sprintf("detail_bucket = %q", server.Database(t, "enrol_detail")), `ledger_bucket = "nabz_ledger"`: fmt.Sprintf("ledger_bucket = %q", server.Database(t, "enrol_ledger"))})
