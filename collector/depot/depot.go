@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -30,6 +31,9 @@ const sums = "SHA256SUMS"
 
 // atOnce is how many files are fetched at once. Each holds one of the connections that agents enrol over.
 const atOnce = 32
+
+// ofOne is how many of these one address may have. Villages behind one address of their operator share it.
+const ofOne = 8
 
 // breath is how long a file may stand still on its way. While bytes get through it may take as long as it takes.
 const breath = time.Minute
@@ -63,6 +67,7 @@ type Depot struct {
 	places chan struct{}
 
 	mu    sync.Mutex
+	here  map[string]int    // how many fetch, by address
 	known map[string]summed // by name
 }
 
@@ -86,7 +91,7 @@ func Open(dir string, to Pages, log *slog.Logger) (*Depot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded template of the packages: %w", err)
 	}
-	return &Depot{dir: dir, to: to, log: log, page: t, places: make(chan struct{}, atOnce), known: map[string]summed{}}, nil
+	return &Depot{dir: dir, to: to, log: log, page: t, places: make(chan struct{}, atOnce), known: map[string]summed{}, here: map[string]int{}}, nil
 }
 
 // Items lists the packages, by name. The error is fs.ErrNotExist where there is no folder.
@@ -187,14 +192,13 @@ func (d *Depot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "packages can be fetched here, nothing else", http.StatusMethodNotAllowed)
 		return
 	}
-	select {
-	case d.places <- struct{}{}:
-		defer func() { <-d.places }()
-	default:
+	leave, ok := d.enter(r)
+	if !ok {
 		h.Set("Retry-After", "30")
 		http.Error(w, "too many fetch packages just now; try again in half a minute", http.StatusServiceUnavailable)
 		return
 	}
+	defer leave()
 	items, err := d.Items()
 	if errors.Is(err, fs.ErrNotExist) {
 		http.Error(w, "no packages are given away here; the operations centre can put them into the folder packages of its data folder", http.StatusNotFound)
@@ -213,6 +217,33 @@ func (d *Depot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		d.give(w, r, name, items)
 	}
+}
+
+// enter takes a place for a visitor, as long as there is one for all and for this address.
+func (d *Depot) enter(r *http.Request) (leave func(), ok bool) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.here[host] >= ofOne {
+		return nil, false
+	}
+	select {
+	case d.places <- struct{}{}:
+	default:
+		return nil, false
+	}
+	d.here[host]++
+	return func() {
+		<-d.places
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.here[host]--; d.here[host] == 0 {
+			delete(d.here, host)
+		}
+	}, true
 }
 
 func (d *Depot) list(w http.ResponseWriter, items []Item) {

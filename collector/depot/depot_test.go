@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -176,9 +178,65 @@ func TestTooManyAtOnceAreAskedToWait(t *testing.T) {
 	if w := ask(d, Path); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "30" {
 		t.Errorf("answers %d", w.Code)
 	}
-	<-d.places
-	if w := ask(d, Path); w.Code != http.StatusOK {
-		t.Errorf("with a place left it answers %d", w.Code)
+	for range atOnce {
+		<-d.places
+	}
+	var leaves []func()
+	for range ofOne {
+		leave, ok := d.enter(httptest.NewRequest(http.MethodGet, Path, nil))
+		if !ok {
+			t.Fatal("one address has fewer places than it may have")
+		}
+		leaves = append(leaves, leave)
+	}
+	if w := ask(d, Path); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("one address that has its places is answered with %d", w.Code)
+	}
+	for _, leave := range leaves {
+		leave()
+	}
+	if w := ask(d, Path); w.Code != http.StatusOK || len(d.here) > 0 {
+		t.Errorf("with places left it answers %d; it remembers %v", w.Code, d.here)
+	}
+}
+
+// TestASlowLinkGetsTheWholePackage fetches one for much longer than an answer may take elsewhere.
+func TestASlowLinkGetsTheWholePackage(t *testing.T) {
+	dir, _ := shelf(t)
+	content := bytes.Repeat([]byte("a large package "), 1<<20)
+	if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(open(t, dir))
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	server.Start()
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write([]byte("GET " + Path + name + " HTTP/1.1\r\nHost: noc\r\nConnection: close\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	start, slow := time.Now(), time.NewTicker(10*time.Millisecond)
+	defer slow.Stop()
+	var got bytes.Buffer
+	for {
+		n, err := io.CopyN(&got, conn, 256<<10)
+		if errors.Is(err, io.EOF) && n < 256<<10 {
+			break
+		}
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", got.Len(), err)
+		}
+		<-slow.C
+	}
+	if !bytes.HasSuffix(got.Bytes(), content) || time.Since(start) < 300*time.Millisecond {
+		t.Errorf("%d bytes came in %v, want the %d of the package, and slowly", got.Len(), time.Since(start), len(content))
 	}
 }
 

@@ -27,7 +27,7 @@ type told struct {
 
 // spans reads [from, to) of some sites. A month of a site is 750 spans, nearly all of them up and an hour long, so those are summed where
 // they lie, and only the others are read. Where that does not give the whole truth the spans of the site are all read: where several
-// agents tell of it, and where one tells of more time than there was since it was first heard. An agent that tells of the same time twice in other words, as after a wrong
+// agents tell of it, where two machines worked as one agent, and where one tells of more time than there was since it was first heard. Another agent that tells of the same time twice in other words, as after a wrong
 // clock, is not noticed where as much of the stretch is silent: reading all spans of all sites that have silence would take twice the time. lean leaves out what only outages need.
 func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard map[string]int64, lean bool) (map[string]*told, error) {
 	out := make(map[string]*told, len(sites))
@@ -53,10 +53,14 @@ func (m *maker) spans(ctx context.Context, sites []string, from, to int64, heard
 	if err != nil {
 		return nil, err
 	}
+	twins, err := m.twins(ctx, sites, from, to)
+	if err != nil {
+		return nil, err
+	}
 	var raw []string
 	for id, o := range out {
 		switch {
-		case len(o.agents) > 1, o.twice, twice[id], o.times.told() > to-max(from, heard[id]), a >= b, overlap(segs[id]), o.gaps && unclear(segs[id], to):
+		case len(o.agents) > 1, o.twice, twins[id], twice[id], o.times.told() > to-max(from, heard[id]), a >= b, overlap(segs[id]), o.gaps && unclear(segs[id], to):
 			raw = append(raw, id)
 		default:
 			for _, s := range segs[id] {
@@ -133,6 +137,19 @@ func (m *maker) toldTwice(ctx context.Context, segs map[string][]timeline.Segmen
 		twice[id] = overlap(all)
 	}
 	return twice, err
+}
+
+// twinsLate is how long after they began, and before they ended, two machines may have told that they worked as one agent.
+const twinsLate = 3 * hourMs
+
+// twins finds the sites at which two machines worked as one agent: each told of its own time.
+func (m *maker) twins(ctx context.Context, sites []string, from, to int64) (map[string]bool, error) {
+	series, err := m.query(ctx, fmt.Sprintf(`SELECT count("detail") FROM "event" WHERE %s AND "kind" = 'twin' GROUP BY "site"`, where(sites, from-twinsLate, to+twinsLate)))
+	found := map[string]bool{}
+	for _, s := range series {
+		found[s.Tags["site"]] = true
+	}
+	return found, err
 }
 
 // unclear tells whether an outage ends just on an hour, so that it may be followed by a whole hour up, which was not read, or by silence.

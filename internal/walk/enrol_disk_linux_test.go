@@ -15,24 +15,27 @@ import (
 
 // router is a machine on which an agent is enrolled: a folder in the place of /etc/nabz, and one of data.
 type router struct {
-	t   *testing.T
-	dir string
-	env []string
-	uid uint32   // 0: as whoever runs the test
-	by  []string // a program that runs the command
+	t    *testing.T
+	dir  string
+	data string
+	uid  uint32   // 0: as whoever runs the test
+	by   []string // a program that runs the command
 }
 
-func newRouter(t *testing.T) *router { return &router{t: t, dir: filepath.Join(t.TempDir(), "nabz")} }
+func newRouter(t *testing.T) *router {
+	dir := t.TempDir()
+	return &router{t: t, dir: filepath.Join(dir, "nabz"), data: filepath.Join(dir, "data")}
+}
 
 func (r *router) file(name string) string { return filepath.Join(r.dir, name) }
 
 // enroll takes a token from standard input.
 func (r *router) enroll(token string, flags ...string) (text string, status int) {
 	r.t.Helper()
-	argv := append(slices.Clone(r.by), program(r.t, "nabz-agent"), "enroll", "-", "--no-start", "--config", r.file("agent.toml"), "--secret-file", r.file("secret"), "--data-dir", r.dir+"-data")
+	argv := append(slices.Clone(r.by), program(r.t, "nabz-agent"), "enroll", "-", "--no-start", "--config", r.file("agent.toml"), "--secret-file", r.file("secret"), "--data-dir", r.data)
 	argv = append(argv, flags...)
 	c := exec.Command(argv[0], argv[1:]...)
-	c.Env, c.Stdin = append(clean(os.Environ(), "NABZ_"), r.env...), strings.NewReader(token)
+	c.Env, c.Stdin = clean(os.Environ(), "NABZ_"), strings.NewReader(token)
 	if r.uid != 0 {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: r.uid, Gid: r.uid}}
 	}

@@ -40,7 +40,11 @@ func (c *centre) tries(args ...string) (text string, status int) {
 // foundCentre sets a collector up from nothing, with the command that a programme uses.
 func foundCentre(t *testing.T, hosts ...string) (c *centre, port int) {
 	t.Helper()
-	server := influxd.ForTest(t)
+	return foundCentreOn(t, influxd.ForTest(t), hosts...)
+}
+
+func foundCentreOn(t *testing.T, server *influxd.Server, hosts ...string) (c *centre, port int) {
+	t.Helper()
 	web := freePort(t)
 	c = &centre{t: t, dir: t.TempDir(), web: fmt.Sprintf("http://127.0.0.1:%d", web)}
 	c.env = []string{"INFLUX_URL=" + server.URL, "INFLUX_TOKEN=" + server.Token, "INFLUX_ORG=" + server.Org}
