@@ -72,6 +72,9 @@ func (p *parts) openBoard(registry *fleet.Registry, metrics *prometheus.Registry
 		return err
 	}
 	shown.Reports = p.pages
+	if shown.Help, err = p.guide(true); err != nil {
+		return err
+	}
 	p.handler, err = web.New(shown)
 	return err
 }

@@ -192,6 +192,9 @@ func (p *parts) openAgents(registry *fleet.Registry, metrics *prometheus.Registr
 		}
 		mux.Handle(telemetry.EnrolPath, door)
 	}
+	if err = p.openHelp(mux); err != nil {
+		return err
+	}
 	if p.agents, err = net.Listen("tcp", c.Listen); err != nil {
 		return fmt.Errorf("listen for agents: %w; agents.listen changes the address", err)
 	}

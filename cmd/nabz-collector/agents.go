@@ -142,7 +142,7 @@ func invite(r *fleet.Registry, c collector.Config, addresses []telemetry.Address
 		}
 	}
 	_, err := fmt.Fprintf(stderr, "good once, until %s; only its hash is kept in %s\nnext, on the router: nabz-agent enroll TOKEN\n", until.Format("2006-01-02 15:04 MST"), c.AgentsFile)
-	return err
+	return errors.Join(err, tellHelp(c, stderr))
 }
 
 // printFor prints what is one agent's: alone where there is one, ready for a file; behind its name and a tab where there are several.

@@ -21,6 +21,14 @@ var templates embed.FS
 //go:embed static
 var static embed.FS
 
+// Look is what all pages of the collector share: colours and letters (CSS), and the icon (SVG).
+func Look() (style, icon []byte, err error) {
+	if style, err = static.ReadFile("static/nabz.css"); err == nil {
+		icon, err = static.ReadFile("static/icon.svg")
+	}
+	return style, icon, err
+}
+
 // assets are the files that pages load. They all stand in one folder named by the hash of their content, so
 // that modules import each other by relative names and a browser may keep them for ever.
 type assets struct {

@@ -22,11 +22,12 @@ type head struct {
 	Alerts                     int    // that go on; -1 where there are none to be had
 	Map                        string // the address of the map
 	Again                      bool   // a browser without scripts asks again each second
+	Help                       bool   // there are pages of help
 }
 
 func (s *server) head(title, page string, now time.Time) head {
 	return head{Title: title, Page: page, Build: s.assets.build, Clock: now.Format(time.TimeOnly), Zone: zoneName(now),
-		At: strconv.FormatInt(now.UnixMilli(), 10), Troubles: s.troubles(), Old: s.old(), Alerts: s.alertCount(), Map: "/map"}
+		At: strconv.FormatInt(now.UnixMilli(), 10), Troubles: s.troubles(), Old: s.old(), Alerts: s.alertCount(), Map: "/map", Help: s.Help != nil}
 }
 
 // summary counts the sites of a view by state.

@@ -46,7 +46,7 @@ func (p *packed) WriteHeader(status int) {
 		return
 	}
 	p.told = true
-	if status != http.StatusNoContent && status != http.StatusNotModified && status >= 200 && !isPacked(p.Header().Get("Content-Type")) {
+	if status != http.StatusNoContent && status != http.StatusNotModified && status >= 200 && p.Header().Get("Content-Encoding") == "" && !isPacked(p.Header().Get("Content-Type")) {
 		p.Header().Set("Content-Encoding", "gzip")
 		p.Header().Del("Content-Length")
 		p.gz, _ = gzip.NewWriterLevel(p.ResponseWriter, gzip.BestSpeed) // the level exists

@@ -72,7 +72,7 @@ func (c *closed) build() {
 		c.t.Fatal(err)
 	}
 	c.server, err = newServer(Config{Registry: c.reg, Live: c.live, Store: c.store, Journal: c.notes, Commands: c.asks, Metrics: metrics, Ready: c.checks, Now: c.now, Log: log, People: c.people,
-		Sessions: people.OpenSessions(filepath.Join(c.dir, "sessions.jsonl"), c.people, limits, c.now, log), Audit: audit.New(filepath.Join(c.dir, "audit"), c.now), SessionLife: limits.Life, Reports: c.made})
+		Sessions: people.OpenSessions(filepath.Join(c.dir, "sessions.jsonl"), c.people, limits, c.now, log), Audit: audit.New(filepath.Join(c.dir, "audit"), c.now), SessionLife: limits.Life, Reports: c.made, Help: help(c.t)})
 	if err != nil {
 		c.t.Fatal(err)
 	}

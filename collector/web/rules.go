@@ -72,6 +72,8 @@ var rules = map[string]rule{
 	"GET /api/v1/reports/{id}/{revision}":       asks,
 	"GET /api/v1/reports/{id}/{revision}/check": asks,
 	"/api/":          asks,
+	"GET /help":      everybody, // the pages of docs/, which are no secret
+	"GET /help/":     everybody,
 	"GET /healthz":   everybody,
 	"GET /readyz":    everybody,
 	"GET /metrics":   {need: people.Viewer, script: true, local: true},

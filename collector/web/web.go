@@ -75,6 +75,7 @@ type Config struct {
 	Journal  *journal.Journal   // what operators write down; nil: nothing can be written, and no site is in maintenance
 	Commands *command.Commander // carries commands to agents; nil: none can be sent
 	Reports  *Reports           // nil: none are made or kept here
+	Help     http.Handler       // answers /help and below, for everybody; nil: there is none
 }
 
 type server struct {
@@ -188,6 +189,10 @@ func (s *server) routes() *doors {
 	mux.HandleFunc("GET /api/v1/reports/{id}/{revision}", s.apiRevision)
 	mux.HandleFunc("GET /api/v1/reports/{id}/{revision}/check", s.apiCheck)
 	mux.HandleFunc("/api/", s.apiUnknown)
+	if s.Help != nil {
+		mux.Handle("GET /help", s.Help)
+		mux.Handle("GET /help/", s.Help)
+	}
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	if s.Metrics != nil {
