@@ -20,6 +20,7 @@ import (
 	"github.com/smartvillage/nabz/agent/enrol"
 	"github.com/smartvillage/nabz/internal/command"
 	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/internal/terminal"
 )
 
 func main() { os.Exit(command.Run("nabz-agent", run, os.Args[1:], os.Stdout, os.Stderr)) }
@@ -39,11 +40,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "enroll":
 		err = enroll(ctx, c, stdout)
 	case "check":
-		err = check(ctx, c.settings, stdout)
+		err = check(ctx, c.settings, painted(stdout))
 	case "status":
 		err = status(ctx, c, stdout)
 	case "speedtest":
-		err = speedTest(ctx, c, stdout)
+		err = speedTest(ctx, c, stdout, stderr)
 	default:
 		err = start(ctx, c.settings, stderr)
 	}
@@ -121,10 +122,13 @@ func status(ctx context.Context, c commandLine, stdout io.Writer) error {
 }
 
 // speedTest has the running agent measure its throughput now.
-func speedTest(ctx context.Context, c commandLine, stdout io.Writer) error {
+func speedTest(ctx context.Context, c commandLine, stdout, stderr io.Writer) error {
 	dir, fault := folder(c.settings)
 	if dir == "" {
 		return fault
+	}
+	if terminal.Is(stderr) {
+		fmt.Fprintln(stderr, "the agent measures; Ctrl-C stops waiting for it")
 	}
 	s, err := agent.SpeedTest(ctx, dir)
 	if err != nil {
@@ -149,6 +153,18 @@ func folder(settings map[string]setting) (dir string, fault error) {
 	return c.DataDir, nil // no file, and so no site; the default folder is what was meant
 }
 
+// painted has the colours of what is good and bad, on a terminal.
+func painted(stdout io.Writer) io.Writer {
+	grades := terminal.First(map[string]terminal.Colour{"pass": terminal.Green, "warn": terminal.Yellow, "FAIL": terminal.Red, "note": terminal.Yellow, "next": terminal.Bold})
+	state := terminal.Cells(map[string]terminal.Colour{"up": terminal.Green, "degraded": terminal.Yellow, "down": terminal.Red})
+	return terminal.Paint(stdout, os.Getenv, func(line string) string {
+		if strings.HasPrefix(line, "link  ") {
+			return state(line)
+		}
+		return grades(line)
+	})
+}
+
 // show writes an answer for a person, or as JSON.
 func show(c commandLine, answer io.WriterTo, stdout io.Writer) error {
 	if c.json {
@@ -156,7 +172,7 @@ func show(c commandLine, answer io.WriterTo, stdout io.Writer) error {
 		e.SetIndent("", "  ")
 		return e.Encode(answer)
 	}
-	_, err := answer.WriteTo(stdout)
+	_, err := answer.WriteTo(painted(stdout))
 	return err
 }
 

@@ -92,12 +92,12 @@ func addressesOf(r *fleet.Registry, c collector.Config, texts []string) ([]telem
 
 // addSecrets is for agents that are configured by hand.
 func addSecrets(r *fleet.Registry, c collector.Config, addresses []telemetry.Address, stdout, stderr io.Writer) error {
-	for _, address := range addresses {
-		secret, err := r.AddAgent(address)
-		if err != nil {
-			return err
-		}
-		if err := printFor(stdout, addresses, address, secret); err != nil {
+	secrets, err := r.AddAgents(addresses)
+	if err != nil {
+		return err
+	}
+	for i, address := range addresses {
+		if err := printFor(stdout, addresses, address, secrets[i]); err != nil {
 			return fmt.Errorf("the secret of %s was made but could not be printed: %w; make another: nabz-collector agent rotate %s", address, err, address)
 		}
 		if _, err = fmt.Fprintf(stderr, "agent %s may sign in; its secret is shown this once, and only its hash is kept in %s\n"+

@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/smartvillage/nabz/collector"
+	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/dashboards"
+	"github.com/smartvillage/nabz/internal/progress"
+	"github.com/smartvillage/nabz/telemetry"
 )
 
 type dashboardsCommand struct {
@@ -53,12 +56,41 @@ func (d *dashboardsInstall) do(stdout io.Writer) error {
 	return err
 }
 
+// counted shows how many queries of all were asked.
+type counted struct {
+	*store.Store
+	bar   *progress.Bar
+	n, of int64
+}
+
+func (c *counted) Query(ctx context.Context, tier telemetry.Tier, query string) ([]store.Series, error) {
+	series, err := c.Store.Query(ctx, tier, query)
+	c.n++
+	c.bar.Show(float64(c.n)/float64(c.of), c.n)
+	return series, err
+}
+
+// queries is how many there are to ask.
+func queries(all []dashboards.Dashboard) (n int64) {
+	for _, d := range all {
+		for _, v := range d.Variables {
+			if v.Kind == "query" {
+				n++
+			}
+		}
+		for _, p := range d.Panels {
+			n += int64(len(p.Queries))
+		}
+	}
+	return n
+}
+
 type dashboardsCheck struct {
 	Range time.Duration `name:"range" placeholder:"LENGTH" default:"24h" help:"How much of the past is asked for, such as 720h."`
 	fileFlag
 }
 
-func (d *dashboardsCheck) do(ctx context.Context, stdout io.Writer) error {
+func (d *dashboardsCheck) do(ctx context.Context, stdout, stderr io.Writer) error {
 	if d.Range < time.Minute {
 		return fmt.Errorf("--range %v is too short; a minute is the least", d.Range)
 	}
@@ -76,7 +108,13 @@ func (d *dashboardsCheck) do(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	now := time.Now()
-	tried, err := dashboards.Check(ctx, s, dashboards.All(""), now.Add(-d.Range), now)
+	all := dashboards.All("")
+	q := &counted{Store: s, of: queries(all), bar: progress.New(stderr, "dashboards", "queries", time.Now)}
+	defer q.bar.Close()
+	tried, err := dashboards.Check(ctx, q, all, now.Add(-d.Range), now)
+	if err == nil {
+		q.bar.Finish("asked")
+	}
 	out := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "DASHBOARD\tPANEL\tQUERY\tROWS\tMS\tERROR")
 	failed, empty := 0, 0

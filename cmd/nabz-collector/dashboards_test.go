@@ -22,9 +22,11 @@ func TestDashboardsCheckTriesEveryQueryAndFailsWhereOneFails(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		var shown strings.Builder
 		check := func() (string, error) {
+			shown.Reset()
 			var out strings.Builder
-			err := (&dashboardsCheck{Range: time.Hour, fileFlag: fileFlag{ConfigFile: file}}).do(t.Context(), &out)
+			err := (&dashboardsCheck{Range: time.Hour, fileFlag: fileFlag{ConfigFile: file}}).do(t.Context(), &out, &shown)
 			return out.String(), err
 		}
 		said, err := check()
@@ -43,12 +45,15 @@ func TestDashboardsCheckTriesEveryQueryAndFailsWhereOneFails(t *testing.T) {
 		if err != nil || !regexp.MustCompile(`(?m)^(\d+) queries, (\d+) without rows, 0 failed$`).MatchString(said) {
 			t.Errorf("with empty buckets: %v\n%s", err, said)
 		}
+		if n := regexp.MustCompile(`(?m)^(\d+) queries,`).FindStringSubmatch(said); n == nil || !strings.HasPrefix(shown.String(), "dashboards 100 %  "+n[1]+" queries ") {
+			t.Errorf("the progress was %q", shown.String())
+		}
 		if !regexp.MustCompile(`(?m)^DASHBOARD +PANEL +QUERY +ROWS +MS +ERROR$`).MatchString(said) || !regexp.MustCompile(`(?m)^programme figures +Each site +B +0 +\d+ *$`).MatchString(said) {
 			t.Errorf("the table is\n%s", said)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := (&dashboardsCheck{Range: time.Hour, fileFlag: fileFlag{ConfigFile: file}}).do(ctx, &strings.Builder{}); err == nil {
+		if err := (&dashboardsCheck{Range: time.Hour, fileFlag: fileFlag{ConfigFile: file}}).do(ctx, &strings.Builder{}, &strings.Builder{}); err == nil {
 			t.Error("a check that was stopped says that all is well")
 		}
 	})

@@ -165,6 +165,7 @@ func (r *lettersReplay) do(ctx context.Context, stderr io.Writer) error {
 	if err == nil && time.Since(began) > 2*time.Second {
 		bar.Finish("done")
 	}
+	bar.Close()
 	return errors.Join(r.tell(stderr, sum), blame(err))
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/smartvillage/nabz/collector"
 	"github.com/smartvillage/nabz/internal/command"
+	"github.com/smartvillage/nabz/internal/terminal"
 )
 
 func main() { os.Exit(command.Run("nabz-collector", run, os.Args[1:], os.Stdout, os.Stderr)) }
@@ -60,9 +61,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "site add <id>":
 		err = c.Site.Add.do(stderr)
 	case "site import <file>":
-		err = c.Site.Import.do(stdout, stderr)
+		err = c.Site.Import.do(painted(stdout), stderr)
 	case "site list":
-		err = c.Site.List.do(stdout)
+		err = c.Site.List.do(painted(stdout))
 	case "site show <id>":
 		err = c.Site.Show.do(stdout)
 	case "site remove <id>":
@@ -82,7 +83,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "renew":
 		err = c.Renew.do(stdout)
 	case "agent list":
-		err = c.Agent.List.do(stdout)
+		err = c.Agent.List.do(painted(stdout))
 	case "user add <name>":
 		err = c.User.Add.do(ctx, os.Stdin, stdout, stderr)
 	case "user list":
@@ -92,37 +93,48 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "user remove <name>":
 		err = c.User.Remove.do(stderr)
 	case "dead-letters list", "dead-letters show <id>", "dead-letters replay", "dead-letters replay <id>":
-		err = c.DeadLetters.do(ctx, k.Command(), stdout, stderr)
+		err = c.DeadLetters.do(ctx, k.Command(), painted(stdout), stderr)
 	case "alert list":
-		err = c.Alert.List.do(stdout)
+		err = c.Alert.List.do(painted(stdout))
 	case "alert test", "alert test <channel>":
 		err = c.Alert.Test.do(ctx, stdout)
 	case "report make":
 		err = c.Report.Make.do(ctx, stdout, stderr)
 	case "report verify <file>":
-		err = c.Report.Verify.do(ctx, stdout, stderr)
+		err = c.Report.Verify.do(ctx, painted(stdout), stderr)
 	case "report benchmarks":
 		err = c.Report.Benchmarks.do(stdout)
 	case "report publish":
 		err = c.Report.Publish.do(ctx, stdout, stderr)
 	case "report list":
-		err = c.Report.List.do(stdout)
+		err = c.Report.List.do(painted(stdout))
 	case "report show <id>":
 		err = c.Report.Show.do(stdout, stderr)
 	case "report share <id>":
 		err = c.Report.Share.do(stdout, stderr)
 	case "report shares":
-		err = c.Report.Shares.do(stdout)
+		err = c.Report.Shares.do(painted(stdout))
 	case "report revoke <id>":
 		err = c.Report.Revoke.do(stderr)
 	case "dashboards install":
 		err = c.Dashboards.Install.do(stdout)
 	case "dashboards check":
-		err = c.Dashboards.Check.do(ctx, stdout)
+		err = c.Dashboards.Check.do(ctx, painted(stdout), stderr)
 	default:
 		err = c.Run.do(ctx, stderr)
 	}
 	return err
+}
+
+// painted has the colours of tables and of what is good and bad, on a terminal.
+func painted(stdout io.Writer) io.Writer {
+	return terminal.Paint(stdout, os.Getenv, terminal.Cells(map[string]terminal.Colour{
+		"pass": terminal.Green, "warn": terminal.Yellow, "FAIL": terminal.Red,
+		"add": terminal.Green, "update": terminal.Yellow, "dry run": terminal.Yellow,
+		"enrolled": terminal.Green, "waits to enrol": terminal.Yellow, "token has expired": terminal.Yellow, "revoked": terminal.Red,
+		"critical": terminal.Red, "warning": terminal.Yellow, "not taken": terminal.Red, "no alert goes on": terminal.Green,
+		"the ledger gives the same report": terminal.Green, "what differs": terminal.Red,
+	}))
 }
 
 // do runs the daemon.

@@ -18,6 +18,7 @@ import (
 	"github.com/smartvillage/nabz/collector/report"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/progress"
+	"github.com/smartvillage/nabz/internal/terminal"
 	"github.com/smartvillage/nabz/internal/wholefile"
 )
 
@@ -76,6 +77,7 @@ func (q *questionFlags) make(ctx context.Context, d *report.Desk, stderr io.Writ
 		return r, err
 	}
 	bar, n := progress.New(stderr, "report of "+a.Period.Text, "sites", time.Now), int64(len(a.Sites))
+	defer bar.Close()
 	r, err = d.Make(ctx, a, func(done float64) { bar.Show(done, int64(done*float64(n))) })
 	if err == nil {
 		bar.Finish("made")
@@ -133,7 +135,7 @@ func (f *formFlags) form(stdout io.Writer) (string, error) {
 			return "", fmt.Errorf("there is no folder %s for --output %s; make it, or name another", dir, f.Output)
 		}
 	}
-	if f.Output == "" && slices.Contains([]string{collector.FormPDF, collector.FormXLSX, collector.FormCSV}, form) && progress.Terminal(stdout) {
+	if f.Output == "" && slices.Contains([]string{collector.FormPDF, collector.FormXLSX, collector.FormCSV}, form) && terminal.Is(stdout) {
 		return "", fmt.Errorf("%s is no text for a terminal; name a file with -o, such as -o report.%s", form, strings.Replace(form, "csv", "zip", 1))
 	}
 	return form, nil
@@ -204,6 +206,7 @@ func (v *reportVerify) do(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%s: %w", v.File, err)
 	}
 	bar, n := progress.New(stderr, "verify "+r.Asked.Period, "sites", time.Now), int64(len(r.Asked.Roster))
+	defer bar.Close()
 	old, now, err := report.Differs(ctx, d.Querier, doc, func(done float64) { bar.Show(done, int64(done*float64(n))) })
 	if err != nil {
 		return err

@@ -5,38 +5,14 @@ import (
 	"context"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/smartvillage/nabz/internal/testneed"
+	"github.com/smartvillage/nabz/internal/testtty"
 )
-
-// terminal is a pseudo terminal: what is typed into the first end comes out of the second, and is echoed to the first unless somebody has forbidden it.
-func terminal(t *testing.T) (person, program *os.File) {
-	t.Helper()
-	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		testneed.Missing(t, "pseudo terminals", err.Error())
-	}
-	person = os.NewFile(uintptr(fd), "ptmx")
-	t.Cleanup(func() { person.Close() })
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		program, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
-	}
-	if err != nil {
-		testneed.Missing(t, "pseudo terminals", err.Error())
-	}
-	t.Cleanup(func() { program.Close() })
-	return person, program
-}
 
 func echoes(t *testing.T, tty *os.File) bool {
 	t.Helper()
@@ -62,7 +38,7 @@ func hidden(t *testing.T, tty *os.File) {
 }
 
 func TestATerminalDoesNotShowThePassword(t *testing.T) {
-	person, program := terminal(t)
+	person, program := testtty.Open(t)
 	type answer struct {
 		text string
 		err  error
@@ -91,7 +67,7 @@ func TestATerminalDoesNotShowThePassword(t *testing.T) {
 }
 
 func TestCtrlCGivesTheTerminalBack(t *testing.T) {
-	person, program := terminal(t)
+	person, program := testtty.Open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	var said bytes.Buffer

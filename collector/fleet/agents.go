@@ -81,21 +81,38 @@ func (r *Registry) Credentials() []Agent {
 // AddAgent makes a new agent and returns its secret, 256 random bits as 52 letters and digits. Only the hash is
 // kept, so the secret cannot be had a second time.
 func (r *Registry) AddAgent(a telemetry.Address) (secret string, err error) {
-	if err := a.Check(); err != nil {
-		return "", err
-	}
-	secret = telemetry.NewSecret()
-	err = r.set(a, true, func(e *entry) error {
-		if e.secret != (hash{}) && e.revoked.IsZero() {
-			return fmt.Errorf("agent %s %w, and has a secret; nabz-collector agent rotate %s gives it a new one", a, ErrExists, a)
-		}
-		*e = entry{address: a, secret: sha256.Sum256([]byte(secret)), mosquitto: telemetry.MosquittoVerifier(secret)}
-		return nil
-	})
+	secrets, err := r.AddAgents([]telemetry.Address{a})
 	if err != nil {
 		return "", err
 	}
-	return secret, nil
+	return secrets[0], nil
+}
+
+// AddAgents makes new agents, all or none, and returns the secret of each. The file is written once for all of them.
+func (r *Registry) AddAgents(all []telemetry.Address) (secrets []string, err error) {
+	err = r.change(func(t *agentTable) error {
+		var faults []error
+		secrets = nil
+		for _, a := range all {
+			if err := a.Check(); err != nil {
+				faults = append(faults, err)
+				continue
+			}
+			i, known := t.find(a)
+			if known && (*t)[i].secret != (hash{}) && (*t)[i].revoked.IsZero() {
+				faults = append(faults, fmt.Errorf("agent %s %w, and has a secret; nabz-collector agent rotate %s gives it a new one", a, ErrExists, a))
+				continue
+			}
+			if !known {
+				*t = slices.Insert(*t, i, entry{})
+			}
+			secret := telemetry.NewSecret()
+			(*t)[i] = entry{address: a, secret: sha256.Sum256([]byte(secret)), mosquitto: telemetry.MosquittoVerifier(secret)}
+			secrets = append(secrets, secret)
+		}
+		return errors.Join(faults...)
+	})
+	return secrets, err
 }
 
 // Invite lets whoever knows the word of the enrolments become their agents until then, each once. Tokens of the same agents that were not used are void
@@ -157,7 +174,7 @@ func (r *Registry) Enrol(a telemetry.Address, word [16]byte, secret [sha256.Size
 	if err := check(e); err != nil || e.used == secret && e.secret == secret && e.mosquitto == mosquitto {
 		return err
 	}
-	return r.set(a, false, func(e *entry) error {
+	return r.set(a, func(e *entry) error {
 		err := check(*e)
 		if err == nil {
 			e.secret, e.used, e.mosquitto = secret, secret, mosquitto
@@ -168,7 +185,7 @@ func (r *Registry) Enrol(a telemetry.Address, word [16]byte, secret [sha256.Size
 
 // Revoke lets an agent sign in no longer, and voids its token. The broker ends its connection within a second.
 func (r *Registry) Revoke(a telemetry.Address, now time.Time) error {
-	return r.set(a, false, func(e *entry) error {
+	return r.set(a, func(e *entry) error {
 		if e.address != a {
 			return fmt.Errorf("agent %s is not there; nabz-collector agent list prints those that are", a)
 		}
@@ -180,15 +197,12 @@ func (r *Registry) Revoke(a telemetry.Address, now time.Time) error {
 	})
 }
 
-// set changes one entry. With fresh one that is not there is made; otherwise edit gets an empty one, and must refuse it.
-func (r *Registry) set(a telemetry.Address, fresh bool, edit func(e *entry) error) error {
+// set changes one entry. One that is not there is an empty one for edit, which must refuse it.
+func (r *Registry) set(a telemetry.Address, edit func(e *entry) error) error {
 	return r.change(func(t *agentTable) error {
 		i, known := t.find(a)
-		if !known && !fresh {
-			return edit(&entry{})
-		}
 		if !known {
-			*t = slices.Insert(*t, i, entry{address: a})
+			return edit(&entry{})
 		}
 		return edit(&(*t)[i])
 	})

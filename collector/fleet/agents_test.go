@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -181,5 +182,37 @@ func TestAllAreInvitedOrNone(t *testing.T) {
 	}
 	if after, _ := os.ReadFile(filepath.Join(dir, "agents.toml")); string(after) != string(before) {
 		t.Errorf("the file has changed:\n%s", after)
+	}
+}
+
+// A programme of five thousand sites gets its secrets in a second: the file is written once, or not at all.
+func TestManyAgentsAreAddedAtOnceOrNone(t *testing.T) {
+	dir := t.TempDir()
+	r, err := OpenRegistry(filepath.Join(dir, "sites.toml"), filepath.Join(dir, "agents.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []telemetry.Address
+	for i := range 200 {
+		all = append(all, telemetry.Address{Site: fmt.Sprintf("site-%d", i), Agent: "main"})
+	}
+	secrets, err := r.AddAgents(all)
+	if err != nil || len(secrets) != len(all) {
+		t.Fatalf("%d secrets, %v", len(secrets), err)
+	}
+	for i, a := range all {
+		if !r.Authenticate(a, secrets[i]) {
+			t.Errorf("%s cannot sign in with its secret", a)
+		}
+	}
+	before, err := os.ReadFile(filepath.Join(dir, "agents.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.AddAgents([]telemetry.Address{{Site: "fresh", Agent: "main"}, all[0], all[1]}); !errors.Is(err, ErrExists) || strings.Count(err.Error(), "has a secret") != 2 {
+		t.Errorf("got %v, want both faults", err)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, "agents.toml")); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the file has changed (%v)", err)
 	}
 }

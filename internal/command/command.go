@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/smartvillage/nabz/internal/terminal"
 )
 
 // Func is a program without its process.
@@ -41,12 +43,16 @@ func Run(name string, run Func, args []string, stdout, stderr io.Writer) int {
 	if e := exit(0); errors.As(err, &e) {
 		return int(e)
 	}
+	who := name + ":"
+	if terminal.Coloured(stderr, os.Getenv) {
+		who = terminal.Red.Of(who)
+	}
 	if wrong := (usage{}); errors.As(err, &wrong) {
-		fmt.Fprintf(stderr, "%s: %v; see %s --help\n", name, err, name)
+		fmt.Fprintf(stderr, "%s %v; see %s --help\n", who, err, name)
 		return 2
 	}
 	for _, e := range flatten(err) {
-		fmt.Fprintf(stderr, "%s: %v\n", name, e)
+		fmt.Fprintf(stderr, "%s %v\n", who, e)
 	}
 	return 1
 }

@@ -51,7 +51,10 @@ func (p Program) offers() []offer {
 	for _, page := range p.Pages {
 		o := offer{at: strings.TrimSpace(strings.TrimPrefix(page.Name, p.Name))}
 		for _, line := range page.Section(Synopsis).Lines {
-			o.read(strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(line, page.Name), " [run]")), page)
+			rest := strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(line, page.Name), " [run]"))
+			if o.at != "" || strings.HasPrefix(rest, "[-") { // else it is that of a command
+				o.read(rest, page)
+			}
 		}
 		o.add(Option{Long: "--help", Text: "Print what there is to know."})
 		if o.at == "" {

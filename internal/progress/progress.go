@@ -3,11 +3,10 @@ package progress
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/smartvillage/nabz/internal/terminal"
 )
 
 const (
@@ -36,17 +35,7 @@ type state struct {
 
 // New begins a bar. Unit names what is counted, such as "lines".
 func New(out io.Writer, label, unit string, now func() time.Time) *Bar {
-	return &Bar{out: out, now: now, label: label, unit: unit, terminal: Terminal(out), began: now()}
-}
-
-// Terminal tells whether a person watches out, by whether the kernel knows its width.
-func Terminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	return err == nil
+	return &Bar{out: out, now: now, label: label, unit: unit, terminal: terminal.Is(out), began: now()}
 }
 
 // Show tells the present state: the share done from 0 to 1, and what has passed so far. It writes only as often
@@ -66,8 +55,14 @@ func (b *Bar) Show(done float64, count int64) {
 // Finish writes the last state with a closing word, such as "done".
 func (b *Bar) Finish(word string) {
 	b.write(word)
-	if b.terminal {
+	b.Close()
+}
+
+// Close ends the line of a terminal where work ended without a word, as with a fault, so that what is said of it has a line of its own. Behind Finish it does nothing.
+func (b *Bar) Close() {
+	if b.terminal && b.width > 0 {
 		fmt.Fprintln(b.out)
+		b.width = 0
 	}
 }
 

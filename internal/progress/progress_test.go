@@ -56,6 +56,25 @@ func TestATerminalGetsOneLineThatIsRedrawn(t *testing.T) {
 	}
 }
 
+func TestAFaultBeginsALine(t *testing.T) {
+	for _, shown := range []bool{true, false} {
+		var out bytes.Buffer
+		c := &fakeClock{at: time.Unix(1000, 0)}
+		b := New(&out, "history", "lines", c.now)
+		b.terminal = true
+		want := 0
+		if shown {
+			b.Show(0.5, 10)
+			want = 1
+		}
+		b.Close()
+		b.Close()
+		if n := strings.Count(out.String(), "\n"); n != want {
+			t.Errorf("shown %v: %d newlines in %q, want %d", shown, n, out.String(), want)
+		}
+	}
+}
+
 func TestNothingIsShownBeforeThereIsSomethingToSay(t *testing.T) {
 	var out bytes.Buffer
 	c := &fakeClock{at: time.Unix(1000, 0)}
