@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -114,6 +115,23 @@ func (a *agent) status() Status {
 		s.Clock = string(a.clock.Status())
 	}
 	return s
+}
+
+// headline is the line that systemctl status shows: "up since 2026-11-28 04:03 UTC; 0 batches wait".
+func (a *agent) headline() string {
+	last, waits := a.seen.Load(), count(a.spool.Stats().Batches, "batch waits", "batches wait")
+	if last.state == "" {
+		return notifyStatus + "the link is not judged yet; " + waits
+	}
+	state := string(last.state)
+	if last.cause != "" {
+		state += " (" + string(last.cause) + ")"
+	}
+	lasted := time.Since(last.since)
+	if !a.clock.Known() {
+		return fmt.Sprintf("%s%s for %s, the time is not known yet; %s", notifyStatus, state, seconds(int64(lasted.Seconds())), waits)
+	}
+	return fmt.Sprintf("%s%s since %s; %s", notifyStatus, state, a.clock.Now().Add(-lasted).UTC().Format("2006-01-02 15:04 UTC"), waits)
 }
 
 // residentBytes is this process's resident memory; 0 where the system does not tell.

@@ -33,6 +33,7 @@ const (
 	notifyReady    = "READY=1"
 	notifyAlive    = "WATCHDOG=1"
 	notifyStopping = "STOPPING=1"
+	notifyStatus   = "STATUS=" // a line for systemctl status follows
 )
 
 // Run measures and reports until ctx ends, and returns nil then. An error is a configuration or a disk that cannot work. At
@@ -93,7 +94,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) (err error) {
 	err = g.Wait()
 	a.orders.end()
 
-	a.notify(notifyStopping)
+	a.notify(notifyStopping, notifyStatus+"gives the collector a moment to take what waits")
 	a.drain(above)
 	stopUplink()
 	if e := <-uplinkDone; err == nil {
@@ -160,7 +161,7 @@ func (a *agent) record(ctx context.Context) error {
 	r := a.c.Probe.Way()
 	a.log.Info("measuring", "site", a.c.Site, "agent", a.c.Agent, "interface", r.Interface, "gateway", r.Gateway, "interface_up", r.Up,
 		"asks_by", a.method, "wan_counter_is_evidence", a.wan, "waiting_batches", a.spool.Stats().Batches)
-	a.notify(notifyReady)
+	a.notify(notifyReady, a.headline())
 
 	read, detail := time.NewTicker(min(readEvery, a.c.DetailEvery.Std())), time.NewTicker(a.c.DetailEvery.Std())
 	defer read.Stop()
@@ -196,7 +197,7 @@ func (a *agent) record(ctx context.Context) error {
 			a.recorder.Settle()
 		case <-read.C:
 			a.traffic(ctx, ifaces)
-			a.notify(notifyAlive)
+			a.notify(notifyAlive, a.headline())
 		case <-detail.C:
 			a.tick(ctx, ifaces, machine)
 		}

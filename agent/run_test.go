@@ -345,8 +345,12 @@ func TestWhatTheAgentMeasuresArrivesAndLeavesNothingBehind(t *testing.T) {
 		defer c.mu.Unlock()
 		return len(c.told) > 1 && strings.HasPrefix(c.told[0], "online ") && strings.HasPrefix(c.told[len(c.told)-1], "offline ")
 	})
-	if len(states) < 2 || states[0] != notifyReady || states[len(states)-1] != notifyStopping {
+	n := len(states)
+	if n < 4 || states[0] != notifyReady || !strings.HasPrefix(states[1], "STATUS=the link is not judged yet; ") || states[n-2] != notifyStopping {
 		t.Errorf("the service manager was told %v", states)
+	}
+	if !slices.ContainsFunc(states, func(s string) bool { return strings.HasPrefix(s, "STATUS=up since 20") }) {
+		t.Errorf("the service manager was not told that the link is up: %v", states)
 	}
 }
 

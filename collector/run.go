@@ -19,6 +19,7 @@ const (
 	notifyReady    = "READY=1"
 	notifyAlive    = "WATCHDOG=1"
 	notifyStopping = "STOPPING=1"
+	notifyStatus   = "STATUS=" // a line for systemctl status follows
 )
 
 // Bounds on the end of a run; together they are less than the 30 s that the systemd unit allows.
@@ -72,12 +73,12 @@ func (p *parts) run(ctx context.Context) error {
 		ends = append(ends, func() error { cancel(); return <-done })
 	}
 	p.log.Info("collector runs", "role", p.c.Role, "mqtt", p.broker.Addr(), "web", p.webURL(), "influxdb", p.c.Influx.URL)
-	p.notify(notifyReady)
+	p.notify(notifyReady, headline(p.live.Overview()))
 	select {
 	case <-ctx.Done():
 	case <-failed: // its error comes again below
 	}
-	p.notify(notifyStopping)
+	p.notify(notifyStopping, notifyStatus+"stores what was taken in")
 	p.log.Info("collector ends")
 	if p.intake != nil {
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
@@ -200,8 +201,8 @@ func (p *parts) keep(ctx context.Context) error {
 			for {
 				select {
 				case <-tick.C:
-					p.live.Sites() // takes the locks that everything takes: when it does not come back, neither does the sign
-					p.notify(notifyAlive)
+					// It takes the locks that everything takes: when it does not come back, neither does the sign.
+					p.notify(notifyAlive, headline(p.live.Overview()))
 				case <-ctx.Done():
 					return nil
 				}
@@ -211,8 +212,8 @@ func (p *parts) keep(ctx context.Context) error {
 	return g.Wait()
 }
 
-func (p *parts) notify(state string) {
+func (p *parts) notify(state ...string) {
 	if p.c.Notify != nil {
-		p.c.Notify(state)
+		p.c.Notify(state...)
 	}
 }

@@ -99,7 +99,7 @@ func TestTheCertificateIsRenewedByATimerThatIsConfinedToo(t *testing.T) {
 	if out, err := run(t, analyze, "verify", "--man=no", unit, filepath.Join(filepath.Dir(unit), "nabz-collector-renew.timer")); err != nil || out != "" {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if out, err := run(t, analyze, "security", "--no-pager", "--offline=true", "--threshold=30", unit); err != nil { // it has to be root
+	if out, err := run(t, analyze, "security", "--no-pager", "--offline=true", "--threshold=20", unit); err != nil { // though it has to be root
 		t.Errorf("%v\n%s", err, out)
 	}
 }
