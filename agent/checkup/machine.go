@@ -48,7 +48,10 @@ func (k *checkup) disk(ctx context.Context) {
 		k.tell(f)
 		return
 	}
-	f.Found = fmt.Sprintf("%s is writable, %s free (%s)", k.c.DataDir, mega(u.Free), u.Fstype)
+	f.Found = fmt.Sprintf("%s is writable, %s free", k.c.DataDir, mega(u.Free))
+	if u.Fstype != "" { // some kinds have no name there
+		f.Found += " (" + u.Fstype + ")"
+	}
 	switch need := uint64(k.c.SpoolMaxBytes) + littleDisk; {
 	case u.Fstype == "tmpfs" || u.Fstype == "ramfs":
 		f.Grade, f.Next = Warn, "it is RAM: a power cut loses what waits there. Set data_dir to a folder on flash; spool_flush_every spares it"

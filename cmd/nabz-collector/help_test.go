@@ -60,6 +60,7 @@ func TestTheExamplesOfTheHelpAreTakenByTheProgram(t *testing.T) {
 	for _, page := range p.Pages {
 		for _, example := range page.Section(manual.Examples).Lines {
 			typed, _, _ := strings.Cut(example, " > ")
+			typed, _, _ = strings.Cut(typed, " | ")
 			var c commands
 			parser, err := kong.New(&c, kong.Name("nabz-collector"), kong.Vars{"version": "-"}, kong.Writers(&bytes.Buffer{}, &bytes.Buffer{}))
 			if err != nil {
