@@ -17,7 +17,7 @@ import (
 // office runs a command of the collector's as somebody at the NOC would.
 func (c *centre) office(args ...string) string {
 	c.t.Helper()
-	cmd := exec.Command(program(c.t, "nabz-collector"), append(args, "--config", c.config())...)
+	cmd := exec.Command(programOf(c.t, c.bin, "nabz-collector"), append(args, "--config", c.config())...)
 	cmd.Env = append(clean(os.Environ(), "NABZ_", "INFLUX_"), c.env...)
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -29,11 +29,14 @@ func (c *centre) office(args ...string) string {
 }
 
 // foundCentre sets a collector up from nothing, with the command that a programme uses.
-func foundCentre(t *testing.T) (c *centre, port int) {
+func foundCentre(t *testing.T) (c *centre, port int) { return foundCentreOf(t, "") }
+
+// foundCentreOf is foundCentre with the programs in a folder.
+func foundCentreOf(t *testing.T, bin string) (c *centre, port int) {
 	t.Helper()
 	server := influxd.ForTest(t)
 	web := freePort(t)
-	c = &centre{t: t, dir: t.TempDir(), web: fmt.Sprintf("http://127.0.0.1:%d", web)}
+	c = &centre{t: t, dir: t.TempDir(), bin: bin, web: fmt.Sprintf("http://127.0.0.1:%d", web)}
 	c.env = []string{"INFLUX_URL=" + server.URL, "INFLUX_TOKEN=" + server.Token, "INFLUX_ORG=" + server.Org}
 	port = twoFreePorts(t)
 	c.office("init", "--host", "127.0.0.1", "--data-dir", filepath.Join(c.dir, "data"), "--mqtt-port", fmt.Sprint(port), "--https-port", fmt.Sprint(port+1))
