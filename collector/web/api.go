@@ -38,6 +38,9 @@ type (
 		TxBps        *float64        `json:"tx_bps"`
 		BacklogLines int64           `json:"backlog_lines"`
 		BacklogBytes int64           `json:"backlog_bytes"`
+		Version      string          `json:"version"`  // what the agent said that it is; "" where it said nothing yet
+		System       string          `json:"system"`   // such as linux/mipsle
+		Contract     int             `json:"contract"` // of the wire; 0 where it is not known
 	}
 	apiStatus struct {
 		Site       string  `json:"site"`
@@ -92,7 +95,7 @@ func instantOrNull(t time.Time) *time.Time {
 func newAPIAgent(a *fleet.AgentStatus) apiAgent {
 	out := apiAgent{Agent: a.Agent, State: a.State, Cause: a.Cause, Since: instantOrNull(a.Since), LastHeard: instantOrNull(a.Heard), Connected: a.Connected,
 		CatchingUp: a.CatchingUp, Clock: a.Clock, LatencyMs: a.LatencyMs, LossPct: a.LossPct, RxBps: a.RxBps, TxBps: a.TxBps,
-		BacklogLines: a.BacklogLines, BacklogBytes: a.BacklogBytes}
+		BacklogLines: a.BacklogLines, BacklogBytes: a.BacklogBytes, Version: a.Program.Version, System: a.Program.System, Contract: a.Program.Contract}
 	if !a.Told.At.IsZero() {
 		out.LastTold = &apiTold{a.Told.State, a.Told.Cause, a.Told.Since.UTC(), a.Told.At.UTC()}
 	}
