@@ -50,6 +50,8 @@ type mixed struct {
 	tap  *tap
 	st   *store.Store
 	a    telemetry.Address
+
+	session *http.Cookie // of an operator
 }
 
 // newMixed sets the programme up as people do: init, a site, a token. The agent's machine tells it no time unless clock says so.
