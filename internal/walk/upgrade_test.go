@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -264,4 +266,48 @@ func (m *mixed) stored() int {
 		m.t.Errorf("stored but never sent: %s %s", id, is)
 	}
 	return len(want)
+}
+
+// TestTheNOCSeesWhichVersionEachAgentRuns asks in each of the ways that docs/upgrading.md names.
+func TestTheNOCSeesWhichVersionEachAgentRuns(t *testing.T) {
+	m := newMixed(t, "", "", true)
+	m.office("agent", "add", "--secret", "gokina/spare")
+	m.edge.start()
+	m.connected("gokina")
+	var s struct {
+		Version  string
+		Contract int
+	}
+	text, _ := m.edge.ask("status", "--json")
+	if err := json.Unmarshal([]byte(text), &s); err != nil || s.Version == "" || s.Contract != telemetry.Contract {
+		t.Fatalf("status says %+v (%v)", s, err)
+	}
+	waitFor(t, 60*time.Second, "the collector has the agent's version in its metrics", func() bool {
+		return m.metric(fmt.Sprintf("nabz_agents{version=%q}", s.Version)) == 1
+	})
+	waitFor(t, 30*time.Second, "the agent that never called is of an unknown version", func() bool { return m.metric(`nabz_agents{version="unknown"}`) == 1 })
+	var site struct {
+		Agents []struct {
+			Agent, Version, System string
+			Contract               int
+		}
+	}
+	_, body := m.request(http.MethodGet, "/api/v1/sites/gokina", "wall", nil)
+	if err := json.Unmarshal([]byte(body), &site); err != nil || len(site.Agents) != 2 || site.Agents[0].Version != s.Version || site.Agents[0].Contract != telemetry.Contract || site.Agents[0].System == "" || site.Agents[1].Version != "" {
+		t.Errorf("the API says %+v (%v)", site, err)
+	}
+	if _, _, page := m.browse(http.MethodGet, "/sites/gokina", nil); !strings.Contains(page, "version "+html.EscapeString(s.Version)) {
+		t.Errorf("the site's page does not say the version:\n%s", page)
+	}
+	if list := m.office("agent", "list", "--versions"); !regexp.MustCompile(`(?m)^gokina/main +enrolled.* `+regexp.QuoteMeta(s.Version)+` .*started \d{4}-`).MatchString(list) || !regexp.MustCompile(`(?m)^gokina/spare .* unknown `).MatchString(list) {
+		t.Errorf("agent list --versions says\n%s", list)
+	}
+	var rows []struct {
+		Address, Version string
+		Contract         int
+		Started          time.Time
+	}
+	if err := json.Unmarshal([]byte(m.office("agent", "list", "--versions", "--json")), &rows); err != nil || len(rows) != 2 || rows[0].Version != s.Version || rows[0].Started.IsZero() || rows[1].Version != "" {
+		t.Errorf("agent list --versions --json says %+v (%v)", rows, err)
+	}
 }
