@@ -2,6 +2,7 @@ package walk
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -27,7 +28,7 @@ func TestARecordedReleaseSaysEachThingThatGoesOverTheWire(t *testing.T) {
 		if os.Getenv(record) != r.Version || t.Failed() {
 			return
 		}
-		if err := os.Mkdir(dir, 0o755); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(dir), 0o755), os.Mkdir(dir, 0o755)); err != nil {
 			t.Fatalf("%v; what was recorded never changes", err)
 		}
 		f, err := os.Create(filepath.Join(dir, "wire.jsonl"))
