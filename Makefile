@@ -99,6 +99,13 @@ docs: ## write docs/configuration.md anew from the code
 dictionary: ## train one more dictionary for sealing batches; those that were shipped never change
 	go run ./internal/tools/traindict telemetry/dictionary/$$(( $$(ls telemetry/dictionary | wc -l) + 1 )).zdict $$(( $$(ls telemetry/dictionary | wc -l) + 1 ))
 
+.PHONY: fixtures
+fixtures: ## record for good what the agent and the collector of a release say: RELEASE=0.6.0, once it is in internal/release/releases.txt
+	@[ -n "$(RELEASE)" ] || { echo "name the release: make fixtures RELEASE=0.6.0" >&2; exit 2; }
+	@[ ! -e "telemetry/testdata/releases/$(RELEASE)" ] || { echo "$(RELEASE) is recorded; what was recorded never changes" >&2; exit 2; }
+	NABZ_RECORD_RELEASE="$(RELEASE)" NABZ_LONG_TESTS=1 go test -count=1 -run 'ARecordedRelease.*/$(RELEASE)' ./internal/walk
+	NABZ_UPDATE=1 go test -count=1 -run 'WhatEveryRelease|WhatWasRecorded' ./telemetry
+
 .PHONY: screenshots
 screenshots: ## take the pictures of docs/ anew, with the browser test
 	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; NABZ_SCREENSHOTS="$$d" go test -count=1 -run Fit ./collector/web; mkdir -p docs/screenshots; \

@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func (a *agent) status() Status {
 		return &s
 	}
 	s := Status{
-		Version: a.c.Version, Site: a.c.Site, Agent: a.c.Agent, Profile: a.c.Profile, Boot: a.boot,
+		Version: a.c.Version, Contract: telemetry.Contract, Site: a.c.Site, Agent: a.c.Agent, Profile: a.c.Profile, Boot: a.boot,
 		RunningS: *ago(a.started), RSSBytes: residentBytes(), Now: a.clock.Now(), Clock: clockUnknown,
 		Link: LinkStatus{State: string(last.state), Cause: string(last.cause), EvidenceS: ago(a.uplink.Evidence()),
 			Interface: way.Interface, Carrier: way.Up, AsksBy: a.method},
@@ -154,4 +155,9 @@ func residentBytes() int64 {
 // wireBytes is what was on the wire since the start, speed tests aside.
 func (a *agent) wireBytes() int64 {
 	return a.uplink.Stats().WireBytes + a.network.Bytes() + a.checker.Bytes() + a.clock.Bytes() + a.orders.cost.Load()
+}
+
+// program is what this agent is, in the words of its boot event.
+func (a *agent) program() telemetry.Program {
+	return telemetry.Program{Version: a.c.Version, System: runtime.GOOS + "/" + runtime.GOARCH, Contract: telemetry.Contract}
 }

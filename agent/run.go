@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -152,7 +151,7 @@ func (a *agent) record(ctx context.Context) error {
 	machine.Read(ctx) // the busy share of the cpu is counted from here
 	a.traffic(ctx, ifaces)
 	a.recorder.Hello()
-	a.recorder.Event("boot", fmt.Sprintf("nabz-agent %s on %s/%s, boot %s, asks by %s", a.c.Version, runtime.GOOS, runtime.GOARCH, a.boot, a.method))
+	a.recorder.Event("boot", a.program().BootDetail(fmt.Sprintf("boot %s, asks by %s", a.boot, a.method)))
 	if a.changed {
 		a.recorder.Event("config_change", "the configuration is not that of the run before")
 	}

@@ -12,6 +12,7 @@ import (
 // Status is what a running agent knows. Lengths of time are whole seconds, sizes are bytes; what is not known is left out.
 type Status struct {
 	Version  string       `json:"version"`
+	Contract int          `json:"contract"` // of what goes over the wire, see docs/upgrading.md
 	Site     string       `json:"site"`
 	Agent    string       `json:"agent"`
 	Profile  string       `json:"profile"`
@@ -79,7 +80,7 @@ type WireStatus struct {
 func (s Status) WriteTo(w io.Writer) (int64, error) {
 	var b strings.Builder
 	row := func(name, format string, a ...any) { fmt.Fprintf(&b, "%-9s %s\n", name, fmt.Sprintf(format, a...)) }
-	row("agent", "%s/%s, %s, profile %s, running %s", s.Site, s.Agent, s.Version, s.Profile, seconds(s.RunningS))
+	row("agent", "%s/%s, %s, profile %s, running %s, contract %d", s.Site, s.Agent, s.Version, s.Profile, seconds(s.RunningS), s.Contract)
 	state := s.Link.State
 	if state == "" {
 		state = "not known yet"

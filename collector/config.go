@@ -117,6 +117,11 @@ type SpeedConfig struct {
 	AtOnce int `toml:"at_once"`
 }
 
+// Gone are the keys that earlier releases had, and what is there instead. They stay here: somebody may come from any of those.
+func (c *Config) Gone() map[string]string {
+	return map[string]string{"speedtest.listen": "agents measure where they enrol: set listen in [agents], and at_once above 0 in [speedtest]"}
+}
+
 // Defaults is the configuration of the example file.
 func Defaults() Config {
 	d := func(t time.Duration) conf.Duration { return conf.Duration(t) }

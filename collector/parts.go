@@ -93,6 +93,9 @@ func build(c Config, log *slog.Logger) (_ *parts, err error) {
 	}
 	p.influx = newInfluxWatch(p.store, log, now)
 	p.live = fleet.NewLive(registry, fleet.LiveOptions{Now: now, UnreachableAfter: c.UnreachableAfter.Std(), Deaf: p.deaf})
+	if c.Role != roleIntake {
+		metrics.MustRegister(p.live.Metric())
+	}
 	p.influx.back = func() {
 		if p.intake != nil {
 			p.intake.Recovered()

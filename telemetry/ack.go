@@ -149,6 +149,13 @@ func ParseAck(b []byte) (Ack, error) {
 			if a.Last, err = parseLast(value); err != nil {
 				return bad(err.Error())
 			}
+			if a.Last.Open.newer() { // said by this router's own agent when it was a newer one; what it means is not known here
+				a.Last = nil
+				continue
+			}
+			if err = a.Last.Open.Check(); err != nil {
+				return bad(err.Error())
+			}
 		case "twin":
 			if a.Twin = value; !isBoot(value) {
 				return bad("twin is not 8 hex digits")
@@ -225,7 +232,7 @@ func parseLast(s string) (*LastBatch, error) {
 		return nil, fmt.Errorf("last has no time and length")
 	}
 	l := &LastBatch{At: time.UnixMilli(at).UTC(), Open: OpenSpan{State(p[1]), Cause(p[2]), time.Duration(ms) * time.Millisecond}}
-	return l, l.Open.Check()
+	return l, nil
 }
 
 // Presence is the retained word on whether an agent's session is alive. Sessions of one agent rise, so an
@@ -243,9 +250,10 @@ func (p Presence) String() string {
 	return "offline " + strconv.FormatUint(p.Session, 10)
 }
 
-// ParsePresence reads what String wrote.
+// ParsePresence reads what String wrote. Further words are passed over, so that a newer agent can add some.
 func ParsePresence(b []byte) (Presence, error) {
 	word, number, _ := strings.Cut(string(b[:min(len(b), 64)]), " ")
+	number, _, _ = strings.Cut(number, " ")
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil || word != "online" && word != "offline" {
 		return Presence{}, fmt.Errorf("presence %.40q is not \"online\" or \"offline\" and a session number: %w", b, ErrMalformed)

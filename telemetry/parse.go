@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -24,20 +25,22 @@ const (
 // ErrTooLarge marks input that breaks one of the bounds.
 var ErrTooLarge = errors.New("over the limit")
 
-// ErrNewer marks a batch that only a newer program can open. It is whole, and worth keeping until there is one.
+// ErrNewer marks what only a newer program can read: a batch that it alone can open, or a line with fields that it alone knows. It is whole, and worth
+// keeping until there is one.
 var ErrNewer = errors.New("made by a newer program")
 
 // ErrMalformed marks input that cannot be what it should be.
 var ErrMalformed = errors.New("malformed")
 
-// Parsed is a line that has passed the schema. Raw is its text without the newline; it aliases the input.
+// Parsed is a line that has passed the schema. Raw is its text without the newline; it aliases the input, unless fields that are not known here were left out.
 type Parsed struct {
 	Line
 	Raw  []byte
 	Tier Tier
 }
 
-// BadLine is a line that was refused, and why. Number counts from 1; Raw aliases the input.
+// BadLine is a line that was refused, and why. Number counts from 1; Raw aliases the input. With ErrNewer it was refused in part: its fields that are
+// known here are among the good lines.
 type BadLine struct {
 	Number int
 	Raw    []byte
@@ -84,13 +87,15 @@ func (p *Parser) Parse(text []byte) (good []Parsed, bad []BadLine, err error) {
 		if len(raw) == 0 {
 			continue
 		}
+		whole := raw
 		l, tier, ok := p.q.line(raw)
 		if !ok {
-			if l, err = ParseLine(raw); err == nil {
-				tier, err = Check(&l)
+			var rest error
+			if l, raw, tier, rest, err = slow(raw); rest != nil {
+				bad = append(bad, BadLine{Number: number, Raw: whole, Err: rest})
 			}
 			if err != nil {
-				bad = append(bad, BadLine{Number: number, Raw: raw, Err: err})
+				bad = append(bad, BadLine{Number: number, Raw: whole, Err: err})
 				continue
 			}
 		}
@@ -98,6 +103,40 @@ func (p *Parser) Parse(text []byte) (good []Parsed, bad []BadLine, err error) {
 	}
 	p.good = good
 	return good, bad, nil // err is that of a line
+}
+
+// slow reads a line that quick has left. Fields that are not known here are left out, as if the line had never had them: a newer agent adds what changes
+// nothing beside it. Rest says so. What would change the meaning, such as a tag or a state, costs the line.
+func slow(raw []byte) (l Line, known []byte, tier Tier, rest, err error) {
+	if l, err = ParseLine(raw); err != nil {
+		return l, raw, 0, nil, err
+	}
+	unknown, some := index[l.Measurement].split(l.Fields)
+	if len(unknown) == 0 || len(some) == 0 {
+		tier, err = Check(&l)
+		return l, raw, tier, nil, err
+	}
+	l.Fields = some
+	if tier, err = Check(&l); err != nil {
+		return l, raw, 0, nil, err
+	}
+	if known, err = l.Append(nil); err != nil {
+		return l, raw, 0, nil, err
+	}
+	rest = fmt.Errorf("%s: field %.60q is not known here; the others are stored, and the line is kept for a newer collector: %w", l.Measurement, unknown[0].Key, ErrNewer)
+	return l, bytes.TrimSuffix(known, []byte{'\n'}), tier, rest, nil
+}
+
+// split parts the fields that the schema does not have from those that it has.
+func (m Measurement) split(fields []Field) (unknown, known []Field) {
+	for _, f := range fields {
+		if slices.ContainsFunc(m.Fields, func(s FieldSpec) bool { return s.Key == f.Key }) {
+			known = append(known, f)
+		} else {
+			unknown = append(unknown, f)
+		}
+	}
+	return unknown, known
 }
 
 // ParseLine decodes one physical line, without asking the schema. A line without a timestamp, with comments

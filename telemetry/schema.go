@@ -105,12 +105,10 @@ func Schema() []Measurement {
 		}
 		return append(fs, count("rtt_le_inf"))
 	}
-	states := []string{string(StateUp), string(StateDegraded), string(StateDown), string(StateOff)}
-	causes := []string{string(CauseLocal), string(CauseBackhaul), string(CauseDNS), string(CausePower), string(CauseShutdown), string(CauseAgent)}
 
 	return []Measurement{
 		{Name: "span", Tier: Ledger, Help: "a stretch of time in one state; timestamp = its start",
-			Tags: []TagSpec{{Key: "state", Values: states}, {Key: "cause", Values: causes, Optional: true}},
+			Tags: []TagSpec{{Key: "state", Values: states()}, {Key: "cause", Values: causes(), Optional: true}},
 			Fields: []FieldSpec{
 				must(upTo(unit("ms", "ms"), hourMs)),
 				must(unit("err_ms", "ms"))}},

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -29,6 +30,14 @@ const (
 	CauseShutdown Cause = "shutdown" // the machine booted after a clean one
 	CauseAgent    Cause = "agent"    // the machine ran on, the agent did not
 )
+
+func states() []string {
+	return []string{string(StateUp), string(StateDegraded), string(StateDown), string(StateOff)}
+}
+
+func causes() []string {
+	return []string{string(CauseLocal), string(CauseBackhaul), string(CauseDNS), string(CausePower), string(CauseShutdown), string(CauseAgent)}
+}
 
 func checkState(s State, c Cause) error {
 	ok := false
@@ -100,6 +109,25 @@ func (o OpenSpan) Check() error {
 	return checkState(o.State, o.Cause)
 }
 
+// newer tells whether the state or the cause is a word that is not known here, such as a newer agent may use. What such a span means nobody here knows.
+func (o OpenSpan) newer() bool {
+	state, cause := string(o.State), string(o.Cause)
+	return isWord(state) && !slices.Contains(states(), state) || isWord(cause) && !slices.Contains(causes(), cause)
+}
+
+// isWord tells whether a text is a word as states, causes and clocks are: 2 to 32 of a to z and "-", the first a letter.
+func isWord(s string) bool {
+	if len(s) < 2 || len(s) > 32 || s[0] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
 // Clock says how well the agent knew the time when it sealed a batch.
 type Clock string
 
@@ -163,8 +191,11 @@ func HeaderOf(l *Line) (Header, error) {
 		return Header{}, fmt.Errorf("batch line with boot %.40q, not 8 hex digits: %w", h.Boot, ErrMalformed)
 	}
 	clock, _ := l.GetStr("clock")
-	if h.Clock = Clock(clock); h.Clock != ClockSynced && h.Clock != ClockEstimated {
-		return Header{}, fmt.Errorf("batch line with clock %.40q, not synced or estimated: %w", clock, ErrMalformed)
+	if h.Clock = Clock(clock); h.Clock != ClockSynced {
+		if !isWord(clock) {
+			return Header{}, fmt.Errorf("batch line with clock %.40q, not synced or estimated: %w", clock, ErrMalformed)
+		}
+		h.Clock = ClockEstimated // a newer agent's word for something less than synced
 	}
 	state, _ := l.GetStr("open_state")
 	cause, _ := l.GetStr("open_cause")
@@ -179,6 +210,9 @@ func HeaderOf(l *Line) (Header, error) {
 		return Header{}, fmt.Errorf("batch line with next_s %d and ack_s %d, not 0 to %d: %w", next, ack, dayS, ErrMalformed)
 	}
 	h.Next, h.AckWithin = time.Duration(next)*time.Second, time.Duration(ack)*time.Second
+	if h.Open.newer() {
+		h.Open = OpenSpan{}
+	}
 	return h, h.Open.Check()
 }
 

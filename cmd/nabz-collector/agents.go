@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -200,14 +202,30 @@ func (a *agentRevoke) do(stderr io.Writer) error {
 }
 
 type agentList struct {
-	JSON bool `name:"json" help:"Print JSON."`
+	JSON     bool `name:"json" help:"Print JSON."`
+	Versions bool `help:"Print which version each agent runs, too, by what InfluxDB has of its last start."`
 	fileFlag
 }
 
-func (a *agentList) do(stdout io.Writer) error {
-	r, _, err := a.open()
+func (a *agentList) do(ctx context.Context, stdout io.Writer) error {
+	r, c, err := a.open()
 	if err != nil {
 		return err
+	}
+	boots := map[telemetry.Address]fleet.Boot{}
+	if a.Versions {
+		s, err := collector.OpenStore(c)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		all, err := fleet.LastBoots(ctx, s, time.Now())
+		if err != nil {
+			return err
+		}
+		for _, b := range all {
+			boots[b.Address] = b
+		}
 	}
 	now := time.Now()
 	type row struct {
@@ -215,6 +233,10 @@ func (a *agentList) do(stdout io.Writer) error {
 		State      string     `json:"state"`
 		TokenUntil *time.Time `json:"token_until,omitempty"`
 		Revoked    *time.Time `json:"revoked,omitempty"`
+		Version    string     `json:"version,omitempty"`
+		System     string     `json:"system,omitempty"`
+		Contract   int        `json:"contract,omitempty"`
+		Started    *time.Time `json:"started,omitempty"`
 	}
 	rows := []row{}
 	for _, k := range r.Credentials() {
@@ -232,6 +254,9 @@ func (a *agentList) do(stdout io.Writer) error {
 		if k.Until.After(now) {
 			one.TokenUntil = &k.Until
 		}
+		if b, ok := boots[k.Address]; ok {
+			one.Version, one.System, one.Contract, one.Started = b.Program.Version, b.Program.System, b.Program.Contract, &b.At
+		}
 		rows = append(rows, one)
 	}
 	if a.JSON {
@@ -248,7 +273,15 @@ func (a *agentList) do(stdout io.Writer) error {
 		if one.Revoked != nil {
 			text += " " + one.Revoked.Local().Format("2006-01-02 15:04")
 		}
-		fmt.Fprintf(w, "%s\t%s\n", one.Address, text)
+		if !a.Versions {
+			fmt.Fprintf(w, "%s\t%s\n", one.Address, text)
+			continue
+		}
+		started := ""
+		if one.Started != nil {
+			started = "started " + one.Started.Local().Format("2006-01-02 15:04")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", one.Address, text, cmp.Or(one.Version, "unknown"), cmp.Or(one.System, "-"), started)
 	}
 	return w.Flush()
 }

@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "renew":
 		err = c.Renew.do(stdout)
 	case "agent list":
-		err = c.Agent.List.do(painted(stdout))
+		err = c.Agent.List.do(ctx, painted(stdout))
 	case "user add <name>":
 		err = c.User.Add.do(ctx, os.Stdin, stdout, stderr)
 	case "user list":

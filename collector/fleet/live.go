@@ -85,6 +85,8 @@ func (l *Live) Stored(a telemetry.Address, at time.Time, lines []telemetry.Parse
 			if s, err := telemetry.SpanOf(&p.Line); err == nil {
 				ag.past.Insert(timeline.Of(s))
 			}
+		case "event":
+			ag.takeBoot(&p.Line)
 		case "link", "traffic":
 			detail = true
 		}

@@ -17,6 +17,9 @@ type agentLive struct {
 	lastDetail time.Time
 	every      [2]time.Duration // the last two gaps between headers of detail batches
 
+	program telemetry.Program // what it said it is, in its newest boot event
+	booted  int64             // ms, of that event
+
 	session   uint64
 	connected bool
 	offlineAt time.Time // when presence said offline; zero while it has not
@@ -223,7 +226,7 @@ func (ag *agentLive) state(l *Live, now time.Time) (SiteState, telemetry.Cause) 
 // status is the agent's state at now.
 func (ag *agentLive) status(l *Live, a telemetry.Address, now time.Time) AgentStatus {
 	st := AgentStatus{Agent: a.Agent, State: NeverSeen, Connected: ag.connected, Heard: ag.heard, Boot: ag.head.Boot,
-		Clock: ag.head.Clock, BacklogLines: ag.head.SpoolLines, BacklogBytes: ag.head.SpoolBytes, WireBytes: ag.head.WireBytes, Machine: ag.machine.told(), Twins: ag.twins.Seen(now)}
+		Clock: ag.head.Clock, BacklogLines: ag.head.SpoolLines, BacklogBytes: ag.head.SpoolBytes, WireBytes: ag.head.WireBytes, Machine: ag.machine.told(), Twins: ag.twins.Seen(now), Program: ag.program}
 	if ag.head.At.IsZero() {
 		return st
 	}

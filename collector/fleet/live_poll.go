@@ -60,7 +60,16 @@ func (p *Poller) Poll(ctx context.Context) error {
 		}
 		p.slow = now
 	}
+	var boots []Boot
+	if spansBack > 0 {
+		if boots, err = bootsSince(ctx, p.q, now.Add(-spansBack)); err != nil {
+			return err
+		}
+	}
 	l.polled(heads, spans, readings, now)
+	l.mu.Lock()
+	l.takeBoots(boots)
+	l.mu.Unlock()
 	if back == headsRecent {
 		p.far = now
 	}

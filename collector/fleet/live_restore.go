@@ -49,10 +49,15 @@ func (l *Live) Restore(ctx context.Context, q Querier) error {
 	if err != nil {
 		return err
 	}
+	boots, err := LastBoots(ctx, q, now)
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.back = l.o.Now()
 	l.takeSeries(machines)
+	l.takeBoots(boots)
 	l.takeSpans(spans, now)
 	newest := time.Time{}
 	for _, s := range heads {

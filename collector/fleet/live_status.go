@@ -57,9 +57,10 @@ type AgentStatus struct {
 	RxBps, TxBps *float64 // bit/s through the interface that faces the internet
 	BacklogLines int64    // lines that waited in the spool when it last spoke
 	BacklogBytes int64
-	WireBytes    int64         // on the wire since the agent's start, both ways
-	Machine                    // what it told of its battery and disk
-	Twins        twin.Sighting // two machines work as this agent
+	WireBytes    int64             // on the wire since the agent's start, both ways
+	Machine                        // what it told of its battery and disk
+	Twins        twin.Sighting     // two machines work as this agent
+	Program      telemetry.Program // what it said it is; zero when that is not known
 }
 
 // Status is one site's state now. The embedded AgentStatus is that of the best-informed agent; Agent is ""

@@ -31,7 +31,7 @@ func (b *batch) expired(l *telemetry.Parsed) bool {
 var errHeader = errors.New("no batch header")
 
 // looked lists the measurements into whose fields somebody looks: this intake and its watcher. The lines of others only pass through.
-func looked() []string { return []string{"batch", "span", "link", "traffic", "host", "power"} }
+func looked() []string { return []string{"batch", "span", "event", "link", "traffic", "host", "power"} }
 
 // lineBytes is what a line takes in memory beside its text, taken apart and with its verdict. A message of short lines, or of many empty ones, takes
 // many times its text.
@@ -97,7 +97,7 @@ func (r *rules) bounds(b *batch, good []telemetry.Parsed, now time.Time) {
 
 // readHeader reads the header, which is the first line.
 func readHeader(good []telemetry.Parsed, bad []telemetry.BadLine) (telemetry.Header, error) {
-	if len(bad) > 0 && bad[0].Number == 1 {
+	if len(bad) > 0 && bad[0].Number == 1 && !errors.Is(bad[0].Err, telemetry.ErrNewer) {
 		return telemetry.Header{}, fmt.Errorf("first line: %w: %w", errHeader, bad[0].Err)
 	}
 	if len(good) == 0 {
@@ -108,6 +108,18 @@ func readHeader(good []telemetry.Parsed, bad []telemetry.BadLine) (telemetry.Hea
 		return telemetry.Header{}, fmt.Errorf("first line: %w: %w", errHeader, err)
 	}
 	return h, nil
+}
+
+// refused counts the lines of which nothing is stored, and gives the reason of one. A line of a newer agent that is stored in part is none of them: its
+// agent can do nothing about it, and the NOC has it among the dead letters.
+func (b *batch) refused() (n int, why string) {
+	whole := batch{}
+	for _, l := range b.bad {
+		if !errors.Is(l.Err, telemetry.ErrNewer) {
+			whole.bad = append(whole.bad, l)
+		}
+	}
+	return len(whole.bad), whole.why()
 }
 
 // errTime is in the error of a line whose timestamp cannot be right.

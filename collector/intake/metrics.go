@@ -39,7 +39,7 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 		newer:    counter("newer_total", "Batches that were not acknowledged because only a newer collector can open them."),
 		unsent:   counter("acks_unsent_total", "Acknowledgements that could not be handed to the broker."),
 		lines:    vec("lines_total", "Lines that InfluxDB has stored.", "measurement"),
-		refused:  vec("refused_total", "Messages and lines that can never be stored, by reason.", "reason"),
+		refused:  vec("refused_total", "Messages and lines that can never be stored, by reason; newer: lines of newer agents, of which the fields that are known here are stored.", "reason"),
 		faults:   vec("write_faults_total", "Writes that InfluxDB did not take: refused is about their lines, denied about the token, fault about anything else.", "kind"),
 		acks:     vec("acks_total", "Acknowledgements sent, by verdict; one may tell of several batches.", "verdict"),
 		letters: letterMetrics{
@@ -52,7 +52,7 @@ func newMetrics(r prometheus.Registerer, i *Intake) metrics {
 	gauge("queue_messages", "Messages waiting for a worker.", func() float64 { n, _ := i.queue.size(); return float64(n) })
 	gauge("queue_bytes", "Bytes of the messages waiting for a worker.", func() float64 { _, n := i.queue.size(); return float64(n) })
 	gauge("acks_waiting", "Stored batches whose agents allow that they are told later.", func() float64 { return float64(i.lazy.waiting()) })
-	for _, reason := range []string{"topic", "header", "time", "too_large", "malformed", "schema", "series", "influxdb"} {
+	for _, reason := range []string{"topic", "header", "time", "too_large", "malformed", "schema", "newer", "series", "influxdb"} {
 		m.refused.WithLabelValues(reason)
 	}
 	for _, kind := range []string{"refused", "denied", "fault"} {

@@ -218,11 +218,12 @@ func (i *Intake) acknowledge(b *batch, last *telemetry.LastBatch) {
 	if b.foreign {
 		return
 	}
-	if last == nil && len(b.bad) == 0 {
+	refused, why := b.refused()
+	if last == nil && refused == 0 {
 		i.lazy.stored(b.address, b.header, b.arrived)
 		return
 	}
-	i.publish(b.address, telemetry.Ack{Verdict: telemetry.Stored, Boot: b.header.Boot, Seq: b.header.Seq, Refused: len(b.bad), Last: last, Why: b.why()})
+	i.publish(b.address, telemetry.Ack{Verdict: telemetry.Stored, Boot: b.header.Boot, Seq: b.header.Seq, Refused: refused, Last: last, Why: why})
 }
 
 // reject keeps the whole message as a dead letter and says `rejected`, by digest where there is no header.
@@ -270,6 +271,8 @@ func reasonOf(err error) string {
 		return "influxdb"
 	case errors.Is(err, errHeader):
 		return "header"
+	case errors.Is(err, telemetry.ErrNewer):
+		return "newer"
 	case errors.Is(err, errTime):
 		return "time"
 	case errors.Is(err, errSeries):

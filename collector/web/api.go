@@ -39,6 +39,9 @@ type (
 		BacklogLines int64           `json:"backlog_lines"`
 		BacklogBytes int64           `json:"backlog_bytes"`
 		TwinsSince   *time.Time      `json:"twins_since"` // two machines work as this agent; null: none are known to
+		Version      string          `json:"version"`     // what the agent said that it is; "" where it said nothing yet
+		System       string          `json:"system"`      // such as linux/mipsle
+		Contract     int             `json:"contract"`    // of the wire; 0 where it is not known
 	}
 	apiStatus struct {
 		Site       string  `json:"site"`
@@ -93,7 +96,7 @@ func instantOrNull(t time.Time) *time.Time {
 func newAPIAgent(a *fleet.AgentStatus) apiAgent {
 	out := apiAgent{Agent: a.Agent, State: a.State, Cause: a.Cause, Since: instantOrNull(a.Since), LastHeard: instantOrNull(a.Heard), Connected: a.Connected,
 		CatchingUp: a.CatchingUp, Clock: a.Clock, LatencyMs: a.LatencyMs, LossPct: a.LossPct, RxBps: a.RxBps, TxBps: a.TxBps,
-		BacklogLines: a.BacklogLines, BacklogBytes: a.BacklogBytes, TwinsSince: instantOrNull(a.Twins.Since)}
+		BacklogLines: a.BacklogLines, BacklogBytes: a.BacklogBytes, TwinsSince: instantOrNull(a.Twins.Since), Version: a.Program.Version, System: a.Program.System, Contract: a.Program.Contract}
 	if !a.Told.At.IsZero() {
 		out.LastTold = &apiTold{a.Told.State, a.Told.Cause, a.Told.Since.UTC(), a.Told.At.UTC()}
 	}

@@ -271,6 +271,9 @@ func facts(st *fleet.Status) []fact {
 		} else {
 			note = "last word " + moment(a.Told.At, st.Now)
 		}
+		if v := a.Program.Version; v != "" {
+			note += ", version " + v
+		}
 		add("Agent", a.Agent, strings.ToLower(stateWord(string(a.State)))+", "+note)
 	}
 	if st.Clock != "" {

@@ -225,3 +225,25 @@ func FuzzEveryKeyHasItsLine(f *testing.F) {
 		walk("", tree)
 	})
 }
+
+// older is a configuration that had other keys once.
+type older struct {
+	Count int   `toml:"count"`
+	Probe probe `toml:"probe"`
+}
+
+func (*older) Gone() map[string]string {
+	return map[string]string{"number": "write count", "probe.often": "write every, as a length of time", "alarm": "alarms are sent by [probe]"}
+}
+
+func TestAKeyThatWasTakenOutSaysWhatIsThereInstead(t *testing.T) {
+	var c older
+	_, err := conf.Parse("agent.toml", []byte("number = 3\ncount = 4\nnumbre = 5\n[probe]\noften = 7\ncount = 1\n[alarm]\non = true\n"), &c)
+	want := `agent.toml:1: number was taken out; write count
+agent.toml:3: unknown key "numbre"; known here: count, probe
+agent.toml:5: probe.often was taken out; write every, as a length of time
+agent.toml:7: alarm was taken out; alarms are sent by [probe]`
+	if err == nil || err.Error() != want || c.Count != 4 || c.Probe.Count != 1 {
+		t.Errorf("got %v\nwant %s\nand %+v", err, want, c)
+	}
+}

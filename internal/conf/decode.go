@@ -16,7 +16,12 @@ import (
 type decoder struct {
 	doc    *Doc
 	faults []fault
+	gone   map[string]string
 }
+
+// Goner is a configuration that had other keys in releases before. Gone gives for each, by its full name such as "speedtest.listen", what to write
+// instead; who still has it is told so.
+type Goner interface{ Gone() map[string]string }
 
 type fault struct {
 	line int
@@ -42,6 +47,11 @@ func (d *decoder) err() error {
 }
 
 func (d *decoder) table(path string, tree map[string]any, v reflect.Value) {
+	if path == "" {
+		if g, ok := v.Addr().Interface().(Goner); ok {
+			d.gone = g.Gone()
+		}
+	}
 	known := fields(v.Type())
 	names := make([]string, 0, len(known))
 	for name := range known {
@@ -65,6 +75,10 @@ func (d *decoder) unknown(path, key string, value any, names []string) {
 		what = fmt.Sprintf("unknown section [%s]", full)
 	} else if path != "" {
 		what += fmt.Sprintf(" in [%s]", path)
+	}
+	if instead, ok := d.gone[full]; ok {
+		d.add(full, fmt.Errorf("%s%s was taken out; %s", d.doc.where(full), full, instead))
+		return
 	}
 	hint := "known here: " + strings.Join(names, ", ")
 	if near := Nearest(key, names); near != "" {

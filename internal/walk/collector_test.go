@@ -29,6 +29,7 @@ type centre struct {
 	speed   string      // URL of speed tests; "" where there are none
 	secrets map[telemetry.Address]string
 	env     []string // for commands of the NOC
+	bin     string   // folder of the programs of a release; "": those of this tree
 	cmd     *exec.Cmd
 	done    chan error
 }
@@ -96,7 +97,7 @@ func (c *centre) log() string    { return filepath.Join(c.dir, "collector.log") 
 // start runs the program; it does not wait until all is well.
 func (c *centre) start() {
 	c.t.Helper()
-	path := program(c.t, "nabz-collector")
+	path := programOf(c.t, c.bin, "nabz-collector")
 	log, err := os.OpenFile(c.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		c.t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 // office runs a command of the collector's as somebody at the NOC would.
 func (c *centre) office(args ...string) string {
 	c.t.Helper()
-	cmd := exec.Command(program(c.t, "nabz-collector"), append(args, "--config", c.config())...)
+	cmd := exec.Command(programOf(c.t, c.bin, "nabz-collector"), append(args, "--config", c.config())...)
 	cmd.Env = append(clean(os.Environ(), "NABZ_", "INFLUX_"), c.env...)
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -40,13 +40,19 @@ func (c *centre) tries(args ...string) (text string, status int) {
 // foundCentre sets a collector up from nothing, with the command that a programme uses.
 func foundCentre(t *testing.T, hosts ...string) (c *centre, port int) {
 	t.Helper()
-	return foundCentreOn(t, influxd.ForTest(t), hosts...)
+	return foundCentreOn(t, influxd.ForTest(t), "", hosts...)
 }
 
-func foundCentreOn(t *testing.T, server *influxd.Server, hosts ...string) (c *centre, port int) {
+// foundCentreOf is foundCentre with the programs in a folder.
+func foundCentreOf(t *testing.T, bin string) (c *centre, port int) {
+	t.Helper()
+	return foundCentreOn(t, influxd.ForTest(t), bin)
+}
+
+func foundCentreOn(t *testing.T, server *influxd.Server, bin string, hosts ...string) (c *centre, port int) {
 	t.Helper()
 	web := freePort(t)
-	c = &centre{t: t, dir: t.TempDir(), web: fmt.Sprintf("http://127.0.0.1:%d", web)}
+	c = &centre{t: t, dir: t.TempDir(), bin: bin, web: fmt.Sprintf("http://127.0.0.1:%d", web)}
 	c.env = []string{"INFLUX_URL=" + server.URL, "INFLUX_TOKEN=" + server.Token, "INFLUX_ORG=" + server.Org}
 	port = twoFreePorts(t)
 	named := []string{"init"}

@@ -20,7 +20,7 @@ import (
 // ask runs a command of the agent's as a field engineer would.
 func (e *edge) ask(args ...string) (text string, status int) {
 	e.t.Helper()
-	cmd := exec.Command(program(e.t, "nabz-agent"), append(args, "--config", filepath.Join(e.dir, "agent.toml"))...)
+	cmd := exec.Command(programOf(e.t, e.bin, "nabz-agent"), append(args, "--config", filepath.Join(e.dir, "agent.toml"))...)
 	cmd.Env = clean(os.Environ(), "NABZ_")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -58,6 +58,15 @@ func program(t *testing.T, name string) string {
 	return path
 }
 
+// programOf is the program in a folder of a release's, or that of this tree where the folder is "".
+func programOf(t *testing.T, bin, name string) string {
+	t.Helper()
+	if bin != "" {
+		return filepath.Join(bin, name)
+	}
+	return program(t, name)
+}
+
 // freePort finds a TCP port of 127.0.0.1 that nobody listens on.
 func freePort(t *testing.T) int {
 	t.Helper()

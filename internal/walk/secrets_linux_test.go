@@ -76,7 +76,7 @@ func (s secrets) missing(t *testing.T, where, text string) {
 func TestNoSecretIsShownAnywhere(t *testing.T) {
 	all := watchProcesses(t)
 	server := influxd.SignInForTest(t)
-	c, _ := foundCentreOn(t, server)
+	c, _ := foundCentreOn(t, server, "")
 	_, influx, _ := strings.Cut(server.Token, ":")
 	s := secrets{"the database's password": influx, "an operator's password": "umbrella glacier ladder apricot", "a wrong password": "lantern quarry thistle orbit", "the address of a channel": "hook-jq2vyn6k3h"}
 	said := map[string]string{}

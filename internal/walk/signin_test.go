@@ -17,7 +17,7 @@ import (
 // user runs nabz-collector user, as a person does beside the daemon.
 func (c *centre) user(stdin string, args ...string) string {
 	c.t.Helper()
-	cmd := exec.Command(program(c.t, "nabz-collector"), append(append([]string{"user"}, args...), "--config", c.config())...)
+	cmd := exec.Command(programOf(c.t, c.bin, "nabz-collector"), append(append([]string{"user"}, args...), "--config", c.config())...)
 	cmd.Stdin = strings.NewReader(stdin)
 	cmd.Env = clean(os.Environ(), "INFLUX_", "NABZ_")
 	var fault strings.Builder

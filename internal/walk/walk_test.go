@@ -28,6 +28,7 @@ type edge struct {
 	t   *testing.T
 	dir string
 	cmd *exec.Cmd
+	bin string // folder of the programs of a release; "": those of this tree
 }
 
 const agentTOML = `
@@ -82,7 +83,7 @@ func (e *edge) data() string { return filepath.Join(e.dir, "data") }
 
 func (e *edge) start() {
 	e.t.Helper()
-	path := program(e.t, "nabz-agent")
+	path := programOf(e.t, e.bin, "nabz-agent")
 	log, err := os.OpenFile(filepath.Join(e.dir, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		e.t.Fatal(err)
