@@ -50,6 +50,9 @@ func Build(ctx context.Context, s Source, chosen []Package, out string, say io.W
 			if err := script(ctx, s.Dir, strings.Replace(p.Program, "nabz-", "build-", 1), p.Target, program); err != nil {
 				return nil, err
 			}
+			if err := told(s, program); err != nil {
+				return nil, err
+			}
 		}
 		files, err := pack(ctx, s, p, program, manual, out)
 		if err != nil {
@@ -63,6 +66,14 @@ func Build(ctx context.Context, s Source, chosen []Package, out string, say io.W
 		fmt.Fprintf(&sums, "%s  %s\n", m.Sum, m.File)
 	}
 	return made, wholefile.Replace(filepath.Join(out, "SHA256SUMS"), []byte(sums.String()), 0o644)
+}
+
+// told checks the commit where the version is the commit's.
+func told(s Source, program string) error {
+	if !s.Told {
+		return nil
+	}
+	return knows(program, s)
 }
 
 // clear takes away what was made before: a folder never holds two versions.

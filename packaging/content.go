@@ -56,7 +56,6 @@ func (t *tray) debian(p Package, s Source, made, parts string, bom []byte) {
 	t.text([]byte(name+": statically-linked-binary\n"), "/usr/share/lintian/overrides/"+name) // as Go's are
 	if name == "nabz-collector" {
 		t.tree(filepath.Join(s.Dir, "docs/examples"), doc+"examples/")
-		// DEPLOY t.tree(filepath.Join(s.Dir, "deploy"), doc+"deploy/")
 	}
 	t.folder("/etc/nabz")
 }

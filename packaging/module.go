@@ -68,6 +68,20 @@ func partsOf(ctx context.Context, dir, program string, browser bool) ([]Part, er
 	return parts, nil
 }
 
+// knows fails when a program does not know the commit that its package is named after: Go looks for it in a clone alone, and GOFLAGS may forbid it.
+func knows(program string, s Source) error {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return fmt.Errorf("read what is linked into %s: %w", program, err)
+	}
+	for _, set := range info.Settings {
+		if set.Key == "vcs.revision" && set.Value == s.Commit {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s does not know that it is of commit %s, as go build could not read it here; make packages in a clone (git clone), not in a linked worktree, or name a version with VERSION", filepath.Base(program), s.Commit[:12])
+}
+
 // moduleFolders says where the source of each module lies.
 func moduleFolders(ctx context.Context, dir string, paths []string) (map[string]string, error) {
 	c := exec.CommandContext(ctx, "go", append([]string{"list", "-m", "-json=Path,Dir"}, paths...)...)

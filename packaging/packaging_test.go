@@ -48,6 +48,7 @@ func TestAVersionSortsAsReleasesDo(t *testing.T) {
 		{"the commit that is the release", []string{"v0.7.0", "other"}, false, "0.7.0"},
 		{"the tag of another release", []string{"v0.6.0"}, false, "0.7.0~git202611280430.abababababab"},
 		{"a tree that is not as the commit", nil, true, "0.7.0~git202611280430.abababababab+changed"},
+		{"a tree that is not as the release", []string{"v0.7.0"}, true, "0.7.0~git202611280430.abababababab+changed"},
 	} {
 		if got := packaging.VersionOf("0.7.0", row.tags, s, row.changed); got != row.want {
 			t.Errorf("%s: %q, want %q", row.name, got, row.want)
@@ -148,7 +149,7 @@ func holds(p packaging.Package) []string {
 		"/usr/share/fish/vendor_completions.d/" + name + ".fish", "/usr/share/doc/" + name + "/copyright", "/usr/share/doc/" + name + "/LICENSES.gz", "/usr/share/doc/" + name + "/changelog.gz",
 		"/usr/share/doc/" + name + "/CHANGELOG.md.gz", "/usr/share/doc/" + name + "/" + name + ".cdx.json", "/etc/nabz"}
 	if name == "nabz-collector" {
-		list = append(list, "/usr/lib/systemd/system/nabz-collector-renew.timer", "/usr/share/doc/nabz-collector/examples/sites.csv", "/usr/share/doc/nabz-collector/deploy/compose.yaml")
+		list = append(list, "/usr/lib/systemd/system/nabz-collector-renew.timer", "/usr/share/doc/nabz-collector/examples/sites.csv")
 	}
 	return list
 }

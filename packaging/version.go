@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ type Source struct {
 	Commit  string    // 40 hex digits
 	Time    time.Time // of the commit, UTC; each file in a package bears it
 	Version string    // as dpkg and opkg compare it
+	Told    bool      // the version is the commit's, so the programs have to know that commit
 }
 
 // Look reads what is packed from git. A version that is not "" stands for the one that the commit tells.
@@ -41,7 +43,8 @@ func Look(ctx context.Context, dir, version string) (Source, error) {
 	if version != "" {
 		return s, nil
 	}
-	changed, err := git("status", "--porcelain", "--untracked-files=no")
+	s.Told = true
+	changed, err := git("status", "--porcelain")
 	if err != nil {
 		return s, err
 	}
@@ -56,13 +59,11 @@ func Look(ctx context.Context, dir, version string) (Source, error) {
 // VersionOf is the release where its tag is on the commit; else one that sorts before it, and by time.
 func VersionOf(release string, tags []string, s Source, changed bool) string {
 	version := release + "~git" + s.Time.Format("200601021504") + "." + s.Commit[:12]
-	for _, tag := range tags {
-		if tag == "v"+release {
-			version = release
-		}
-	}
-	if changed {
-		version += "+changed"
+	switch {
+	case changed: // also on the release's commit, or it would sort above the release
+		return version + "+changed"
+	case slices.Contains(tags, "v"+release):
+		return release
 	}
 	return version
 }
