@@ -11,6 +11,8 @@ MQTT_PORT ?= 1883
 INFLUX_PORT ?= 8086
 PKGS ?= ./...
 TEST_ARGS ?=
+PACKAGES ?=
+VERSION ?=
 TEST_TIMEOUT ?= 20m
 INSTALL ?= yes
 FUZZ_FOR ?= 10s
@@ -34,7 +36,11 @@ demo: build ## measure this machine beside simulated villages, board on http://1
 .PHONY: build
 build: ## build every program into bin/
 	@mkdir -p bin
-	go build -trimpath -o bin/ ./cmd/...
+	go build -trimpath -buildvcs=auto -o bin/ ./cmd/...
+
+.PHONY: packages
+packages: ## make the packages, .deb and .ipk, in bin/packages; PACKAGES="agent:amd64.deb …" for some, VERSION for another version
+	@go run ./internal/tools/packages $(if $(VERSION),-version "$(VERSION)") $(PACKAGES)
 
 .PHONY: test
 test: export TEST_TIMEOUT := $(TEST_TIMEOUT)
@@ -84,6 +90,10 @@ third-party: ## fetch the pinned browser libraries and fonts again, checked by h
 .PHONY: dashboards
 dashboards: ## write Grafana's dashboards anew from the code in dashboards/
 	go run ./internal/tools/dashboards dashboards
+
+.PHONY: docs
+docs: ## write docs/configuration.md anew from the code
+	go run ./internal/tools/manual reference docs/configuration.md
 
 .PHONY: dictionary
 dictionary: ## train one more dictionary for sealing batches; those that were shipped never change

@@ -27,11 +27,11 @@ type Config struct {
 	Endpoint    string  `toml:"endpoint"`      // "host:port", asked for a TCP connection; "" asks nobody
 	Hours       string  `toml:"hours"`         // "Mo-Fr 08:00-16:00, Sa 09:00-12:00"; "" is always
 	TimeZone    string  `toml:"time_zone"`     // "+05:00", "PKT-5" or, where the system knows names, "Asia/Karachi"
-	MinDownKbps int     `toml:"min_down_kbps"` // kbit/s
-	MinUpKbps   int     `toml:"min_up_kbps"`
-	MaxRTTMs    float64 `toml:"max_rtt_ms"`    // there and back
-	MaxJitterMs float64 `toml:"max_jitter_ms"` // mean difference between neighbouring round trips
-	MaxLossPct  float64 `toml:"max_loss_pct"`
+	MinDownKbps int     `toml:"min_down_kbps"` // kbit/s down; 0 is no limit
+	MinUpKbps   int     `toml:"min_up_kbps"`   // kbit/s up; 0 is no limit
+	MaxRTTMs    float64 `toml:"max_rtt_ms"`    // median round trip, there and back; 0 is no limit
+	MaxJitterMs float64 `toml:"max_jitter_ms"` // mean difference between neighbouring round trips; 0 is no limit
+	MaxLossPct  float64 `toml:"max_loss_pct"`  // percent of what was sent; 0 is no limit
 }
 
 // Spec is a service that can be judged.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/smartvillage/nabz/internal/command"
+	"github.com/smartvillage/nabz/internal/conf"
 )
 
 // The standard library's flags serve here: a command library costs a fifth of the binary, on a router with 16 MB of flash.
@@ -23,11 +24,11 @@ func options() []option {
 		{"config", "FILE", "NABZ_CONFIG", "", "Configuration. Default: /etc/nabz/agent.toml where that is."},
 		{"site", "ID", "NABZ_SITE", "site", "Site that is measured (site)."},
 		{"agent", "ID", "NABZ_AGENT", "agent", "Name of this agent within the site (agent)."},
-		{"profile", "NAME", "NABZ_PROFILE", "profile", "standard, 15 MB a month, or metered, 4 MB (profile)."},
+		{"profile", "standard|metered", "NABZ_PROFILE", "profile", "standard, 15 MB a month, or metered, 4 MB (profile)."},
 		{"broker", "URL", "NABZ_BROKER", "brokers", "MQTT broker; repeat it, or separate by commas, for several (brokers)."},
 		{"secret-file", "FILE", "NABZ_SECRET_FILE", "secret_file", "File with the secret (secret_file)."},
 		{"data-dir", "DIR", "NABZ_DATA_DIR", "data_dir", "Folder of the spool (data_dir)."},
-		{"log-level", "LEVEL", "NABZ_LOG_LEVEL", "log_level", "debug, info, warn or error (log_level)."},
+		{"log-level", "debug|info|warn|error", "NABZ_LOG_LEVEL", "log_level", "debug, info, warn or error (log_level)."},
 	}
 }
 
@@ -49,7 +50,10 @@ func parse(args []string, getenv func(string) string) (commandLine, error) {
 	c := commandLine{command: "run", settings: map[string]setting{}}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		c.command, args = args[0], args[1:]
-		if !slices.Contains([]string{"run", "enroll", "check", "status", "speedtest", "config"}, c.command) {
+		if known := []string{"run", "enroll", "check", "status", "speedtest", "config"}; !slices.Contains(known, c.command) {
+			if near := conf.Nearest(c.command, known); near != "" {
+				return c, command.Usage(fmt.Errorf("unknown command %q; did you mean %s?", c.command, near))
+			}
 			return c, command.Usage(fmt.Errorf("unknown command %q; want run, enroll, check, status, speedtest or config", c.command))
 		}
 	}
@@ -114,13 +118,14 @@ const helpHead = `NAME
   nabz-agent - takes the pulse of a site's internet link
 
 SYNOPSIS
-  nabz-agent [run] [--config FILE] [--site ID] [--agent ID] [--profile NAME]
-             [--broker URL]... [--secret-file FILE] [--data-dir DIR] [--log-level LEVEL]
+  nabz-agent [run] [--config FILE] [--site ID] [--agent ID] [--profile standard|metered]
+             [--broker URL]... [--secret-file FILE] [--data-dir DIR]
+             [--log-level debug|info|warn|error]
   nabz-agent enroll TOKEN [--config FILE] [--secret-file FILE] [--data-dir DIR]
              [--overwrite] [--no-start]
   nabz-agent check [--config FILE]...
   nabz-agent status|speedtest [--json] [--config FILE]...
-  nabz-agent config [--profile NAME]
+  nabz-agent config [--profile standard|metered]
   nabz-agent --help | --version
 
 DESCRIPTION
@@ -162,10 +167,10 @@ FILES
   /var/lib/nabz-agent    batches that wait for the collector
 
 EXIT STATUS
-  0 after a stop by SIGINT or SIGTERM
-  1 when configuration, disk or network forbid to work, and when a check fails
-  2 for a wrong command line
-  3 when a check warns and none fails
+  0  after a stop by SIGINT or SIGTERM
+  1  when configuration, disk or network forbid to work, and when a check fails
+  2  for a wrong command line
+  3  when a check warns and none fails
 
 EXAMPLES
   nabz-agent enroll nabz1-Hs8Rr2...

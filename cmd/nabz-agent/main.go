@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "help":
 		_, err = io.WriteString(stdout, help())
 	case "version":
-		_, err = fmt.Fprintln(stdout, command.Version())
+		_, err = fmt.Fprintln(stdout, command.About("nabz-agent"))
 	case "config":
 		err = example(c.settings["profile"], stdout)
 	case "enroll":

@@ -25,7 +25,7 @@ type agentCommand struct {
 }
 
 type agentAdd struct {
-	Addresses []string `arg:"" name:"address" optional:"" help:"The agents, as site/agent."`
+	Addresses []string `arg:"" name:"address" optional:"" placeholder:"SITE/AGENT" help:"The agents, as site/agent."`
 	EverySite bool     `name:"every-site" help:"Add an agent main at each site that has none."`
 	Secret    bool     `help:"Print a secret that is good at once, for an agent that is configured by hand, instead of a token to enrol with."`
 	fileFlag
@@ -155,7 +155,7 @@ func printFor(w io.Writer, all []telemetry.Address, a telemetry.Address, text st
 }
 
 type agentRotate struct {
-	Addresses []string `arg:"" name:"address" help:"The agents, as site/agent."`
+	Addresses []string `arg:"" name:"address" placeholder:"SITE/AGENT" help:"The agents, as site/agent."`
 	fileFlag
 }
 
@@ -176,7 +176,7 @@ func (a *agentRotate) do(stdout, stderr io.Writer) error {
 }
 
 type agentRevoke struct {
-	Addresses []string `arg:"" name:"address" help:"The agents, as site/agent."`
+	Addresses []string `arg:"" name:"address" placeholder:"SITE/AGENT" help:"The agents, as site/agent."`
 	fileFlag
 }
 

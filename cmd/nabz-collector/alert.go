@@ -75,7 +75,7 @@ func (l *alertList) do(stdout io.Writer) error {
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
 type alertTest struct {
-	Channel string `arg:"" optional:"" help:"The name of one; without it all are told."`
+	Channel string `arg:"" optional:"" placeholder:"CHANNEL" help:"The name of one; without it all are told."`
 	fileFlag
 }
 

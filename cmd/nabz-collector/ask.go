@@ -25,10 +25,10 @@ import (
 )
 
 type agentAsk struct {
-	Address string `arg:"" help:"The agent, as site/agent."`
-	What    string `arg:"" help:"speedtest or diagnostics."`
-	As      string `placeholder:"USER" required:"" help:"Of agent ask: the operator who asks; the password is asked for, or read from standard input."`
-	Board   string `placeholder:"URL" help:"Of agent ask: address of the board. Default: where web.listen says."`
+	Address string `arg:"" placeholder:"SITE/AGENT" help:"The agent, as site/agent."`
+	What    string `arg:"" placeholder:"speedtest|diagnostics" help:"speedtest or diagnostics."`
+	As      string `placeholder:"USER" required:"" help:"The operator who asks; the password is asked for, or read from standard input."`
+	Board   string `placeholder:"URL" help:"Address of the board. Default: where web.listen says."`
 	fileFlag
 }
 

@@ -14,7 +14,7 @@ type brokerCommand struct {
 }
 
 type brokerExport struct {
-	Format     string `name:"format" placeholder:"FORMAT" required:"" enum:"mosquitto" help:"mosquitto: for Mosquitto 2.0."`
+	Format     string `name:"format" placeholder:"mosquitto" required:"" enum:"mosquitto" help:"mosquitto: for Mosquitto 2.0."`
 	Dir        string `name:"dir" placeholder:"DIR" required:"" help:"Where to write. Files there belong to whom DIR belongs."`
 	Path       string `name:"path" placeholder:"DIR" help:"The same folder as the broker sees it, where it runs elsewhere."`
 	Agents     string `name:"agents-listen" placeholder:"ADDRESS" help:"Where the broker listens for agents. Default: :8883, or 127.0.0.1:1883 without mqtt.tls_cert."`

@@ -1,201 +1,220 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/smartvillage/nabz/internal/conf"
+	"github.com/smartvillage/nabz/internal/manual"
 )
 
-const helpHead = `NAME
-  nabz-collector - takes in, stores and shows the pulse of all sites
+//go:embed overview.txt
+var overview string
 
-SYNOPSIS
-  nabz-collector [run] [--config FILE] [--mqtt-listen ADDRESS] [--web-listen ADDRESS]
-                 [--data-dir DIR] [--role all|intake|board] [--log-level LEVEL]
-  nabz-collector site add ID [--name NAME] [--district NAME] [--operator NAME]
-                 [--upstream NAME] [--technology NAME] [--latitude DEGREES] [--longitude DEGREES]
-                 [--population N] [--students N] [--service-hours HOURS] [--target-down MBITS]
-                 [--target-up MBITS] [--data-budget MB] [--time-zone ZONE] [--config FILE]
-  nabz-collector site import FILE [--dry-run] [--update] [--sheet NAME] [--map HEADER=KEY]
-                 [--id-from name|id] [--time-zone ZONE] [--config FILE]
-  nabz-collector site list [--json] [--config FILE]
-  nabz-collector site show ID [--json] [--config FILE]
-  nabz-collector site remove ID [--config FILE]
-  nabz-collector agent add SITE/AGENT... [--every-site] [--secret] [--config FILE]
-  nabz-collector agent list [--json] [--config FILE]
-  nabz-collector agent rotate|revoke SITE/AGENT... [--config FILE]
-  nabz-collector agent ask SITE/AGENT speedtest|diagnostics --as USER [--board URL]
-                 [--config FILE]
-  nabz-collector user add NAME [--role viewer|operator] [--generate] [--config FILE]
-  nabz-collector user list [--config FILE]
-  nabz-collector user password NAME [--generate] [--config FILE]
-  nabz-collector user remove NAME [--config FILE]
-  nabz-collector init --host NAME... [--programme NAME] [--mqtt-port PORT]
-                 [--https-port PORT] [--data-dir DIR] [--first-operator NAME] [--config FILE]
-  nabz-collector broker export --format mosquitto --dir DIR [--path DIR]
-                 [--agents-listen ADDRESS] [--collectors-listen ADDRESS]
-                 [--cert FILE --key FILE] [--config FILE]
-  nabz-collector renew [--config FILE]
-  nabz-collector dead-letters list [--json] [--config FILE]
-  nabz-collector dead-letters show ID [--json] [--config FILE]
-  nabz-collector dead-letters replay ID... | --all [--dry-run] [--config FILE]
-  nabz-collector alert list [--json] [--config FILE]
-  nabz-collector alert test [CHANNEL] [--config FILE]
-  nabz-collector report [--period PERIOD] [--sites SITES]... [--time-zone ZONE]
-                 [--peak-hours HOURS] [--benchmarks ID] [--format FORM] [-o FILE]
-                 [--language en|ur] [--config FILE]
-  nabz-collector report verify FILE|ID[/REVISION] [--json] [--config FILE]
-  nabz-collector report benchmarks [--show ID] [--config FILE]
-  nabz-collector report publish [--period PERIOD] [--sites SITES]... [--title TEXT]
-                 [--as NAME] [--config FILE]
-  nabz-collector report list|shares [--json] [--config FILE]
-  nabz-collector report show ID[/REVISION] [--format FORM] [-o FILE] [--language en|ur]
-  nabz-collector report share ID --label TEXT [--days N] [--as NAME] [--config FILE]
-  nabz-collector report revoke LINK [--as NAME] [--config FILE]
-  nabz-collector dashboards install --grafana-dir DIR [--board-url URL] [--influx-url URL]
-                 [--token-file FILE] [--config FILE]
-  nabz-collector dashboards check [--range LENGTH] [--config FILE]
-  nabz-collector config
-  nabz-collector --help | --version
+//go:embed commands.txt
+var commandTexts string
 
-DESCRIPTION
-  Agents send what they measure over MQTT. The collector checks it, stores it in InfluxDB
-  1.8 or later, acknowledges what InfluxDB has, and shows every site on a board. It waits
-  for an InfluxDB that is not there, and says so on /readyz.
-
-COMMANDS
-  run         Collect until stopped. This is the default.
-  site add    Write a new site into the sites file. A collector that runs takes it in.
-  site import Take in a spreadsheet of sites, CSV or XLSX: all rows, or none and every
-              fault of each. Begin with --dry-run.
-  site list   Print the sites as a table.
-  site show   Print all that is known of one site, and its agents.
-  site remove Take a site out of the sites file, if it has no agents.
-  agent add   Print a token with which a router enrols as this agent, once, within a day:
-              nabz-agent enroll TOKEN. With --every-site one for each site that has no
-              agent. With --secret a secret for an agent that is configured by hand.
-  agent list  Print the agents: enrolled, waiting to enrol, or revoked.
-  agent rotate
-              Print a token with which an agent enrols anew. Its secret changes when it does.
-  agent revoke
-              Let agents sign in no longer. Their connections end within a second.
-  agent ask   Ask an agent that is connected for a speed test now, or for what status and
-              check say there, by the board of a collector that runs; wait, and print the
-              answer. Exit status 1 where it is not done.
-  user add    Let somebody sign in at the board: a viewer looks, an operator also acts. The
-              password is asked for, or read from standard input, or made by --generate.
-  user list   Print the users: name and role, one a line, with a tab between.
-  user password, user remove
-              Give a user a new password, or take one out. Either ends the user's sessions.
-  broker export
-              Write the files with which a Mosquitto 2.0 lets the agents in, each on its own topics,
-              and the collectors. Run it again whenever agents were added or revoked.
-  init        Set this collector up: the programme's certificate authority, a certificate,
-              the configuration, the list of sites, the databases in InfluxDB. What is there
-              stays, so it is safe to run again.
-  renew       Make a new certificate where the one in use ends within two months. A
-              collector that runs takes it in; no agent has to do anything.
-  dead-letters list, show, replay
-              Print what could not be stored, batch by batch, with the reason; print the lines
-              of one; write them again, as when the type of a field was mended in InfluxDB or
-              max_age was raised. What InfluxDB takes is taken away from the dead letters, what it
-              refuses stays with the new reason. Works beside a collector that runs.
-  alert list  Print the alerts that go on, as the collector has written them, and the last
-              attempts to tell of them.
-  alert test  Tell each channel of alert.urls_file and alert.alertmanager, or one, something
-              that is no alert, and print what was sent and what was answered.
-  report      Make the report of a period: availability with and without power cuts, outages,
-              throughput, services and more, of all sites or some. The same question to the
-              same ledger gives the same bytes.
-  report verify
-              Make a report again from what its file says was asked, and print what differs.
-              Exit status 1 where something does.
-  report benchmarks
-              Print what a report can be measured against; with --show one as a file to copy.
-  report publish, list, show
-              Keep a report for ever, with a permanent link; when the ledger has changed it
-              becomes a new revision that lists what changed. Print those that are published;
-              write one in any form.
-  report share, shares, revoke
-              Print a link by which anybody can read a published report, and nothing else; print
-              which were given out; take one back.
-  dashboards install
-              Write data sources and dashboards where Grafana finds them: under DIR/provisioning.
-              InfluxDB's address and buckets are those of the configuration; the credential goes
-              into a file of its own that only Grafana may read. Safe to run again, as after
-              an upgrade; restart Grafana then.
-  dashboards check
-              Ask every query of every panel and variable of InfluxDB, as Grafana would: how many
-              rows, how many ms, which error. 1 where a query fails. No rows is no error: nobody
-              may have measured that.
-  config      Print an example configuration with every key at its default.
-
-OPTIONS
-  A flag wins over its environment variable, and that over the key of the file.
-`
-
-const helpTail = `  --help, --version
-        Print this, or the version.
-
-ENVIRONMENT
-  INFLUX_URL, INFLUX_TOKEN, INFLUX_ORG
-        Where InfluxDB is, and who we are there (influx.url, influx.token, influx.org).
-
-FILES
-  /etc/nabz/collector.toml             configuration; init writes it
-  /etc/nabz/tls                        the programme's authority (ca.pem; ca.key: keep a copy in
-                                       a safe place) and this server's certificate and key
-  /etc/nabz/sites.toml                 the programme's sites; keep it under version control
-  /var/lib/nabz-collector/agents.toml  who may sign in, with the hash of each secret
-  /var/lib/nabz-collector/users.toml   who may sign in at the board, with hashed passwords
-  /var/lib/nabz-collector/audit        who did what: done.jsonl, refused.jsonl
-  /var/lib/nabz-collector/alerts.json  the alerts, and what was told of them
-  /var/lib/nabz-collector/journal.jsonl
-                                       what operators wrote: comments, maintenance …
-  /var/lib/nabz-collector/commands.jsonl
-                                       what was asked of agents, and what became of it
-  /var/lib/nabz-collector/reports      published reports, each revision as it was
-  /var/lib/nabz-collector/dead-letters what could never be stored, with the reason
-
-EXIT STATUS
-  0 after a stop by SIGINT or SIGTERM
-  1 when configuration, disk or network forbid to work
-  2 for a wrong command line
-
-EXAMPLE
-  nabz-collector init --host noc.example.org
-  nabz-collector site import sites.xlsx --dry-run --time-zone Asia/Karachi
-  nabz-collector site add gokina --name Gokina --time-zone Asia/Karachi
-  nabz-collector agent add gokina/main
-  nabz-collector dead-letters replay --all --dry-run
-  nabz-collector report --period 2026-10 --sites district=Islamabad -o october.pdf
-  nabz-collector dashboards install --grafana-dir /etc/grafana --board-url https://noc.example.org
-`
-
-// help prints the whole manual for every command: it fits a screen or two. The options come from the flags themselves.
+// help prints the page of what was asked for: the whole program, a group of commands, or one.
 func help(_ kong.HelpOptions, ctx *kong.Context) error {
-	var b strings.Builder
-	b.WriteString(helpHead)
-	seen := map[string]bool{}
-	for _, n := range ctx.Model.Leaves(true) {
-		for _, f := range n.Flags {
-			if seen[f.Name] || f.Hidden {
-				continue
-			}
-			seen[f.Name] = true
-			env := ""
-			if len(f.Envs) > 0 {
-				env = "  " + f.Envs[0]
-			}
-			place := " " + f.PlaceHolder
-			if f.PlaceHolder == "" {
-				place = ""
-			}
-			fmt.Fprintf(&b, "  --%s%s%s\n        %s\n", f.Name, place, env, f.Help)
+	n := ctx.Selected()
+	asked := n != nil && n.Type == kong.CommandNode && typed(ctx, n)
+	if !asked {
+		n = ctx.Model.Node
+	}
+	page, err := pageOf(ctx.Model.Node, n)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(ctx.Stdout, page)
+	return err
+}
+
+// typed tells whether a person named the command; one that is the default was not.
+func typed(ctx *kong.Context, n *kong.Node) bool {
+	return slices.Contains(ctx.Args, n.Name)
+}
+
+// pageOf is the page of a node of the model.
+func pageOf(root, n *kong.Node) (manual.Page, error) {
+	if n == root {
+		return wholePage(root)
+	}
+	if len(n.Children) > 0 && n.DefaultCmd == nil {
+		return groupPage(n), nil
+	}
+	page := manual.Page{Name: n.FullPath(), Brief: brief(n.Help)}
+	path := n.Path()
+	if n.Parent != nil && n.Parent != root && n.Parent.DefaultCmd == n {
+		path = n.Parent.Path()
+	}
+	text, err := textOf(path)
+	if err != nil {
+		return page, err
+	}
+	page.Sections = []manual.Section{{Title: manual.Synopsis, Lines: []string{synopsis(n)}}, {Title: manual.About, Text: text.about}}
+	if len(n.Children) > 0 {
+		page.Sections[0].Lines = append(page.Sections[0].Lines, n.FullPath()+" COMMAND [ARGUMENT]...")
+		page.Sections = append(page.Sections, commandsOf(n, n.Path()+" "))
+	}
+	if o := optionsOf(n); len(o.Items) > 0 {
+		page.Sections = append(page.Sections, o)
+	}
+	if len(text.examples) > 0 {
+		page.Sections = append(page.Sections, manual.Section{Title: manual.Examples, Lines: text.examples})
+	}
+	return page, nil
+}
+
+// wholePage is the overview, with what the model knows in its places.
+func wholePage(root *kong.Node) (manual.Page, error) {
+	page, err := manual.Parse(overview)
+	if err != nil {
+		return page, fmt.Errorf("overview.txt: %w", err)
+	}
+	for i, s := range page.Sections {
+		switch s.Title {
+		case manual.Commands:
+			page.Sections[i].Items = commandsOf(root, "").Items
+		case manual.Options:
+			page.Sections[i].Items = append(optionsOf(root.DefaultCmd).Items, optionsOf(root).Items...)
 		}
 	}
-	b.WriteString(helpTail)
-	_, err := fmt.Fprint(ctx.Stdout, b.String())
-	return err
+	lines := []string{strings.Replace(synopsis(root.DefaultCmd), " run", " [run]", 1), root.Name + " COMMAND [ARGUMENT]...", root.Name + " COMMAND --help", root.Name + " --help | --version"}
+	page.Sections = slices.Insert(page.Sections, 0, manual.Section{Title: manual.Synopsis, Lines: lines})
+	return page, nil
+}
+
+func groupPage(n *kong.Node) manual.Page {
+	return manual.Page{Name: n.FullPath(), Brief: brief(n.Help), Sections: []manual.Section{
+		{Title: manual.Synopsis, Lines: []string{n.FullPath() + " COMMAND [ARGUMENT]...", n.FullPath() + " COMMAND --help"}}, commandsOf(n, n.Path()+" ")}}
+}
+
+// brief is a sentence as it stands behind a name.
+func brief(sentence string) string {
+	sentence = strings.TrimSuffix(strings.TrimSuffix(sentence, "."), " (the default)")
+	return strings.ToLower(sentence[:1]) + sentence[1:]
+}
+
+// commandsOf lists what is below a node and can be run, without the words in front.
+func commandsOf(n *kong.Node, without string) manual.Section {
+	s := manual.Section{Title: manual.Commands}
+	for _, child := range n.Children {
+		switch {
+		case child.Hidden || child == n.DefaultCmd && n.Parent != nil:
+			continue
+		case len(child.Children) == 0 || child.DefaultCmd != nil:
+			s.Items = append(s.Items, manual.Item{Term: strings.TrimPrefix(child.Path(), without), Text: child.Help})
+		}
+		s.Items = append(s.Items, commandsOf(child, without).Items...)
+	}
+	return s
+}
+
+// runs is the node whose flags and arguments a command takes: its own, or those of its default.
+func runs(n *kong.Node) *kong.Node {
+	if n.DefaultCmd != nil && n.Parent != nil {
+		return n.DefaultCmd
+	}
+	return n
+}
+
+func optionsOf(n *kong.Node) manual.Section {
+	s := manual.Section{Title: manual.Options}
+	for _, f := range runs(n).Flags {
+		if f.Hidden || f.Name == "help" && n.Parent != nil {
+			continue
+		}
+		term := "--" + f.Name
+		if f.Short != 0 {
+			term = fmt.Sprintf("-%c, %s", f.Short, term)
+		}
+		if f.PlaceHolder != "" {
+			term += " " + f.PlaceHolder
+		}
+		if len(f.Envs) > 0 {
+			term += "  " + f.Envs[0]
+		}
+		s.Items = append(s.Items, manual.Item{Term: term, Text: f.Help})
+	}
+	return s
+}
+
+// synopsis is a command as it is typed.
+func synopsis(n *kong.Node) string {
+	words := []string{n.FullPath()}
+	for _, p := range runs(n).Positional {
+		word := strings.ToUpper(p.Name)
+		if p.Tag.PlaceHolder != "" {
+			word = p.Tag.PlaceHolder
+		}
+		if !p.Required {
+			word = "[" + word + "]"
+		}
+		if p.IsCumulative() {
+			word += "..."
+		}
+		words = append(words, word)
+	}
+	for _, f := range runs(n).Flags {
+		if f.Hidden || f.Name == "help" {
+			continue
+		}
+		word := "--" + f.Name
+		if f.PlaceHolder != "" {
+			word += " " + f.PlaceHolder
+		}
+		if !f.Required {
+			word = "[" + word + "]"
+		}
+		if f.IsCumulative() {
+			word += "..."
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
+
+// meant says which command a person may have meant who began with none.
+func meant(root *kong.Node, args []string, err error) error {
+	var known []string
+	for _, n := range root.Children {
+		known = append(known, n.Name)
+	}
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") || slices.Contains(known, args[0]) {
+		return err
+	}
+	if near := conf.Nearest(args[0], known); near != "" {
+		return fmt.Errorf("unknown command %q; did you mean %s?", args[0], near)
+	}
+	return fmt.Errorf("unknown command %q; there are %s", args[0], strings.Join(known, ", "))
+}
+
+// told is what commands.txt says of a command.
+type told struct{ about, examples []string }
+
+// textOf finds what commands.txt says of a command.
+func textOf(path string) (told, error) {
+	var t told
+	_, rest, found := strings.Cut(commandTexts, "\n\n"+path+"\n")
+	if !found {
+		return t, fmt.Errorf("commands.txt says nothing of %q", path)
+	}
+	for line := range strings.Lines(rest) {
+		text := strings.TrimSpace(line)
+		example, is := strings.CutPrefix(text, "$ ")
+		switch {
+		case text == "":
+		case !strings.HasPrefix(line, " "):
+			return t, nil
+		case is:
+			t.examples = append(t.examples, example)
+		default:
+			t.about = append(t.about, text)
+		}
+	}
+	return t, nil
 }

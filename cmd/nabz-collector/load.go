@@ -21,8 +21,8 @@ type runCommand struct {
 	MQTTListen string `name:"mqtt-listen" placeholder:"ADDRESS" env:"NABZ_MQTT_LISTEN" help:"Where agents connect (mqtt.listen)."`
 	WebListen  string `name:"web-listen" placeholder:"ADDRESS" env:"NABZ_WEB_LISTEN" help:"Where the board is (web.listen)."`
 	DataDir    string `name:"data-dir" placeholder:"DIR" env:"NABZ_DATA_DIR" help:"Folder of the dead letters (data_dir)."`
-	Role       string `name:"role" placeholder:"ROLE" env:"NABZ_ROLE" help:"What this collector does of the whole: all, intake or board (role)."`
-	LogLevel   string `name:"log-level" placeholder:"LEVEL" env:"NABZ_LOG_LEVEL" help:"debug, info, warn or error (log_level)."`
+	Role       string `name:"role" placeholder:"all|intake|board" env:"NABZ_ROLE" help:"What this collector does of the whole: all, intake or board (role)."`
+	LogLevel   string `name:"log-level" placeholder:"debug|info|warn|error" env:"NABZ_LOG_LEVEL" help:"debug, info, warn or error (log_level)."`
 }
 
 // load reads the file, lets flags and environment win, and checks the whole.

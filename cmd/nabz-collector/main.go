@@ -33,6 +33,7 @@ type commands struct {
 	Report      reportCommand      `cmd:"" help:"Figures that can be cited."`
 	Dashboards  dashboardsCommand  `cmd:"" help:"What Grafana shows."`
 	Config      struct{}           `cmd:"" help:"Print the example configuration."`
+	Completion  completionCommand  `cmd:"" help:"Print what completes a typed line in bash, zsh or fish."`
 	Version     kong.VersionFlag   `help:"Print the version."`
 }
 
@@ -40,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c commands
 	done := false
 	parser, err := kong.New(&c, kong.Name("nabz-collector"), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { done = true }), kong.Help(help), kong.WithHyphenPrefixedParameters(true), kong.Vars{"version": command.Version()})
+		kong.Exit(func(int) { done = true }), kong.Help(help), kong.WithHyphenPrefixedParameters(true), kong.Vars{"version": command.About("nabz-collector")})
 	if err != nil {
 		return fmt.Errorf("set up the command line: %w", err)
 	}
@@ -49,9 +50,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return nil
 	}
 	if err != nil {
-		return command.Usage(err)
+		return command.Usage(meant(parser.Model.Node, args, err))
 	}
 	switch k.Command() {
+	case "completion <what>":
+		err = c.Completion.do(k.Model.Node, stdout)
 	case "config":
 		_, err = io.WriteString(stdout, collector.Example)
 	case "site add <id>":

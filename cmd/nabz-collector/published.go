@@ -102,7 +102,7 @@ func (l *reportList) do(stdout io.Writer) error {
 }
 
 type reportShow struct {
-	ID string `arg:"" help:"Id of a published report, with a revision behind it where it is not the newest: 2026-10-all-3f9a0c/1."`
+	ID string `arg:"" placeholder:"REPORT" help:"Id of a published report, with a revision behind it where it is not the newest: 2026-10-all-3f9a0c/1."`
 	formFlags
 	fileFlag
 }
@@ -141,7 +141,7 @@ func revision(text string) (id string, number int) {
 }
 
 type reportShare struct {
-	ID    string `arg:"" help:"Id of a published report."`
+	ID    string `arg:"" placeholder:"REPORT" help:"Id of a published report."`
 	Label string `name:"label" placeholder:"TEXT" help:"For whom it is, so that others know what to revoke."`
 	Days  int    `name:"days" placeholder:"N" help:"For how many days it can be read. Default: until it is revoked."`
 	As    string `name:"as" placeholder:"NAME" help:"Who gives it out. Default: the user of this machine."`
@@ -230,7 +230,7 @@ func shareState(s archive.Share, now time.Time) string {
 }
 
 type reportRevoke struct {
-	ID string `arg:"" help:"Id of the link, as report shares prints it."`
+	ID string `arg:"" placeholder:"LINK" help:"Id of the link, as report shares prints it."`
 	As string `name:"as" placeholder:"NAME" help:"Who takes it back. Default: the user of this machine."`
 	fileFlag
 }

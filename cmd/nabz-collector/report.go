@@ -45,9 +45,9 @@ type questionFlags struct {
 
 // formFlags are how a report is written.
 type formFlags struct {
-	Format   string `name:"format" placeholder:"FORM" help:"text, json, html, pdf, xlsx, or csv (a zip of all tables and their dictionary). Default: by the end of the name in --output, else text."`
+	Format   string `name:"format" placeholder:"text|json|html|pdf|xlsx|csv" help:"text, json, html, pdf, xlsx, or csv (a zip of all tables and their dictionary). Default: by the end of the name in --output, else text."`
 	Output   string `name:"output" short:"o" placeholder:"FILE" help:"Where to write it; \"-\" is standard output, the default."`
-	Language string `name:"language" placeholder:"LANGUAGE" default:"en" help:"Of text, html and pdf: en or ur."`
+	Language string `name:"language" placeholder:"en|ur" default:"en" help:"Language of text, html and pdf: en or ur."`
 }
 
 // desk opens what reports are made from. The caller closes the store.
@@ -175,7 +175,7 @@ func replaceFile(name string, data []byte) error {
 }
 
 type reportVerify struct {
-	File string `arg:"" help:"A report as JSON, or the id of a published one, such as 2026-10-all-3f9a0c or 2026-10-all-3f9a0c/2."`
+	File string `arg:"" placeholder:"FILE|REPORT" help:"A report as JSON, or the id of a published one, such as 2026-10-all-3f9a0c or 2026-10-all-3f9a0c/2."`
 	JSON bool   `name:"json" help:"Print JSON, for other programs."`
 	fileFlag
 }

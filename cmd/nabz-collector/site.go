@@ -84,7 +84,7 @@ func cell(text string) string {
 }
 
 type siteShow struct {
-	ID   string `arg:"" help:"Id of the site."`
+	ID   string `arg:"" placeholder:"SITE" help:"Id of the site."`
 	JSON bool   `name:"json" help:"Print JSON, with all that is known."`
 	fileFlag
 }
@@ -121,7 +121,7 @@ func (s *siteShow) do(stdout io.Writer) error {
 }
 
 type siteRemove struct {
-	ID string `arg:"" help:"Id of the site."`
+	ID string `arg:"" placeholder:"SITE" help:"Id of the site."`
 	fileFlag
 }
 

@@ -31,7 +31,7 @@ type passwordFlag struct {
 
 type userAdd struct {
 	Name string `arg:"" help:"Name to sign in with."`
-	Role string `placeholder:"ROLE" default:"viewer" help:"viewer, who looks, or operator, who also acts. Default: viewer."`
+	Role string `placeholder:"viewer|operator" default:"viewer" help:"viewer, who looks, or operator, who also acts. Default: viewer."`
 	passwordFlag
 	fileFlag
 }
@@ -39,13 +39,13 @@ type userAdd struct {
 type userList struct{ fileFlag }
 
 type userPassword struct {
-	Name string `arg:"" help:"The user."`
+	Name string `arg:"" placeholder:"USER" help:"The user."`
 	passwordFlag
 	fileFlag
 }
 
 type userRemove struct {
-	Name string `arg:"" help:"The user."`
+	Name string `arg:"" placeholder:"USER" help:"The user."`
 	fileFlag
 }
 

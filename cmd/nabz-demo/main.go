@@ -30,15 +30,16 @@ of the villages), the data of InfluxDB.
 Exit status: 0 after an orderly stop, 1 when something failed, 2 for a wrong command line.`
 
 type options struct {
-	For        time.Duration `placeholder:"DURATION" help:"Stop by itself after this time, which counts from when InfluxDB answers: the building of InfluxDB at the first run is not in it, the laying down of the history is. Default: run until interrupted."`
-	Dir        string        `default:".demo" placeholder:"DIR" help:"Folder of data, configuration and logs. Default: ${default}."`
-	WebPort    int           `default:"8080" placeholder:"PORT" help:"Of the board. Default: ${default}."`
-	MqttPort   int           `default:"1883" placeholder:"PORT" help:"Of the collector's MQTT broker. Default: ${default}."`
-	InfluxPort int           `default:"8086" placeholder:"PORT" help:"Of the InfluxDB that the demo runs itself. Default: ${default}."`
-	Bin        string        `placeholder:"DIR" help:"Where nabz-collector, nabz-agent and nabz-sim are. Default: beside this program."`
-	Anchors    []string      `placeholder:"ADDRESS" help:"What this machine's agent asks instead of its default anchors; names are not resolved then. One on loopback stands for the gateway too, and nothing leaves this machine."`
-	Seed       uint64        `default:"1" placeholder:"N" help:"Another seed is another past of the villages; it needs another folder. Default: ${default}."`
-	History    time.Duration `default:"720h" placeholder:"DURATION" help:"How much past the villages get. Default: ${default}."`
+	For        time.Duration    `placeholder:"DURATION" help:"Stop by itself after this time, which counts from when InfluxDB answers: the building of InfluxDB at the first run is not in it, the laying down of the history is. Default: run until interrupted."`
+	Dir        string           `default:".demo" placeholder:"DIR" help:"Folder of data, configuration and logs. Default: ${default}."`
+	WebPort    int              `default:"8080" placeholder:"PORT" help:"Of the board. Default: ${default}."`
+	MqttPort   int              `default:"1883" placeholder:"PORT" help:"Of the collector's MQTT broker. Default: ${default}."`
+	InfluxPort int              `default:"8086" placeholder:"PORT" help:"Of the InfluxDB that the demo runs itself. Default: ${default}."`
+	Bin        string           `placeholder:"DIR" help:"Where nabz-collector, nabz-agent and nabz-sim are. Default: beside this program."`
+	Anchors    []string         `placeholder:"ADDRESS" help:"What this machine's agent asks instead of its default anchors; names are not resolved then. One on loopback stands for the gateway too, and nothing leaves this machine."`
+	Seed       uint64           `default:"1" placeholder:"N" help:"Another seed is another past of the villages; it needs another folder. Default: ${default}."`
+	History    time.Duration    `default:"720h" placeholder:"DURATION" help:"How much past the villages get. Default: ${default}."`
+	Version    kong.VersionFlag `help:"Print the version, with the commit that was built."`
 }
 
 func main() { os.Exit(command.Run("nabz-demo", run, os.Args[1:], os.Stdout, os.Stderr)) }
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
 	helped := false
 	k, err := kong.New(&o, kong.Name("nabz-demo"), kong.Description(description), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 110}))
+		kong.Vars{"version": command.About("nabz-demo")}, kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 110}))
 	if err != nil {
 		return fmt.Errorf("set up the command line: %w", err)
 	}

@@ -32,18 +32,19 @@ Example:
   nabz-sim --secrets secrets --state state.json --truth truth.jsonl --force-outage gokina=30s/3m`
 
 type options struct {
-	Broker      []string      `default:"tcp://127.0.0.1:1883" placeholder:"URL" help:"MQTT broker; repeat it for others to fall back on. Default: ${default}."`
-	Secrets     string        `required:"" type:"path" placeholder:"FILE" help:"Credentials: a line \"site/agent secret\" for each agent."`
-	Sites       int           `default:"12" placeholder:"N" help:"How many: twelve real villages of Pakistan, then numbered ones. Default: ${default}."`
-	Seed        uint64        `default:"1" placeholder:"N" help:"Another seed is another world. Default: ${default}."`
-	History     time.Duration `default:"720h" placeholder:"DURATION" help:"What a site that is new tells of the time before now. Default: ${default}."`
-	Speed       float64       `default:"1" placeholder:"X" help:"Simulated seconds in a second, after the history. Above 1 the sites' clocks run ahead of this machine's. Default: ${default}."`
-	Once        bool          `help:"Stop when all up to now is acknowledged."`
-	For         time.Duration `placeholder:"DURATION" help:"Stop after this time, exit status 0. Default: run until interrupted."`
-	ForceOutage []string      `placeholder:"SITE=DOWN/EVERY" help:"For a demonstration: the site loses its link for DOWN at the start of every EVERY, as in gokina=30s/3m."`
-	State       string        `type:"path" placeholder:"FILE" help:"How far each site has come; the next run goes on from there."`
-	Truth       string        `type:"path" placeholder:"FILE" help:"Where the true spans are written."`
-	Verbose     bool          `short:"v" help:"Log connections and retries."`
+	Broker      []string         `default:"tcp://127.0.0.1:1883" placeholder:"URL" help:"MQTT broker; repeat it for others to fall back on. Default: ${default}."`
+	Secrets     string           `required:"" type:"path" placeholder:"FILE" help:"Credentials: a line \"site/agent secret\" for each agent."`
+	Sites       int              `default:"12" placeholder:"N" help:"How many: twelve real villages of Pakistan, then numbered ones. Default: ${default}."`
+	Seed        uint64           `default:"1" placeholder:"N" help:"Another seed is another world. Default: ${default}."`
+	History     time.Duration    `default:"720h" placeholder:"DURATION" help:"What a site that is new tells of the time before now. Default: ${default}."`
+	Speed       float64          `default:"1" placeholder:"X" help:"Simulated seconds in a second, after the history. Above 1 the sites' clocks run ahead of this machine's. Default: ${default}."`
+	Once        bool             `help:"Stop when all up to now is acknowledged."`
+	For         time.Duration    `placeholder:"DURATION" help:"Stop after this time, exit status 0. Default: run until interrupted."`
+	ForceOutage []string         `placeholder:"SITE=DOWN/EVERY" help:"For a demonstration: the site loses its link for DOWN at the start of every EVERY, as in gokina=30s/3m."`
+	State       string           `type:"path" placeholder:"FILE" help:"How far each site has come; the next run goes on from there."`
+	Truth       string           `type:"path" placeholder:"FILE" help:"Where the true spans are written."`
+	Verbose     bool             `short:"v" help:"Log connections and retries."`
+	Version     kong.VersionFlag `help:"Print the version, with the commit that was built."`
 }
 
 func main() { os.Exit(command.Run("nabz-sim", run, os.Args[1:], os.Stdout, os.Stderr)) }
@@ -52,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
 	helped := false
 	k, err := kong.New(&o, kong.Name("nabz-sim"), kong.Description(description), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 110}))
+		kong.Vars{"version": command.About("nabz-sim")}, kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 110}))
 	if err != nil {
 		return fmt.Errorf("set up the command line: %w", err)
 	}

@@ -15,8 +15,8 @@ type Benchmark struct {
 
 // Source is where the limits come from.
 type Source struct {
-	Title     string `toml:"title" json:"title"`
-	Publisher string `toml:"publisher" json:"publisher"`
+	Title     string `toml:"title" json:"title"`                 // of the text in which it stands
+	Publisher string `toml:"publisher" json:"publisher"`         // of that text
 	Date      string `toml:"date" json:"date"`                   // 2022, 2022-09 or 2022-09-27
 	URL       string `toml:"url,omitempty" json:"url,omitempty"` // http or https; "": nowhere on the web
 	Checked   string `toml:"checked" json:"checked"`             // against which text the limits were checked, and what could not be
@@ -26,7 +26,7 @@ type Source struct {
 type Criterion struct {
 	ID        string `toml:"id" json:"id"`                                   // unique in its benchmark
 	Name      string `toml:"name" json:"name"`                               // for people, on one line
-	Measure   string `toml:"measure" json:"measure"`                         // see Measured
+	Measure   string `toml:"measure" json:"measure"`                         // what is measured
 	Statistic string `toml:"statistic,omitempty" json:"statistic,omitempty"` // of what is many: "median", "p1" to "p99" by nearest rank, or "share"
 	Window    string `toml:"window,omitempty" json:"window"`                 // of speed tests: "all" (default) or "peak", the peak hours by the site's clock
 

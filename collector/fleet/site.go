@@ -16,19 +16,19 @@ import (
 
 // Site is what the programme knows of one site. Only ID is required.
 type Site struct {
-	ID             string  `toml:"id" json:"id"`
-	Name           string  `toml:"name,omitempty" json:"name"` // for people; the id where it is empty
-	District       string  `toml:"district,omitempty" json:"district"`
-	Operator       string  `toml:"operator,omitempty" json:"operator"`                // who runs the link
-	Upstream       string  `toml:"upstream,omitempty" json:"upstream,omitempty"`      // what it hangs on and fails with, such as a tower or a fibre; sites that share one share their alerts. "": operator and district
-	Technology     string  `toml:"technology,omitempty" json:"technology"`            // such as fibre, 4G, VSAT
-	Latitude       float64 `toml:"latitude,omitzero" json:"latitude"`                 // degrees north, -90 to 90; 0 and 0 where unknown
-	Longitude      float64 `toml:"longitude,omitzero" json:"longitude"`               // degrees east, -180 to 180
-	Population     int     `toml:"population,omitzero" json:"population"`             // people served; 0 where unknown
-	Students       int     `toml:"students,omitzero" json:"students,omitempty"`       // of the school that the link serves; 0 where unknown or none
-	ServiceHours   string  `toml:"service_hours,omitempty" json:"service_hours"`      // by the site's own clock, such as "Mo-Fr 08:00-16:00"; "" where not told
-	TargetDownMbps float64 `toml:"target_down_mbps,omitzero" json:"target_down_mbps"` // what the operator has contracted to deliver, Mbit/s; 0 is no target
-	TargetUpMbps   float64 `toml:"target_up_mbps,omitzero" json:"target_up_mbps"`
+	ID             string  `toml:"id" json:"id"`                                            // a-z, 0-9 and "-", at most 63 characters
+	Name           string  `toml:"name,omitempty" json:"name"`                              // for people; the id where it is empty
+	District       string  `toml:"district,omitempty" json:"district"`                      // where it is
+	Operator       string  `toml:"operator,omitempty" json:"operator"`                      // who runs the link
+	Upstream       string  `toml:"upstream,omitempty" json:"upstream,omitempty"`            // what it hangs on and fails with, such as a tower or a fibre; sites that share one share their alerts. "": operator and district
+	Technology     string  `toml:"technology,omitempty" json:"technology"`                  // such as fibre, 4G, VSAT
+	Latitude       float64 `toml:"latitude,omitzero" json:"latitude"`                       // degrees north, -90 to 90; 0 and 0 where unknown
+	Longitude      float64 `toml:"longitude,omitzero" json:"longitude"`                     // degrees east, -180 to 180
+	Population     int     `toml:"population,omitzero" json:"population"`                   // people served; 0 where unknown
+	Students       int     `toml:"students,omitzero" json:"students,omitempty"`             // of the school that the link serves; 0 where unknown or none
+	ServiceHours   string  `toml:"service_hours,omitempty" json:"service_hours"`            // by the site's own clock, such as "Mo-Fr 08:00-16:00"; "" where not told
+	TargetDownMbps float64 `toml:"target_down_mbps,omitzero" json:"target_down_mbps"`       // what the operator has contracted to deliver, Mbit/s; 0 is no target
+	TargetUpMbps   float64 `toml:"target_up_mbps,omitzero" json:"target_up_mbps"`           // the same, up
 	DataBudgetMB   int     `toml:"data_budget_mb,omitzero" json:"data_budget_mb,omitempty"` // what each of its agents may use in a month, 10^6 bytes; 0: alert.budget_mb counts
 	TimeZone       string  `toml:"time_zone,omitempty" json:"time_zone"`                    // IANA name, such as Africa/Kampala; "" is UTC
 }

@@ -69,7 +69,7 @@ func (d *decoder) unknown(path, key string, value any, names []string) {
 		what += fmt.Sprintf(" in [%s]", path)
 	}
 	hint := "known here: " + strings.Join(names, ", ")
-	if near := nearest(key, names); near != "" {
+	if near := Nearest(key, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	d.add(full, fmt.Errorf("%s%s; %s", d.doc.where(full), what, hint))

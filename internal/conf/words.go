@@ -28,9 +28,9 @@ func describe(value any) string {
 	return "a list"
 }
 
-// nearest is the name that key was most likely meant to be, or "" when none is near: at most one edit
+// Nearest is the name that key was most likely meant to be, or "" when none is near: at most one edit
 // for each three letters, and one for short names.
-func nearest(key string, names []string) string {
+func Nearest(key string, names []string) string {
 	best, least := "", max(1, len(key)/3)+1
 	for _, name := range names {
 		if n := edits(strings.ToLower(key), name); n < least {

@@ -29,6 +29,17 @@ func Missing(t testing.TB, what, get string) {
 // CI tells whether every test must run, because CI=true is in the environment.
 func CI() bool { return os.Getenv("CI") == "true" }
 
+// long is set in the environment where tests may take minutes; make test sets it.
+const long = "NABZ_LONG_TESTS"
+
+// Long skips, by name, a test that takes minutes where nobody has asked for such.
+func Long(t testing.TB) {
+	t.Helper()
+	if os.Getenv(long) == "" && !CI() {
+		t.Skipf("takes minutes; %s=1 runs it, and so does make test", long)
+	}
+}
+
 // inside is set for a child that Namespaces has started, to the name of its test.
 const inside = "NABZ_TEST_IN_NAMESPACES"
 
