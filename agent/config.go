@@ -199,23 +199,46 @@ func float(v float64) string {
 	return s
 }
 
-// Read reads a configuration over the defaults of the profile that it names, or over those of profile where that is not "". It
-// returns what conf.Load does; the values are not checked yet.
-func Read(file, profile string) (Config, *conf.Doc, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return DefaultsOf(cmp.Or(profile, Standard)), nil, fmt.Errorf("read configuration: %w", err)
-	}
-	return Parse(file, data, profile)
+// LocalFile is the second file of a configuration, beside the first: agent.local.toml of agent.toml. Its keys win over those of the first. It is for
+// what this router wants otherwise than the programme, and nothing of ours writes it; the OpenWrt package makes it of UCI's configuration.
+func LocalFile(file string) string {
+	return strings.TrimSuffix(file, ".toml") + ".local.toml"
 }
 
-// Parse does what Read does, with the text at hand. File is used in messages only.
+// Read reads a configuration, of file and of LocalFile(file) where that is, over the defaults of the profile that it names, or over those of profile where
+// that is not "". One of the two is enough. It returns what conf.Load does; the values are not checked yet.
+func Read(file, profile string) (Config, *conf.Doc, error) {
+	var sources []conf.Source
+	var missing error
+	for _, name := range []string{file, LocalFile(file)} {
+		data, err := os.ReadFile(name)
+		switch {
+		case err == nil:
+			sources = append(sources, conf.Source{File: name, Data: data})
+		case !errors.Is(err, fs.ErrNotExist):
+			return DefaultsOf(cmp.Or(profile, Standard)), nil, fmt.Errorf("read configuration: %w", err)
+		case missing == nil:
+			missing = fmt.Errorf("read configuration: %w", err)
+		}
+	}
+	if sources == nil {
+		return DefaultsOf(cmp.Or(profile, Standard)), nil, missing
+	}
+	return ParseAll(profile, sources...)
+}
+
+// Parse does what Read does, with the text of the only file at hand. File is used in messages only.
 func Parse(file string, data []byte, profile string) (Config, *conf.Doc, error) {
+	return ParseAll(profile, conf.Source{File: file, Data: data})
+}
+
+// ParseAll does what Read does, with the texts at hand; later ones win.
+func ParseAll(profile string, sources ...conf.Source) (Config, *conf.Doc, error) {
 	c := Defaults()
-	doc, err := conf.Parse(file, data, &c)
+	doc, err := conf.ParseAll(&c, sources...)
 	if of := cmp.Or(profile, c.Profile); of != Standard {
 		c = DefaultsOf(of)
-		doc, err = conf.Parse(file, data, &c)
+		doc, err = conf.ParseAll(&c, sources...)
 	}
 	c.Profile = cmp.Or(profile, c.Profile)
 	return c, doc, err

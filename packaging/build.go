@@ -138,6 +138,11 @@ func pack(ctx context.Context, s Source, p Package, program, manual, out string)
 	}
 	info := describe(s, p)
 	info.Contents = t.list
+	if p.Kind == "ipk" {
+		if info.Scripts.PreInstall, err = addressed(info.Scripts.PreInstall, t.dir, p.Arch); err != nil {
+			return nil, err
+		}
+	}
 	var b strings.Builder
 	packager := nfpm.Packager(deb.Default)
 	if p.Kind == "ipk" {
@@ -152,6 +157,20 @@ func pack(ctx context.Context, s Source, p Package, program, manual, out string)
 	}
 	second, err := put(out, name+".cdx.json", string(bom))
 	return []Made{first, second}, err
+}
+
+// addressed is a copy of preinst that knows for which processor its package is.
+func addressed(preinst, dir, arch string) (string, error) {
+	b, err := os.ReadFile(preinst)
+	if err != nil {
+		return "", err
+	}
+	const place = "ours=@TARGET@\n"
+	if !strings.Contains(string(b), place) {
+		return "", fmt.Errorf("%s has no place for the processor's name; put back the line %q", preinst, strings.TrimSpace(place))
+	}
+	file := filepath.Join(dir, "preinst")
+	return file, wholefile.Replace(file, []byte(strings.Replace(string(b), place, "ours="+arch+"\n", 1)), 0o755)
 }
 
 func put(out, name, text string) (Made, error) {

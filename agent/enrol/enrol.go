@@ -70,6 +70,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	text, err := p.configuration(answer)
+	if err == nil && !p.keep {
+		err = p.wins(text, answer.CA != "")
+	}
 	if err != nil {
 		return err
 	}

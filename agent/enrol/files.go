@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/smartvillage/nabz/agent"
+	"github.com/smartvillage/nabz/internal/conf"
 	"github.com/smartvillage/nabz/internal/wholefile"
 	"github.com/smartvillage/nabz/telemetry"
 )
@@ -20,20 +21,28 @@ import (
 // files is where what belongs to this agent goes.
 type files struct {
 	config, ca string
-	c          agent.Config // names the others
-	keep       bool         // a configuration of the same agent is there, and stays
-	own        string       // the keys that name files, as far as they differ from the defaults
-	made       []string     // folders that were not there before, the innermost last
+	c          agent.Config  // names the others
+	keep       bool          // a configuration of the same agent is there, and stays
+	local      []conf.Source // the second file, which wins and is never touched; none where there is none
+	own        string        // the keys that name files, as far as they differ from the defaults
+	made       []string      // folders that were not there before, the innermost last
 }
 
 // plan looks at what is there, before anything is asked or written.
 func plan(o Options, a telemetry.Address) (*files, error) {
 	p := &files{config: o.ConfigFile, ca: filepath.Join(filepath.Dir(o.ConfigFile), "ca.pem"), c: agent.Defaults()}
+	if err := p.readLocal(a); err != nil {
+		return nil, err
+	}
 	old, doc, err := agent.Read(o.ConfigFile, "")
+	_, none := os.Stat(o.ConfigFile)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, unwritten("read", o.ConfigFile, err)
-	case errors.Is(err, fs.ErrNotExist), o.Overwrite:
+	case errors.Is(none, fs.ErrNotExist), o.Overwrite:
+		if p.c.CAFile != "" {
+			p.ca = p.c.CAFile
+		}
 	case doc == nil || err != nil:
 		return nil, fmt.Errorf("the configuration that is there cannot be read: %w; mend it, or replace it with --overwrite", err)
 	case old.Address() != a:
@@ -44,7 +53,7 @@ func plan(o Options, a telemetry.Address) (*files, error) {
 			p.ca = old.CAFile
 		}
 	}
-	if !p.keep {
+	if !p.keep && p.c.DataDir == agent.Defaults().DataDir {
 		p.c.DataDir = roomFor(p.c.DataDir, filepath.Join(filepath.Dir(o.ConfigFile), "data"))
 	}
 	for _, set := range []struct {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -216,16 +217,26 @@ func fileOf(settings map[string]setting) (string, bool) {
 	if s, ok := settings["config"]; ok {
 		return s.value, true
 	}
-	_, err := os.Stat(defaultFile)
-	return defaultFile, err == nil
+	return defaultFile, there(defaultFile) || there(agent.LocalFile(defaultFile))
+}
+
+func there(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // where is what was configured, for a person.
 func where(settings map[string]setting) string {
-	if name, ok := fileOf(settings); ok {
-		return name
+	name, ok := fileOf(settings)
+	switch local := agent.LocalFile(name); {
+	case !ok:
+		return "defaults and flags"
+	case there(local) && there(name):
+		return name + " and " + filepath.Base(local)
+	case there(local):
+		return local
 	}
-	return "defaults and flags"
+	return name
 }
 
 // load reads the file, lets flags and environment win, and checks the whole.
@@ -236,8 +247,7 @@ func load(settings map[string]setting) (agent.Config, *conf.Doc, error) {
 	}
 	profile := settings["profile"]
 	c, doc, err := agent.Read(file, profile.value)
-	absent := doc == nil
-	if absent {
+	if doc == nil {
 		if given || !errors.Is(err, os.ErrNotExist) {
 			return c, nil, err
 		}
@@ -261,7 +271,7 @@ func load(settings map[string]setting) (agent.Config, *conf.Doc, error) {
 		}
 	}
 	err = errors.Join(err, c.Validate(doc))
-	if absent && err != nil {
+	if err != nil && !there(file) {
 		err = errors.Join(fmt.Errorf("there is no %s; make it with \"nabz-agent config > %s\", or name yours with --config", file, file), err)
 	}
 	return c, doc, err

@@ -5,16 +5,30 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
 
-// Doc is a configuration file that has been read. It knows on which line each key stands.
+// Doc is a configuration that has been read, of one file or several. It knows where each key stands.
 // A nil Doc is a configuration without a file; its Faultf names the key alone.
 type Doc struct {
+	file string // the first
+	at   map[string]place
+	from map[string]string
+}
+
+// place is a line of a file.
+type place struct {
 	file  string
-	lines map[string]int
-	from  map[string]string
+	order int // of the file among all
+	line  int
+}
+
+// Source is a file and its text. File is used in messages only.
+type Source struct {
+	File string
+	Data []byte
 }
 
 // Load reads file into v, a pointer to a struct that holds the defaults.
@@ -31,23 +45,65 @@ func Load(file string, v any) (*Doc, error) {
 }
 
 // Parse does what Load does, with the text of the file at hand. File is used in messages only.
-func Parse(file string, data []byte, v any) (*Doc, error) {
+func Parse(file string, data []byte, v any) (*Doc, error) { return ParseAll(v, Source{file, data}) }
+
+// ParseAll reads several files as one: a key of a later file wins over the same one of those before it, and its list, or list of sections,
+// replaces theirs.
+func ParseAll(v any, sources ...Source) (*Doc, error) {
 	rv := reflect.ValueOf(v)
 	if rv.Kind() != reflect.Pointer || rv.IsNil() || rv.Elem().Kind() != reflect.Struct {
 		panic(fmt.Sprintf("conf: want a pointer to a struct, got %T", v))
 	}
-	var tree map[string]any
-	if err := toml.Unmarshal(data, &tree); err != nil {
-		var pe toml.ParseError
-		if errors.As(err, &pe) {
-			return nil, fmt.Errorf("%s:%d: %s", file, pe.Position.Line, pe.Message)
+	d := &Doc{at: map[string]place{}, from: map[string]string{}}
+	all := map[string]any{}
+	var errs []error
+	for i, s := range sources {
+		if i == 0 {
+			d.file = s.File
 		}
-		return nil, fmt.Errorf("%s: %w", file, err)
+		var tree map[string]any
+		if err := toml.Unmarshal(s.Data, &tree); err != nil {
+			errs = append(errs, syntax(s.File, err))
+			continue
+		}
+		d.lay("", all, tree)
+		for key, line := range lines(s.Data) {
+			d.at[key] = place{s.File, i, line}
+		}
 	}
-	d := &Doc{file: file, lines: lines(data), from: map[string]string{}}
+	if errs != nil {
+		return nil, errors.Join(errs...)
+	}
 	dec := decoder{doc: d}
-	dec.table("", tree, rv.Elem())
+	dec.table("", all, rv.Elem())
 	return d, dec.err()
+}
+
+// syntax is the error of a text that is not TOML.
+func syntax(file string, err error) error {
+	var pe toml.ParseError
+	if errors.As(err, &pe) {
+		return fmt.Errorf("%s:%d: %s", file, pe.Position.Line, pe.Message)
+	}
+	return fmt.Errorf("%s: %w", file, err)
+}
+
+// lay puts the keys of a later file over those of the ones before. Where a list stood that is replaced, its elements are forgotten.
+func (d *Doc) lay(path string, under, over map[string]any) {
+	for key, value := range over {
+		full := join(path, key)
+		below, isTable := under[key].(map[string]any)
+		if above, too := value.(map[string]any); isTable && too {
+			d.lay(full, below, above)
+			continue
+		}
+		under[key] = value
+		for old := range d.at {
+			if rest, within := strings.CutPrefix(old, full); within && rest != "" && (rest[0] == '.' || rest[0] == '[') {
+				delete(d.at, old)
+			}
+		}
+	}
 }
 
 // Faultf is the error for one key: "FILE:LINE: probe.every: …", with the line where the file sets the key,
@@ -65,12 +121,12 @@ func (d *Doc) Override(key, source string) {
 	}
 }
 
-// Has tells whether the file sets key.
+// Has tells whether a file sets key.
 func (d *Doc) Has(key string) bool {
 	if d == nil {
 		return false
 	}
-	_, ok := d.lines[key]
+	_, ok := d.at[key]
 	return ok
 }
 
@@ -81,8 +137,8 @@ func (d *Doc) where(key string) string {
 		return ""
 	case d.from[key] != "":
 		return d.from[key] + ": "
-	case d.lines[key] > 0:
-		return fmt.Sprintf("%s:%d: ", d.file, d.lines[key])
+	case d.at[key].line > 0:
+		return fmt.Sprintf("%s:%d: ", d.at[key].file, d.at[key].line)
 	}
 	return d.file + ": "
 }

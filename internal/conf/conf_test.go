@@ -247,3 +247,50 @@ agent.toml:7: alarm was taken out; alarms are sent by [probe]`
 		t.Errorf("got %v\nwant %s\nand %+v", err, want, c)
 	}
 }
+
+func TestALaterFileWinsKeyByKeyAndEachFaultNamesItsOwn(t *testing.T) {
+	base := "name = \"n\"\n[probe]\ncount = 3\nloss = 7\nanchors = [\"a\", \"b\"]\n[[service]]\nname = \"clinic\"\nport = 1\n[[service]]\nname = \"school\"\nport = 2\n"
+	tests := []struct{ name, under, over, want, faults string }{
+		{"a key", base, "[probe]\ncount = 5\n", "n 5 7 [a b] [{clinic 1} {school 2}]", ""},
+		{"a list is replaced", base, "probe.anchors = [\"c\"]\n", "n 3 7 [c] [{clinic 1} {school 2}]", ""},
+		{"sections of a list are replaced", base, "[[service]]\nname = \"health\"\n", "n 3 7 [a b] [{health 0}]", ""},
+		{"nothing", base, "# nothing\n", "n 3 7 [a b] [{clinic 1} {school 2}]", ""},
+		{"the first is empty", "", "name = \"m\"\n", "m 0 0 [] []", ""},
+		{"a fault in each, in their order", "nam = 1\n\n" + base, "\n\n[probe]\ncount = \"five\"\n", "n 0 7 [a b] [{clinic 1} {school 2}]",
+			"a.toml:1: unknown key \"nam\"; did you mean \"name\"?\na.local.toml:4: probe.count: got text \"five\", want a whole number"},
+		{"a wrong value that is overruled does no harm", "[probe]\ncount = \"three\"\n", "[probe]\ncount = 4\n", " 4 0 [] []", ""},
+		{"a section over a number", "probe = 3\n", "[probe]\ncount = 4\n", " 4 0 [] []", ""},
+		{"a number over a section", base, "\nprobe = 3\n", "n 0 0 [] [{clinic 1} {school 2}]", "a.local.toml:2: probe: got the number 3, want a section [probe]"},
+		{"neither is TOML", "name = x", "\nname = y", "", "a.toml:1: expected value but found \"x\" instead\na.local.toml:2: expected value but found \"y\" instead"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var c config
+			doc, err := conf.ParseAll(&c, conf.Source{File: "a.toml", Data: []byte(tt.under)}, conf.Source{File: "a.local.toml", Data: []byte(tt.over)})
+			faults := ""
+			if err != nil {
+				faults = err.Error()
+			}
+			if faults != tt.faults {
+				t.Errorf("faults\n got %s\nwant %s", faults, tt.faults)
+			}
+			if got := fmt.Sprintf("%s %d %v %v %v", c.Name, c.Probe.Count, c.Probe.Loss, c.Probe.Anchors, c.Service); doc != nil && got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestWhatStoodInAListThatWasReplacedIsForgotten(t *testing.T) {
+	var c config
+	doc, err := conf.ParseAll(&c, conf.Source{File: "a.toml", Data: []byte("probe.anchors = [\"a\",\n\"b\"]\n[[service]]\nname = \"x\"\nport = 3\n")},
+		conf.Source{File: "b.toml", Data: []byte("probe.anchors = [\"c\"]\n[[service]]\nname = \"y\"\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"service[0].port": "a.toml: ", "service[0].name": "b.toml:3: ", "probe.anchors[1]": "a.toml: ", "probe.anchors[0]": "b.toml:1: "} {
+		if got := doc.Faultf(key, "wrong").Error(); got != want+key+": wrong" {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}

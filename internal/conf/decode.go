@@ -1,13 +1,13 @@
 package conf
 
 import (
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
 	"math"
 	"reflect"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 )
@@ -24,21 +24,23 @@ type decoder struct {
 type Goner interface{ Gone() map[string]string }
 
 type fault struct {
-	line int
-	err  error
+	at  place
+	err error
 }
 
 func (d *decoder) add(key string, err error) {
-	d.faults = append(d.faults, fault{d.doc.lines[key], err})
+	d.faults = append(d.faults, fault{d.doc.at[key], err})
 }
 
 func (d *decoder) faultf(key, format string, a ...any) {
 	d.add(key, d.doc.Faultf(key, format, a...))
 }
 
-// err joins the faults in the order of the file's lines.
+// err joins the faults in the order of the files and their lines.
 func (d *decoder) err() error {
-	sort.SliceStable(d.faults, func(i, j int) bool { return d.faults[i].line < d.faults[j].line })
+	slices.SortStableFunc(d.faults, func(a, b fault) int {
+		return cmp.Or(cmp.Compare(a.at.order, b.at.order), cmp.Compare(a.at.line, b.at.line))
+	})
 	errs := make([]error, len(d.faults))
 	for i, f := range d.faults {
 		errs[i] = f.err
