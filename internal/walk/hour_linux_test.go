@@ -181,9 +181,10 @@ func (h *hour) enrol(deb, token string) {
 func (h *hour) green() {
 	h.router.Until(3*time.Minute, "gokina to be up on the board", func() bool { return h.state("gokina") == "up" })
 	h.step("gokina is up on the board")
-	page, err := h.ask("/")
-	if row := regexp.MustCompile(`(?s)<tr[^>]*>[^<]*(<t[dh].*?)</tr>`).FindString(page); err != nil || !regexp.MustCompile(`(?s)Gokina.*?`).MatchString(page) || !strings.Contains(page, "Up") && !strings.Contains(page, "up") {
-		h.t.Errorf("the board's page does not show it (%v): %s", err, row)
+	user, password, _ := strings.Cut(h.board, ":")
+	h.noc.Feed([]byte("name="+user+"&password="+password), "curl", "-sS", "--fail", "-o", "/dev/null", "-c", "/root/jar", "-H", "Origin: http://127.0.0.1:8080", "--data", "@-", "http://127.0.0.1:8080/sign-in")
+	if page, err := h.noc.Try("curl", "-sS", "--fail", "-b", "/root/jar", "http://127.0.0.1:8080/"); err != nil || !regexp.MustCompile(`(?s)href="/sites/gokina".{1,900}\bup\b`).MatchString(page) {
+		h.t.Errorf("the board's page does not show it (%v): %s", err, page)
 	}
 	if said := h.noc.Run("sh", "-c", "curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1:8080/api/v1/sites"); said != "401" {
 		h.t.Errorf("the board answers a stranger: %s", said)

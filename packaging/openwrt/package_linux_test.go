@@ -65,7 +65,7 @@ func TestAPackageIsInstalledConfiguredUpgradedAndRemoved(t *testing.T) {
 			if got := r.ok("ls -ldn /etc/nabz/data /etc/nabz/agent.local.toml /etc/nabz/secret | awk '{ print $1, $3, $4 }'"); got != "-rw-r----- 0 391\ndrwx------ 391 391\n-rw-r----- 0 391" {
 				t.Errorf("owners\n%s", got)
 			}
-			if got := r.ok("for p in $(pidof nabz-agent); do awk '/^Uid|^Gid|^CapEff/ { print $2 }' /proc/$p/status; done | tr '\\n' ' '"); got != "391 391 0000000000000000" {
+			if got := r.ok("for p in $(" + pids + "); do awk '/^Uid|^Gid|^CapEff/ { print $2 }' /proc/$p/status; done | tr '\\n' ' '"); got != "391 391 0000000000000000" {
 				t.Errorf("it runs with %s", got)
 			}
 			if got := r.ok("cat /proc/sys/net/ipv4/ping_group_range"); strings.Join(strings.Fields(got), " ") != "391 391" {
@@ -99,7 +99,7 @@ func TestAPackageIsInstalledConfiguredUpgradedAndRemoved(t *testing.T) {
 			if said, ok := r.install(a); !ok || said != "" {
 				t.Fatalf("upgrade: %v %s", ok, said)
 			}
-			if got, status := r.run("pidof nabz-agent"); status == 0 {
+			if got, status := r.run(pids); status == 0 {
 				t.Errorf("what was stopped runs again: %s", got)
 			}
 
@@ -109,7 +109,7 @@ func TestAPackageIsInstalledConfiguredUpgradedAndRemoved(t *testing.T) {
 			if said := r.remove(); !strings.HasPrefix(said, "nabz-agent: kept /etc/nabz, ") {
 				t.Errorf("remove says %s", said)
 			}
-			if got, status := r.run("pidof nabz-agent; ls /etc/rc.d /etc/nabz/agent.local.toml /usr/bin/nabz-agent"); status == 0 || strings.Contains(got, "S95") {
+			if got, status := r.run(pids + "; ls /etc/rc.d /etc/nabz/agent.local.toml /usr/bin/nabz-agent"); status == 0 || strings.Contains(got, "S95") {
 				t.Errorf("after the removal: %s", got)
 			}
 			if got := r.ok("ls /etc/nabz; ls /etc/config"); !strings.HasPrefix(got, "agent.toml\ndata\nsecret\nnabz-agent") {
@@ -158,11 +158,11 @@ func TestAPackageForAnotherProcessorIsRefusedAndTheRightOneNamed(t *testing.T) {
 	if said, ok := r.install(all["mipsle"]); !ok || said != "next: nabz-agent check" {
 		t.Fatalf("install: %v %s", ok, said)
 	}
-	r.soon("pidof nabz-agent && echo yes", "yes")
+	r.soon(pids+" && echo yes", "yes")
 	if said, ok := r.install(all["mips"]); ok || !strings.Contains(said, "this router has mipsle") {
 		t.Fatalf("the wrong package is taken: %s", said)
 	}
-	r.soon("pidof nabz-agent && echo yes", "yes")
+	r.soon(pids+" && echo yes", "yes")
 
 	// In the image builder, on another machine, scripts leave the machine alone.
 	for _, name := range []string{"preinst", "postinst", "prerm", "postrm"} {
@@ -171,7 +171,7 @@ func TestAPackageForAnotherProcessorIsRefusedAndTheRightOneNamed(t *testing.T) {
 			t.Errorf("%s in the image builder: %d %s", name, status, said)
 		}
 	}
-	if _, status := r.run("pidof nabz-agent"); status != 0 {
+	if _, status := r.run(pids); status != 0 {
 		t.Error("the image builder's prerm has stopped the agent of this machine")
 	}
 }

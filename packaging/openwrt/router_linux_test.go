@@ -31,6 +31,9 @@ type router struct {
 	machine string // what uname says; "": the truth
 }
 
+// pids is the command that tells the numbers of agents that run.
+const pids = "ls -l /proc/[0-9]*/exe 2>/dev/null | sed -n 's/^.* .proc.\\([0-9]*\\).exe -> .*nabz-agent.*/\\1/p' | grep ."
+
 func boot(t *testing.T) *router {
 	t.Helper()
 	busybox := testneed.Program(t, "busybox", "apt-get install busybox-static")
@@ -88,7 +91,7 @@ func boot(t *testing.T) *router {
 func (r *router) run(command string) (said string, status int) {
 	r.t.Helper()
 	const end = "=== done "
-	if _, err := fmt.Fprintf(r.in, "( %s\n) </dev/null\necho; echo '%s'$?\n", command, end); err != nil {
+	if _, err := fmt.Fprintf(r.in, "( %s\n) </dev/null\nstatus=$?; echo; echo \"%s$status\"\n", command, end); err != nil {
 		r.t.Fatal(err)
 	}
 	var b strings.Builder

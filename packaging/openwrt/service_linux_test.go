@@ -30,7 +30,7 @@ func TestAChangeOfUCIComesIntoForceAndAMistakeChangesNothing(t *testing.T) {
 	if fileThere(r, "/etc/nabz/agent.local.toml") {
 		t.Errorf("nothing is set, and there is\n%s", r.read("etc/nabz/agent.local.toml"))
 	}
-	pid := r.ok("pidof nabz-agent")
+	pid := r.ok(pids)
 
 	// What is set there wins over what the programme has said.
 	r.write("etc/config/nabz-agent", "config agent\n option agent 'kiosk'\n", 0o600)
@@ -39,7 +39,7 @@ func TestAChangeOfUCIComesIntoForceAndAMistakeChangesNothing(t *testing.T) {
 	inode := r.ok("ls -li /etc/nabz/agent.local.toml")
 
 	// The same again: the file is not written and the agent goes on.
-	second := r.ok("pidof nabz-agent")
+	second := r.ok(pids)
 	if second == pid {
 		t.Error("the agent was not started anew")
 	}
@@ -47,7 +47,7 @@ func TestAChangeOfUCIComesIntoForceAndAMistakeChangesNothing(t *testing.T) {
 	if got := r.ok("ls -li /etc/nabz/agent.local.toml"); got != inode {
 		t.Errorf("the same was written again: %s, %s", inode, got)
 	}
-	if got := r.ok("pidof nabz-agent"); got != second {
+	if got := r.ok(pids); got != second {
 		t.Error("the agent was started anew for nothing")
 	}
 
@@ -57,7 +57,7 @@ func TestAChangeOfUCIComesIntoForceAndAMistakeChangesNothing(t *testing.T) {
 	if want := "nabz-agent: /etc/config/nabz-agent:2: unknown option \"agnet\" in section agent; did you mean \"agent\"?\nnabz-agent: the change of /etc/config/nabz-agent is not in force; mend it, then: /etc/init.d/nabz-agent reload"; said != want {
 		t.Errorf("got  %s\nwant %s", said, want)
 	}
-	if got := r.ok("pidof nabz-agent"); got != second {
+	if got := r.ok(pids); got != second {
 		t.Error("the agent was started anew for a mistake")
 	}
 	r.ok("/etc/init.d/nabz-agent restart") // as at a boot
@@ -76,7 +76,7 @@ func TestAChangeOfUCIComesIntoForceAndAMistakeChangesNothing(t *testing.T) {
 	if said := r.ok("/etc/init.d/nabz-agent reload"); said != "nabz-agent: not started: enabled is 0 in /etc/config/nabz-agent" {
 		t.Errorf("disabled: %s", said)
 	}
-	if got, status := r.run("pidof nabz-agent"); status == 0 {
+	if got, status := r.run(pids); status == 0 {
 		t.Errorf("disabled, it runs: %s", got)
 	}
 	r.write("etc/config/nabz-agent", "", 0o600)
