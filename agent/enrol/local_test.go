@@ -1,0 +1,49 @@
+package enrol
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestWhatThisRouterWantsForItselfIsNeverTouchedAndMayNotBeAnotherAgent(t *testing.T) {
+	var n *noc
+	n = open(t, func(_ int, w http.ResponseWriter) { n.say(w, good) })
+	rows := []struct{ what, local, there, want string }{
+		{"a key", "[probe]\ncount = 5\n", "", ""},
+		{"a key, and a configuration to be replaced", "monthly_mb = 3\n", "site = \"saidpur\"\n", ""},
+		{"a place of its own for the data", "data_dir = \"elsewhere\"\n", "", ""},
+		{"another site", "\nsite = \"saidpur\"\n", "", "agent.local.toml:2: site: \"saidpur\" wins over \"gokina\", for which the token is; delete it"},
+		{"another agent", "agent = \"kiosk\"\n", "", "agent.local.toml:1: agent: \"kiosk\" wins over \"main\", for which the token is; delete it"},
+		{"another place for the secret", "secret_file = \"/elsewhere\"\n", "", "agent.local.toml:1: secret_file: \"/elsewhere\" wins over "},
+		{"a value that cannot be", "[probe]\ncount = 99\n", "", "agent.local.toml:2: probe.count: 99 is outside 1 to 20"},
+		{"not TOML", "site = x\n", "", "agent.local.toml:1: "},
+	}
+	for _, r := range rows {
+		t.Run(r.what, func(t *testing.T) {
+			w := newWorld(t)
+			o := w.options(t, n)
+			o.Overwrite = r.there != ""
+			if err := os.WriteFile(filepath.Join(w.dir, "agent.local.toml"), []byte(r.local), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if r.there != "" {
+				if err := os.WriteFile(o.ConfigFile, []byte(r.there), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := Run(t.Context(), o)
+			if (err == nil) != (r.want == "") || err != nil && !strings.Contains(err.Error(), r.want) {
+				t.Errorf("got %v, want %q", err, r.want)
+			}
+			if got := w.read(t, "agent.local.toml"); got != r.local {
+				t.Errorf("the second file is changed: %q", got)
+			}
+			if _, there := os.Stat(o.ConfigFile); r.want != "" && there == nil {
+				t.Error("a configuration was written in spite of it")
+			}
+		})
+	}
+}
