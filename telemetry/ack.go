@@ -250,8 +250,14 @@ func (p Presence) String() string {
 	return "offline " + strconv.FormatUint(p.Session, 10)
 }
 
+// maxPresence is more than presence takes, in bytes, with words of agents to come.
+const maxPresence = 256
+
 // ParsePresence reads what String wrote. Further words are passed over, so that a newer agent can add some.
 func ParsePresence(b []byte) (Presence, error) {
+	if len(b) > maxPresence {
+		return Presence{}, fmt.Errorf("presence of %d bytes, more than %d: %w", len(b), maxPresence, ErrMalformed)
+	}
 	word, number, _ := strings.Cut(string(b[:min(len(b), 64)]), " ")
 	number, _, _ = strings.Cut(number, " ")
 	n, err := strconv.ParseUint(number, 10, 64)

@@ -350,7 +350,7 @@ func TestPresenceRoundTrips(t *testing.T) {
 			t.Errorf("%v: %v, %v", p, got, err)
 		}
 	}
-	for _, bad := range []string{"", "online", "online x", "away 1", "online -1", "online  1", "online 1x 2"} {
+	for _, bad := range []string{"offline 99" + strings.Repeat(" ", 300), "", "online", "online x", "away 1", "online -1", "online  1", "online 1x 2"} {
 		if _, err := ParsePresence([]byte(bad)); err == nil {
 			t.Errorf("ParsePresence(%q) accepted it", bad)
 		}
