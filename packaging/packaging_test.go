@@ -168,8 +168,10 @@ func parts(t *testing.T, file string, p packaging.Package) {
 			t.Errorf("%s: %+v lacks licence, version or address", file, c)
 		}
 	}
-	want := []string{"std", "github.com/eclipse/paho.mqtt.golang", "github.com/shirou/gopsutil/v3"}
-	if p.Program == "nabz-collector" {
+	want := []string{"std", "github.com/eclipse/paho.mqtt.golang"}
+	if p.Program == "nabz-agent" {
+		want = append(want, "github.com/shirou/gopsutil/v3")
+	} else {
 		want = append(want, "github.com/influxdata/influxdb-client-go/v2", "leaflet", "@fontsource/noto-nastaliq-urdu")
 	}
 	for _, w := range want {
