@@ -32,7 +32,7 @@ type files struct {
 // plan looks at what is there, before anything is asked or written.
 func plan(o Options, a telemetry.Address) (*files, error) {
 	p := &files{config: o.ConfigFile, ca: filepath.Join(filepath.Dir(o.ConfigFile), "ca.pem"), c: agent.Defaults()}
-	if err := p.readLocal(a); err != nil {
+	if err := p.readLocal(o, a); err != nil {
 		return nil, err
 	}
 	old, doc, err := agent.Read(o.ConfigFile, "")

@@ -20,6 +20,7 @@ func TestWhatThisRouterWantsForItselfIsNeverTouchedAndMayNotBeAnotherAgent(t *te
 		{"another site", "\nsite = \"saidpur\"\n", "", "agent.local.toml:2: site: \"saidpur\" wins over \"gokina\", for which the token is; delete it"},
 		{"another agent", "agent = \"kiosk\"\n", "", "agent.local.toml:1: agent: \"kiosk\" wins over \"main\", for which the token is; delete it"},
 		{"another place for the secret", "secret_file = \"/elsewhere\"\n", "", "agent.local.toml:1: secret_file: \"/elsewhere\" wins over "},
+		{"no authority", "ca_file = \"\"\n", "", "agent.local.toml:1: ca_file: \"\" wins over "},
 		{"authorities that others need, too", "ca_file = \"BUNDLE\"\n", "", "bundle.pem holds 2 certificates, and the programme's authority would take their place"},
 		{"authorities among which the programme's is", "ca_file = \"LISTED\"\n", "", ""},
 		{"a value that cannot be", "[probe]\ncount = 99\n", "", "agent.local.toml:2: probe.count: 99 is outside 1 to 20"},
@@ -44,9 +45,13 @@ func TestWhatThisRouterWantsForItselfIsNeverTouchedAndMayNotBeAnotherAgent(t *te
 					t.Fatal(err)
 				}
 			}
+			asked := len(n.asked)
 			err := Run(t.Context(), o)
 			if (err == nil) != (r.want == "") || err != nil && !strings.Contains(err.Error(), r.want) {
 				t.Errorf("got %v, want %q", err, r.want)
+			}
+			if len(n.asked) > asked && strings.Contains(r.want, "wins over") && !strings.Contains(r.want, "ca_file") {
+				t.Error("the token was used up in spite of it")
 			}
 			if got := w.read(t, "agent.local.toml"); got != r.local {
 				t.Errorf("the second file is changed: %q", got)
