@@ -73,6 +73,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err == nil && !p.keep {
 		err = p.wins(text, answer.CA != "")
 	}
+	if err == nil {
+		err = p.spare(answer.CA)
+	}
 	if err != nil {
 		return err
 	}

@@ -25,13 +25,14 @@ type files struct {
 	keep       bool          // a configuration of the same agent is there, and stays
 	local      []conf.Source // the second file, which wins and is never touched; none where there is none
 	own        string        // the keys that name files, as far as they differ from the defaults
+	listed     bool          // the file of authorities has the programme's among others
 	made       []string      // folders that were not there before, the innermost last
 }
 
 // plan looks at what is there, before anything is asked or written.
 func plan(o Options, a telemetry.Address) (*files, error) {
 	p := &files{config: o.ConfigFile, ca: filepath.Join(filepath.Dir(o.ConfigFile), "ca.pem"), c: agent.Defaults()}
-	if err := p.readLocal(a); err != nil {
+	if err := p.readLocal(o, a); err != nil {
 		return nil, err
 	}
 	old, doc, err := agent.Read(o.ConfigFile, "")
@@ -172,6 +173,22 @@ func (p *files) configuration(answer telemetry.EnrolAnswer) (string, error) {
 	return text, nil
 }
 
+// spare refuses to write over a list of authorities, which others on this machine may need, such as the system's. One that has the programme's is left as it is.
+func (p *files) spare(ca string) error {
+	if ca == "" {
+		return nil
+	}
+	b, err := os.ReadFile(p.ca)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unwritten("read", p.ca, err)
+	}
+	n := strings.Count(string(b), "-----BEGIN CERTIFICATE-----")
+	if p.listed = n > 1 && strings.Contains(string(b), strings.TrimSpace(ca)); n < 2 || p.listed {
+		return nil
+	}
+	return fmt.Errorf("%s holds %d certificates, and the programme's authority would take their place\nnothing was written; delete ca_file from the configuration, then run this again with the same token", p.ca, n)
+}
+
 // write puts the files in place, the secret last. All are on disk whole before the first is: a disk that is full leaves things as they were.
 func (p *files) write(answer telemetry.EnrolAnswer, text string, out io.Writer) (err error) {
 	var drafts []*wholefile.Draft
@@ -189,7 +206,7 @@ func (p *files) write(answer telemetry.EnrolAnswer, text string, out io.Writer) 
 		return wholefile.Share(d.Name(), group, mode)
 	}
 	var told strings.Builder
-	if answer.CA != "" {
+	if answer.CA != "" && !p.listed {
 		if err := draft(p.ca, answer.CA, 0o644); err != nil {
 			return err
 		}

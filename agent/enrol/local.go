@@ -12,11 +12,14 @@ import (
 )
 
 // readLocal reads the second file, which may say where this router wants its files, and not whose agent it is.
-func (p *files) readLocal(a telemetry.Address) error {
+func (p *files) readLocal(o Options, a telemetry.Address) error {
 	name := agent.LocalFile(p.config)
 	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return unwritten("read", name, err)
 	}
 	if err == nil {
 		p.local = []conf.Source{{File: name, Data: data}}
@@ -27,6 +30,9 @@ func (p *files) readLocal(a telemetry.Address) error {
 		}
 		if doc.Has("agent") && p.c.Agent != a.Agent {
 			err = errors.Join(err, doc.Faultf("agent", "%q wins over %q, for which the token is; delete it", p.c.Agent, a.Agent))
+		}
+		if doc.Has("secret_file") && o.SecretFile != "" && p.c.SecretFile != o.SecretFile {
+			err = errors.Join(err, doc.Faultf("secret_file", "%q wins over %q, with which this is to enrol; delete it", p.c.SecretFile, o.SecretFile))
 		}
 	}
 	if err != nil {
@@ -44,10 +50,8 @@ func (p *files) wins(text string, ca bool) error {
 	if err == nil {
 		err = c.Validate(doc)
 	}
-	for _, k := range []struct{ key, got, want string }{{"secret_file", c.SecretFile, p.c.SecretFile}, {"ca_file", c.CAFile, p.ca}} {
-		if k.got != k.want && (ca || k.key != "ca_file") {
-			err = errors.Join(err, doc.Faultf(k.key, "%q wins over %q, with which this is to enrol; delete it", k.got, k.want))
-		}
+	if ca && c.CAFile != p.ca {
+		err = errors.Join(err, doc.Faultf("ca_file", "%q wins over %q, with which this is to enrol; delete it", c.CAFile, p.ca))
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nnothing was written; mend %s, then run this again", err, p.local[0].File)

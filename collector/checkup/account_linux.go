@@ -97,7 +97,7 @@ func setgroups(groups []uint32) error {
 	if len(groups) > 0 {
 		first = &groups[0]
 	}
-	if _, _, e := syscall.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(first)), 0); e != 0 {
+	if _, _, e := syscall.RawSyscall(sysSetgroups, uintptr(len(groups)), uintptr(unsafe.Pointer(first)), 0); e != 0 {
 		return e
 	}
 	return nil

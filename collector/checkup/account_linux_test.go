@@ -5,8 +5,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/smartvillage/nabz/internal/influxd"
 	"github.com/smartvillage/nabz/internal/testneed"
@@ -87,6 +90,17 @@ func TestOnlyTheThreadThatAsksActsAsTheService(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatalf("root afterwards: %v", err)
 		}
+	}
+}
+
+func TestTheServiceHasItsOwnGroupsAndNoOther(t *testing.T) {
+	if os.Getuid() != 0 {
+		testneed.Missing(t, "the rights of another user", "run the test as root")
+	}
+	a := &account{name: user, uid: 65534, gid: 65534, groups: []int{1001, 70000}}
+	var got []int
+	if err := a.do(func() (err error) { got, err = unix.Getgroups(); return err }); err != nil || !slices.Equal(got, a.groups) {
+		t.Errorf("got %v, %v, want %v", got, err, a.groups) // on 32 bit an older call takes ids of 16, and 0, root's own, for what is between them
 	}
 }
 
