@@ -31,7 +31,7 @@ func Namespaces(t *testing.T, try ...string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := Apart(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
+	cmd := Apart(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=15m", "-test.parallel=8") // what runs side by side there mostly waits
 	cmd.Env = append(os.Environ(), inside+"="+t.Name())
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {

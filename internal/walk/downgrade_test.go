@@ -204,6 +204,10 @@ func (m *mixed) add(n int) {
 		m.t.Fatal(err)
 	}
 	m.office("report", "publish", "--period", fmt.Sprintf("2026-0%d", n+1), "--as", "aisha")
+	waitFor(m.t, 30*time.Second, "the collector to take in "+site, func() bool { // it looks at the file once a second
+		code, _ := m.request(http.MethodGet, "/api/v1/sites/"+site, "aisha", nil)
+		return code == http.StatusOK
+	})
 	m.post("/api/v1/maintenance", map[string]any{"scope": map[string]string{"site": site}, "weekly": "Su 02:00-04:00", "zone": "Asia/Karachi", "reason": fmt.Sprint("window ", n)})
 	_, one := m.command("gokina", "diagnostics")
 	if end := m.becomes("gokina", one.ID, "done", "failed", "refused", "expired"); end.State != "done" {
