@@ -63,6 +63,20 @@ func TestAVersionSortsAsReleasesDo(t *testing.T) {
 	}
 }
 
+func TestAVersionThatDpkgWouldRefuseIsRefusedBefore(t *testing.T) {
+	root := packtest.Root(t)
+	for _, version := range []string{"v0.7.0", "0.7.0 x", "0.7/1", "0.7.0-", "1:0.7.0", "0.7.0\n"} {
+		if _, err := packaging.Look(t.Context(), root, version); err == nil || !strings.Contains(err.Error(), "cannot be the version of a package: want a number first") {
+			t.Errorf("%q: %v", version, err)
+		}
+	}
+	for _, version := range []string{"0.7.0", "0.7.0~before", "0.7.0-gokina1", "0.7.0~git202611280430.161f83a50a8f+changed"} {
+		if _, err := packaging.Look(t.Context(), root, version); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestAPackageThatDoesNotExistIsNamedWithThoseThatDo(t *testing.T) {
 	_, err := packaging.Choose([]string{"agent:amd64.deb", "agent:riscv.deb"})
 	if err == nil || !strings.Contains(err.Error(), `there is no package "agent:riscv.deb"; there are agent:amd64.deb, `) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func Look(ctx context.Context, dir, version string) (Source, error) {
 	}
 	s.Commit, s.Time = commit, at.UTC()
 	if version != "" {
-		return s, nil
+		return s, allowed(version)
 	}
 	s.Told = true
 	changed, err := git("status", "--porcelain")
@@ -54,6 +55,17 @@ func Look(ctx context.Context, dir, version string) (Source, error) {
 	}
 	s.Version = VersionOf(command.Release, strings.Fields(tags), s, changed != "")
 	return s, nil
+}
+
+// versions are those that dpkg and opkg both take.
+var versions = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~]*(-[A-Za-z0-9.+~]+)*$`)
+
+// allowed refuses a version that would be found wrong only where the package is installed.
+func allowed(version string) error {
+	if !versions.MatchString(version) {
+		return fmt.Errorf("%q cannot be the version of a package: want a number first, then letters, digits, . + ~ and -, such as 0.7.0-gokina1", version)
+	}
+	return nil
 }
 
 // VersionOf is the release where its tag is on the commit; else one that sorts before it, and by time.
