@@ -38,7 +38,7 @@ func Build(ctx context.Context, s Source, chosen []Package, out string, say io.W
 	manual := filepath.Join(work, "manual")
 	if slices.ContainsFunc(chosen, func(p Package) bool { return p.Kind == "deb" }) {
 		fmt.Fprintln(say, "manual pages and completions")
-		if err := script(ctx, s.Dir, "manual", manual); err != nil {
+		if err := script(ctx, s, "manual", manual); err != nil {
 			return nil, err
 		}
 	}
@@ -47,7 +47,7 @@ func Build(ctx context.Context, s Source, chosen []Package, out string, say io.W
 		fmt.Fprintf(say, "[%d/%d] %s\n", i+1, len(chosen), p.File(s.Version))
 		program := filepath.Join(work, p.Program+"."+p.Target)
 		if !slices.ContainsFunc(chosen[:i], func(q Package) bool { return q.Program == p.Program && q.Target == p.Target }) {
-			if err := script(ctx, s.Dir, strings.Replace(p.Program, "nabz-", "build-", 1), p.Target, program); err != nil {
+			if err := script(ctx, s, strings.Replace(p.Program, "nabz-", "build-", 1), p.Target, program); err != nil {
 				return nil, err
 			}
 			if err := told(s, program); err != nil {
@@ -92,8 +92,8 @@ func clear(out string) error {
 	return nil
 }
 
-// script runs one of scripts/. What it says is told when it ends badly.
-func script(ctx context.Context, dir, name string, args ...string) error {
+// script runs one of scripts/, on the day of the commit. What it says is told when it ends badly.
+func script(ctx context.Context, s Source, name string, args ...string) error {
 	for i, a := range args {
 		if strings.ContainsRune(a, filepath.Separator) {
 			whole, err := filepath.Abs(a)
@@ -104,7 +104,7 @@ func script(ctx context.Context, dir, name string, args ...string) error {
 		}
 	}
 	c := exec.CommandContext(ctx, filepath.Join("scripts", name), args...)
-	c.Dir = dir
+	c.Dir, c.Env = s.Dir, append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.Time.Unix()))
 	said, err := c.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("scripts/%s: %w\n%s", name, err, said)
