@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/smartvillage/nabz/internal/machine"
@@ -182,11 +183,99 @@ func TestACollectorsPackageLosesNothingThatCannotBeMadeAgain(t *testing.T) {
 	same(t, m, files, "from what was kept")
 }
 
+// byHand is what the pages of 0.6.0 had people copy before there were packages, enabled and running.
+func byHand(m *machine.Machine, deb string) {
+	m.Copy(deb, "/root/by-hand.deb", 0o644)
+	m.Run("sh", "-ec", `dpkg-deb -x /root/by-hand.deb /root/by-hand
+		cp /root/by-hand/usr/bin/* /usr/bin/
+		mkdir -p /etc/sysusers.d /etc/tmpfiles.d
+		cp /root/by-hand/usr/lib/systemd/system/* /etc/systemd/system/
+		cp /root/by-hand/usr/lib/sysusers.d/* /etc/sysusers.d/
+		cp /root/by-hand/usr/lib/tmpfiles.d/* /etc/tmpfiles.d/
+		systemd-sysusers
+		mkdir /etc/nabz`)
+	m.Run("systemctl", "daemon-reload")
+}
+
+func TestAPackageTakesOverFromWhatWasCopiedByHand(t *testing.T) {
+	testneed.Long(t)
+	m := machine.New(t, "kiosk")
+	deb := packtest.Make(t, after, "agent:amd64.deb")[0]
+	m.Boot()
+	byHand(m, deb)
+	files := enrolled(m)
+	m.Run("systemctl", "enable", "nabz-agent")
+	m.Start("nabz-agent")
+	pid := m.Status("nabz-agent", "MainPID")
+
+	const unitFile = "/etc/systemd/system/nabz-agent.service"
+	said := m.Install(deb)
+	if want := unitFile + " is used in place of this package's unit; where nobody wants that: rm " + unitFile + ", then systemctl daemon-reload, then systemctl restart nabz-agent"; !strings.Contains(said, want) {
+		t.Errorf("it does not say that the unit of before wins, want %q in:\n%s", want, said)
+	}
+	if now := m.Status("nabz-agent", "MainPID"); now == pid || unit(m, "nabz-agent") != "active enabled" {
+		t.Errorf("process %s of before is %s, the service %s: the program that was copied goes on", pid, now, unit(m, "nabz-agent"))
+	}
+	same(t, m, files, "after the package came")
+
+	m.Run("rm", unitFile)
+	m.Run("systemctl", "daemon-reload")
+	m.Run("systemctl", "restart", "nabz-agent")
+	if got := m.Status("nabz-agent", "FragmentPath"); got != "/usr/lib/systemd/system/nabz-agent.service" && got != "/lib/systemd/system/nabz-agent.service" {
+		t.Errorf("the unit is %s", got)
+	}
+	if got := unit(m, "nabz-agent"); got != "active enabled" {
+		t.Errorf("by the package's unit it is %s", got)
+	}
+	if said := m.Install(deb); strings.Contains(said, unitFile) {
+		t.Errorf("it speaks of a unit that is gone:\n%s", said)
+	}
+}
+
+func TestAPackageIsInstalledWhereNothingRunsAndProcIsNotMounted(t *testing.T) {
+	testneed.Long(t)
+	for _, name := range []string{"agent", "collector"} {
+		m := machine.New(t, "image")
+		deb := packtest.Make(t, after, name+":amd64.deb")[0]
+		m.Copy(deb, "/root/it.deb", 0o644)
+		m.Run("unshare", "--mount", "sh", "-ec", "umount -l /proc; rm -rf /run/systemd; dpkg --force-depends -i /root/it.deb")
+		if got := m.Run("dpkg-query", "-W", "-f", "${db:Status-Status}", "nabz-"+name); got != "installed" {
+			t.Errorf("%s is %s", name, got)
+		}
+		// Enabled for the machine's first boot.
+		m.Run("test", "-L", "/etc/systemd/system/multi-user.target.wants/nabz-"+name+".service")
+	}
+}
+
+func TestPurgeLeavesNoHalfWrittenFileWithASecret(t *testing.T) {
+	testneed.Long(t)
+	m := machine.New(t, "kiosk")
+	debs := packtest.Make(t, after, "agent:amd64.deb", "collector:amd64.deb")
+	m.Boot()
+	m.Install(debs...)
+	// As a killed enrolment and a killed init leave them.
+	m.Write("/etc/nabz/secret.enrolling.123456.new", "hunter2\n", 0o640)
+	m.Write("/etc/nabz/collector.toml.99.new", "token = \"hunter2\"\n", 0o640)
+	m.Write("/etc/nabz/alerts", "of a person\n", 0o640)
+	m.Run("dpkg", "--purge", "nabz-agent")
+	gone(t, m, "/etc/nabz/secret*")
+	same(t, m, map[string]string{"/etc/nabz/collector.toml.99.new": "token = \"hunter2\"\n"}, "after the agent was purged")
+	m.Run("dpkg", "--purge", "nabz-collector")
+	gone(t, m, "/etc/nabz/*.new")
+	same(t, m, map[string]string{"/etc/nabz/alerts": "of a person\n"}, "after both were purged")
+}
+
 func TestTheSameCommitMakesTheSameBytesInAnotherFolder(t *testing.T) {
 	testneed.Long(t)
 	git := testneed.Program(t, "git", "apt-get install git")
 	var sums [2]string
 	for i := range sums {
+		if i == 1 { // somebody else's machine: another day, another compiler's default, another umask
+			t.Setenv("SOURCE_DATE_EPOCH", "86400")
+			t.Setenv("GOAMD64", "v3")
+			t.Setenv("TZ", "Asia/Karachi")
+			defer syscall.Umask(syscall.Umask(0o077))
+		}
 		dir := t.TempDir() + "/a/clone/somewhere"[:8+4*i]
 		run(t, git, "clone", "-q", packtest.Root(t), dir)
 		for _, file := range packtest.MakeIn(t, dir, "", "agent:amd64.deb", "agent:mipsle.ipk", "collector:amd64.deb") {
