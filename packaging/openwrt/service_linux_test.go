@@ -79,6 +79,14 @@ func TestAChangeOfUCIComesIntoForceAndAMistakeChangesNothing(t *testing.T) {
 	if got, status := r.run(pids); status == 0 {
 		t.Errorf("disabled, it runs: %s", got)
 	}
+	// It stays so with a mistake beside it: an agent that was switched off costs its link nothing.
+	r.write("etc/config/nabz-agent", "config agent\n option enabled 0\n option agnet x\n", 0o600)
+	if said := r.ok("/etc/init.d/nabz-agent restart"); !strings.Contains(said, "nabz-agent: /etc/config/nabz-agent:3: unknown option \"agnet\"") || !strings.Contains(said, "nabz-agent: not started: enabled is 0 in /etc/config/nabz-agent") {
+		t.Errorf("disabled, with a mistake: %s", said)
+	}
+	if got, status := r.run(pids); status == 0 {
+		t.Errorf("disabled, with a mistake, it runs: %s", got)
+	}
 	r.write("etc/config/nabz-agent", "", 0o600)
 	r.ok("/etc/init.d/nabz-agent start")
 	r.soon("nabz-agent status", "gokina/main")

@@ -2,7 +2,7 @@
 # which awks read in different ways
 #
 # Status 0, and the text, which is empty where nothing is set; 3, and the text, where the agent shall not run; 1, and each fault on standard
-# error as FILE:LINE: what and what to do. It takes what UCI takes, but refuses what UCI would pass over in silence. Needs LC_ALL=C.
+# error as FILE:LINE: what and what to do; 4, and the faults, where it shall not run. It takes what UCI takes, but refuses what UCI would pass over in silence. Needs LC_ALL=C.
 
 BEGIN {
 	# Every key and its kind. Made from the agent's configuration by go test ./packaging/openwrt -update.
@@ -91,7 +91,7 @@ END {
 	if (quote != "") fault("the quote that begins here never ends; close it")
 	else if (more) { more = 0; end_word(); statement() }
 	if (zeros > 0) fault("zero bytes are in the file; write it anew")
-	if (bad) exit 1
+	if (bad) exit disabled ? 4 : 1
 	write_all()
 	exit disabled ? 3 : 0
 }

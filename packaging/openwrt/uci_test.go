@@ -132,6 +132,9 @@ func TestWhatUCISaysTheAgentReads(t *testing.T) {
 	if got, faults, status := translate(t, "config agent\n option enabled 'off'\n option site x\n"); status != 3 || faults != "" || got != head+"site = \"x\" # 3\n" {
 		t.Errorf("disabled: status %d %s %s", status, faults, got)
 	}
+	if got, faults, status := translate(t, "config agent\n option enabled 0\n option sight x\n"); status != 4 || !strings.HasPrefix(faults, "/etc/config/nabz-agent:3: ") || got != "" {
+		t.Errorf("disabled, with a fault: status %d %s %s", status, faults, got)
+	}
 }
 
 func TestAMistakeInUCIIsToldWithItsLineAndWhatToDo(t *testing.T) {
