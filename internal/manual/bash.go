@@ -51,91 +51,28 @@ func (p Program) bash() string {
 	var b strings.Builder
 	fill := strings.NewReplacer("NAME", p.Name, "ID", p.id())
 	b.WriteString(fill.Replace(walkBash))
-	all := p.offers()
-	p.bashCase(&b, "command", `"$1"`, func(row func(pattern, do string)) {
-		for _, o := range all {
-			if o.at != "" {
-				row(quoted(o.at), "return 0")
-			}
-		}
-		row("*", "return 1")
-	})
-	p.bashCase(&b, "takes", `"$1 $2"`, func(row func(pattern, do string)) {
-		for _, o := range all {
-			for _, f := range o.flags {
-				if f.Value != "" {
-					row(o.pattern(f), "return 0")
-				}
-			}
-		}
-		row("*", "return 1")
-	})
-	p.bashCase(&b, "flags", `"$1"`, func(row func(pattern, do string)) {
-		for _, o := range all {
+	p.choices(&b, dialect{
+		flags: func(all []Option) string {
 			var names []string
-			for _, f := range o.flags {
+			for _, f := range all {
 				names = append(names, f.Long)
 			}
-			row(quoted(o.at), p.id2("offer")+" "+quoted(strings.Join(names, " ")))
-		}
-	})
-	p.bashCase(&b, "value", `"$1 $2"`, func(row func(pattern, do string)) {
-		for _, o := range all {
-			for _, f := range o.flags {
-				if do := p.bashValue(f.Value, "$3"); do != "" {
-					row(o.pattern(f), do)
-				}
+			return p.id2("offer") + " " + quoted(strings.Join(names, " "))
+		},
+		next: func(all []Item) string {
+			var names []string
+			for _, n := range all {
+				names = append(names, n.Term)
 			}
-		}
-	})
-	p.bashCase(&b, "words", `"$1 $2"`, func(row func(pattern, do string)) {
-		for _, o := range all {
-			p.bashWords(o, row)
-		}
+			return p.id2("offer") + " " + quoted(strings.Join(names, " "))
+		},
+		value: func(name string) string { return p.bashValue(name, "$3") },
 	})
 	fmt.Fprintf(&b, "\ncomplete -F _%s %s\n", p.id(), p.Name)
 	return b.String()
 }
 
-// bashCase writes a function that is one choice.
-func (p Program) bashCase(b *strings.Builder, name, of string, rows func(row func(pattern, do string))) {
-	fmt.Fprintf(b, "\n_%s_%s() {\n\tcase %s in\n", p.id(), name, of)
-	rows(func(pattern, do string) { fmt.Fprintf(b, "\t%s) %s ;;\n", pattern, do) })
-	b.WriteString("\tesac\n}\n")
-}
-
 func (p Program) id2(part string) string { return "_" + p.id() + "_" + part }
-
-// pattern is a flag behind a command, by either of its names.
-func (o offer) pattern(f Option) string {
-	pattern := quoted(o.at + " " + f.Long)
-	if f.Short != "" {
-		pattern += " | " + quoted(o.at+" "+f.Short)
-	}
-	return pattern
-}
-
-// bashWords are the words that lead on, and the values of arguments.
-func (p Program) bashWords(o offer, row func(pattern, do string)) {
-	if len(o.next) > 0 {
-		var names []string
-		for _, n := range o.next {
-			names = append(names, n.Term)
-		}
-		row(quoted(o.at+" 0"), p.id2("offer")+" "+quoted(strings.Join(names, " ")))
-	}
-	for i, a := range o.args {
-		do := p.bashValue(a.value, "$3")
-		if do == "" {
-			continue
-		}
-		pattern := quoted(fmt.Sprintf("%s %d", o.at, i))
-		if a.many {
-			pattern = quoted(o.at+" ") + "[0-9]*"
-		}
-		row(pattern, do)
-	}
-}
 
 // bashValue is what offers the values of a name; "" where nothing is known.
 func (p Program) bashValue(name, program string) string {

@@ -51,47 +51,16 @@ _ID_list() {
 func (p Program) zsh() string {
 	var b strings.Builder
 	b.WriteString(strings.NewReplacer("NAME", p.Name, "ID", p.id()).Replace(walkZsh))
-	all := p.offers()
-	p.bashCase(&b, "command", `"$1"`, func(row func(pattern, do string)) {
-		for _, o := range all {
-			if o.at != "" {
-				row(quoted(o.at), "return 0")
-			}
-		}
-		row("*", "return 1")
-	})
-	p.bashCase(&b, "takes", `"$1 $2"`, func(row func(pattern, do string)) {
-		for _, o := range all {
-			for _, f := range o.flags {
-				if f.Value != "" {
-					row(o.pattern(f), "return 0")
-				}
-			}
-		}
-		row("*", "return 1")
-	})
-	p.bashCase(&b, "flags", `"$1"`, func(row func(pattern, do string)) {
-		for _, o := range all {
+	p.choices(&b, dialect{
+		flags: func(all []Option) string {
 			var items []Item
-			for _, f := range o.flags {
+			for _, f := range all {
 				items = append(items, Item{f.Long, sentence(f.Text)})
 			}
-			row(quoted(o.at), described("-o option", items))
-		}
-	})
-	p.bashCase(&b, "value", `"$1 $2"`, func(row func(pattern, do string)) {
-		for _, o := range all {
-			for _, f := range o.flags {
-				if do := p.zshValue(f.Value); do != "" {
-					row(o.pattern(f), do)
-				}
-			}
-		}
-	})
-	p.bashCase(&b, "words", `"$1 $2"`, func(row func(pattern, do string)) {
-		for _, o := range all {
-			p.zshWords(o, row)
-		}
+			return described("-o option", items)
+		},
+		next:  func(all []Item) string { return described("command", all) },
+		value: p.zshValue,
 	})
 	fmt.Fprintf(&b, "\nif [[ $funcstack[1] == _%[2]s ]]; then\n\t_%[1]s \"$@\"\nelse\n\tcompdef _%[1]s %[2]s\nfi\n", p.id(), p.Name)
 	return b.String()
@@ -109,23 +78,6 @@ func described(how string, items []Item) string {
 	}
 	fmt.Fprintf(&b, "); _describe %s list", how)
 	return b.String()
-}
-
-func (p Program) zshWords(o offer, row func(pattern, do string)) {
-	if len(o.next) > 0 {
-		row(quoted(o.at+" 0"), described("command", o.next))
-	}
-	for i, a := range o.args {
-		do := p.zshValue(a.value)
-		if do == "" {
-			continue
-		}
-		pattern := quoted(fmt.Sprintf("%s %d", o.at, i))
-		if a.many {
-			pattern = quoted(o.at+" ") + "[0-9]*"
-		}
-		row(pattern, do)
-	}
 }
 
 func (p Program) zshValue(name string) string {
