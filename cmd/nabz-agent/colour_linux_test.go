@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,19 +15,7 @@ import (
 // watched runs the program in a terminal, with these additions to the environment.
 func watched(t *testing.T, env []string, args ...string) string {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin := filepath.Join(t.TempDir(), "nabz-agent") // testscript runs main where the program has this name
-	if err := os.Symlink(self, bin); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(bin, args...)
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "NO_COLOR=") || strings.HasPrefix(v, "TERM=")
-	}), env...)
-	text, _ := testtty.Start(t, cmd).Wait(t)
+	text, _ := testtty.Watched(t, "nabz-agent", env, args...)
 	return text
 }
 

@@ -2,10 +2,8 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,19 +15,7 @@ var escapes = regexp.MustCompile("\x1b\\[[0-9]*m")
 // watched runs the program in a terminal, with these additions to the environment.
 func watched(t *testing.T, env []string, args ...string) (text string, status int) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin := filepath.Join(t.TempDir(), "nabz-collector") // testscript runs main where the program has this name
-	if err := os.Symlink(self, bin); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(bin, args...)
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "NO_COLOR=") || strings.HasPrefix(v, "TERM=")
-	}), env...)
-	return testtty.Start(t, cmd).Wait(t)
+	return testtty.Watched(t, "nabz-collector", env, args...)
 }
 
 // registered is a configuration with sites and agents.

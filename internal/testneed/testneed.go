@@ -32,10 +32,13 @@ func CI() bool { return os.Getenv("CI") == "true" }
 // long is set in the environment where tests may take minutes; make test sets it.
 const long = "NABZ_LONG_TESTS"
 
+// Minutes tells whether tests may take minutes.
+func Minutes() bool { return os.Getenv(long) != "" || CI() }
+
 // Long skips, by name, a test that takes minutes where nobody has asked for such.
 func Long(t testing.TB) {
 	t.Helper()
-	if os.Getenv(long) == "" && !CI() {
+	if !Minutes() {
 		t.Skipf("takes minutes; %s=1 runs it, and so does make test", long)
 	}
 }

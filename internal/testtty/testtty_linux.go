@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -53,6 +55,25 @@ func Open(t *testing.T) (master, slave *os.File) {
 	}
 	t.Cleanup(func() { master.Close(); slave.Close() })
 	return master, slave
+}
+
+// Watched runs this test's own program under a name, in a terminal of a kind that has colours, and returns what it wrote and its exit status. Env
+// comes on top. The test's main has to be that of testscript, which runs the program where its file has this name.
+func Watched(t *testing.T, name string, env []string, args ...string) (text string, status int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(t.TempDir(), name)
+	if err := os.Symlink(self, bin); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, args...)
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "NO_COLOR=") || strings.HasPrefix(v, "TERM=")
+	}), env...)
+	return Start(t, cmd).Wait(t)
 }
 
 // Start runs a command in a terminal of its own. What of its streams is set already stays so.

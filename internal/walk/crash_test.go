@@ -18,6 +18,7 @@ import (
 	"github.com/smartvillage/nabz/agent/uplink"
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/internal/influxd"
+	"github.com/smartvillage/nabz/internal/testneed"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -251,7 +252,7 @@ func survive(t *testing.T, c *centre, agents []telemetry.Address, db func() *inf
 		}
 	}
 	rounds := 8
-	if os.Getenv(long) != "" {
+	if testneed.Minutes() {
 		rounds = 25 // on each InfluxDB, and with a broker of its own
 	}
 	t.Logf("%d rounds, NABZ_SEED=%d", rounds, seed)

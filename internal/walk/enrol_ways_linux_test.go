@@ -205,8 +205,8 @@ func TestWhateverIsInTheWayOfAnEnrolmentIsToldAndLeavesNothing(t *testing.T) {
 		for n, w := range ways() {
 			v := newVillage(t, n+1, fmt.Sprintf("v%d", n+1))
 			t.Run(w.what, func(t *testing.T) {
-				if w.slow && os.Getenv(long) == "" && !testneed.CI() {
-					t.Skip("takes half a minute until a connection is given up; " + long + "=1 runs it")
+				if w.slow {
+					testneed.Long(t) // half a minute until a connection is given up
 				}
 				t.Parallel()
 				v.t = t
@@ -223,7 +223,7 @@ func (v *village) tries(t *testing.T, w way, port int, token string) {
 	}
 	v.hosts(w.hosts)
 	w.breaks(v, port)
-	patient := os.Getenv(long) != "" && !w.slow
+	patient := testneed.Minutes() && !w.slow
 	text, status := v.enroll(token, func(text string) bool { return !patient && strings.Contains(text, "next try in") })
 	if status != 1 || !strings.Contains(text, w.want) {
 		t.Errorf("ended with %d and says\n%swant 1, and %q", status, text, w.want)

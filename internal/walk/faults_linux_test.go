@@ -213,9 +213,7 @@ func TestWhateverHappensToAVillageTheLedgerTellsTheTruthAndNothingIsLost(t *test
 		playVillages(t)
 		return
 	}
-	if os.Getenv(long) == "" && os.Getenv("CI") != "true" || testing.Short() {
-		t.Skip("three minutes of real outages; make test runs it, or " + long + "=1")
-	}
+	testneed.Long(t) // three minutes of real outages
 	if os.Getuid() != 0 {
 		testneed.Missing(t, "network namespaces", "run the test as root")
 	}

@@ -78,9 +78,6 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// long is set in the environment where tests may take minutes.
-const long = "NABZ_LONG_TESTS"
-
 // twoFreePorts finds a port of 127.0.0.1 that nobody listens on, nor on the one after it.
 func twoFreePorts(t *testing.T) int {
 	t.Helper()

@@ -18,6 +18,7 @@ import (
 	"github.com/smartvillage/nabz/collector/store"
 	"github.com/smartvillage/nabz/collector/timeline"
 	"github.com/smartvillage/nabz/internal/release"
+	"github.com/smartvillage/nabz/internal/testneed"
 	"github.com/smartvillage/nabz/telemetry"
 )
 
@@ -30,9 +31,7 @@ func eachRelease(t *testing.T, test func(t *testing.T, r release.Release, bin st
 	}
 	for _, r := range all {
 		t.Run(r.Version, func(t *testing.T) {
-			if os.Getenv(long) == "" {
-				t.Skipf("builds and runs release %s, for minutes; %s=1 runs it", r.Version, long)
-			}
+			testneed.Long(t)
 			bin, err := r.Build(t.Context())
 			if errors.Is(err, release.ErrNoHistory) {
 				t.Skip(err)
