@@ -169,7 +169,9 @@ func clockAt(at time.Time) func() time.Time {
 }
 
 // checkTruth holds what came against the truth file: every span told is true, and every closed hour is told.
-func (c *centre) checkTruth(file string, sites []Site) {
+// acked: the run ended by itself, so all that was told was acknowledged. Else what came last may have been told and not yet acknowledged, and the file
+// has only what was: what lies behind its end is not compared.
+func (c *centre) checkTruth(file string, sites []Site, acked bool) {
 	c.t.Helper()
 	truth, err := ReadTruth(file)
 	if err != nil {
@@ -196,6 +198,14 @@ func (c *centre) checkTruth(file string, sites []Site) {
 			c.t.Errorf("%s: %d spans told, %d in the truth file", s.ID, len(got), len(truth[s.ID]))
 			continue
 		}
+		if end := truth[s.ID][len(truth[s.ID])-1].End.UnixMilli(); !acked && end < got[len(got)-1].end {
+			got = slices.DeleteFunc(got, func(f fault) bool { return f.start >= end })
+			if len(got) < 2 {
+				c.t.Errorf("%s: %v is all that can be compared, which is no outage", s.ID, got)
+				continue
+			}
+			got[len(got)-1].end = min(got[len(got)-1].end, end)
+		}
 		first, last := got[0].start, got[len(got)-1].end
 		var want []fault
 		for _, v := range truth[s.ID] {
@@ -220,7 +230,7 @@ func TestTheHistoryArrivesOnceThroughLossAndASecondRunGoesOn(t *testing.T) {
 		if err := Run(t.Context(), conf); err != nil {
 			t.Fatalf("run %d: %v", run, err)
 		}
-		c.checkTruth(conf.TruthFile, sites)
+		c.checkTruth(conf.TruthFile, sites, true)
 	}
 	for _, s := range sites {
 		var want Told
@@ -284,7 +294,7 @@ func TestAnOutageCutsTheConnectionAndItsMinutesComeLater(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	c.checkTruth(conf.TruthFile, sites)
+	c.checkTruth(conf.TruthFile, sites, false)
 }
 
 func TestASiteWithoutASecretIsNamed(t *testing.T) {
