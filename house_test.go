@@ -102,7 +102,8 @@ func TestArrowsPointOneWay(t *testing.T) {
 		"collector/prose":   {"collector/web", "collector/intake", "collector/broker", "collector/store", "collector/fleet", "collector/people", "collector/command", "collector/archive"},
 		"collector/press":   {"collector/web", "collector/intake", "collector/broker", "collector/store", "collector/fleet", "collector/people", "collector/command", "collector/archive"},
 		// What others build on knows none of them.
-		"collector/audit": {"collector"}, "collector/benchmark": {"collector"}, "collector/outbox": {"collector"}, "collector/authority": {"collector"}, "collector/limit": {"collector"}, "collector/sheet": {"collector"}, "collector/archive": {"collector"}, "collector/language": {"collector"}, "collector/press/typeset": {"collector"},
+		"collector/audit": {"collector"}, "collector/benchmark": {"collector"}, "collector/outbox": {"collector"}, "collector/authority": {"collector"}, "collector/limit": {"collector"}, "collector/sheet": {"collector"}, "collector/archive": {"collector"}, "collector/language": {"collector"}, "collector/press/typeset": {"collector"}, "collector/twin": {"collector"}, "collector/depot": {"collector"},
+		"collector/guide": {"collector/web", "collector/enrol", "collector/fleet", "collector/depot"},
 	}
 	within := func(path, room string) bool {
 		return room == "" || path == room || strings.HasPrefix(path, room+"/")

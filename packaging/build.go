@@ -50,7 +50,7 @@ func Build(ctx context.Context, s Source, chosen []Package, out string, say io.W
 			if err := script(ctx, s, strings.Replace(p.Program, "nabz-", "build-", 1), p.Target, program); err != nil {
 				return nil, err
 			}
-			if err := told(s, program); err != nil {
+			if err := knows(program, s); err != nil {
 				return nil, err
 			}
 		}
@@ -66,14 +66,6 @@ func Build(ctx context.Context, s Source, chosen []Package, out string, say io.W
 		fmt.Fprintf(&sums, "%s  %s\n", m.Sum, m.File)
 	}
 	return made, wholefile.Replace(filepath.Join(out, "SHA256SUMS"), []byte(sums.String()), 0o644)
-}
-
-// told checks the commit where the version is the commit's.
-func told(s Source, program string) error {
-	if !s.Told {
-		return nil
-	}
-	return knows(program, s)
 }
 
 // clear takes away what was made before: a folder never holds two versions.
@@ -187,7 +179,7 @@ const maintainer = "nabz authors <smartvillage@users.noreply.github.com>"
 func describe(s Source, p Package) *nfpm.Info {
 	i := &nfpm.Info{Name: p.Program, Arch: p.Arch, Platform: "linux", Version: s.Version, VersionSchema: "none", Section: "net", Priority: "optional",
 		Maintainer: maintainer, Homepage: "https://github.com/smartvillage/nabz", License: "Apache-2.0", MTime: s.Time, DisableGlobbing: true,
-		Description: descriptions[p.Program]}
+		Description: description(p.Program)}
 	i.Umask = 0o022
 	dir := filepath.Join(s.Dir, "packaging")
 	if p.Kind == "ipk" {
@@ -208,8 +200,10 @@ func describe(s Source, p Package) *nfpm.Info {
 	return i
 }
 
-// descriptions are a line, and what more there is to say.
-var descriptions = map[string]string{
-	"nabz-agent":     "takes the pulse of a site's internet link\nMeasures gateway, internet, name resolution, traffic and the machine on a\nvillage router or kiosk, keeps a ledger of up and down with the cause on disk,\nand sends it to the collector over MQTT until the collector has stored it.",
-	"nabz-collector": "takes in, stores and shows the pulse of all sites\nTakes in what agents measure over MQTT with an embedded broker, stores it in\nInfluxDB, shows every site on a board, wakes people, and makes reports whose\nfigures can be cited and checked.",
+// description is a line, and what more there is to say.
+func description(program string) string {
+	if program == "nabz-agent" {
+		return "takes the pulse of a site's internet link\nMeasures gateway, internet, name resolution, traffic and the machine on a\nvillage router or kiosk, keeps a ledger of up and down with the cause on disk,\nand sends it to the collector over MQTT until the collector has stored it."
+	}
+	return "takes in, stores and shows the pulse of all sites\nTakes in what agents measure over MQTT with an embedded broker, stores it in\nInfluxDB, shows every site on a board, wakes people, and makes reports whose\nfigures can be cited and checked."
 }

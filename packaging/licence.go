@@ -54,27 +54,32 @@ func licenceIn(dir string) (id string, texts []string, err error) {
 	return strings.Join(ids, " AND "), texts, nil
 }
 
-// words by which a licence is known, the more special first. SPDX names.
-var words = []struct {
+// marks are words by which a licence is known, and its SPDX name.
+type marks struct {
 	id  string
 	all []string
-}{
-	{"EPL-2.0", []string{"eclipse public license", "2.0"}},
-	{"BSD-3-Clause", []string{"eclipse distribution license"}},
-	{"Apache-2.0", []string{"apache license", "version 2.0"}},
-	{"MPL-2.0", []string{"mozilla public license", "version 2.0"}},
-	{"OFL-1.1", []string{"sil open font license", "version 1.1"}},
-	{"BSD-3-Clause", []string{"redistribution and use in source and binary forms", "endorse or promote"}},
-	{"BSD-2-Clause", []string{"redistribution and use in source and binary forms"}},
-	{"MIT", []string{"permission is hereby granted, free of charge", "the above copyright notice and this permission notice"}},
-	{"ISC", []string{"permission to use, copy, modify, and/or distribute this software"}},
-	{"Unlicense", []string{"released into the public domain"}},
+}
+
+// known are the licences that are known, the more special first.
+func known() []marks {
+	return []marks{
+		{"EPL-2.0", []string{"eclipse public license", "2.0"}},
+		{"BSD-3-Clause", []string{"eclipse distribution license"}},
+		{"Apache-2.0", []string{"apache license", "version 2.0"}},
+		{"MPL-2.0", []string{"mozilla public license", "version 2.0"}},
+		{"OFL-1.1", []string{"sil open font license", "version 1.1"}},
+		{"BSD-3-Clause", []string{"redistribution and use in source and binary forms", "endorse or promote"}},
+		{"BSD-2-Clause", []string{"redistribution and use in source and binary forms"}},
+		{"MIT", []string{"permission is hereby granted, free of charge", "the above copyright notice and this permission notice"}},
+		{"ISC", []string{"permission to use, copy, modify, and/or distribute this software"}},
+		{"Unlicense", []string{"released into the public domain"}},
+	}
 }
 
 // LicenceOf is the SPDX name of a licence text, "" for one that is not known, such as a notice.
 func LicenceOf(text string) string {
 	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
-	for _, w := range words {
+	for _, w := range known() {
 		if !slices.ContainsFunc(w.all, func(s string) bool { return !strings.Contains(text, s) }) {
 			return w.id
 		}

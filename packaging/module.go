@@ -68,8 +68,11 @@ func partsOf(ctx context.Context, dir, program string, browser bool) ([]Part, er
 	return parts, nil
 }
 
-// knows fails when a program does not know the commit that its package is named after: Go looks for it in a clone alone, and GOFLAGS may forbid it.
+// knows fails when a program does not know the commit that its package is named after, where it is: Go looks for it in a clone alone, and GOFLAGS may forbid it.
 func knows(program string, s Source) error {
+	if !s.Told {
+		return nil
+	}
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
 		return fmt.Errorf("read what is linked into %s: %w", program, err)
