@@ -45,7 +45,7 @@ func Build(ctx context.Context, s Source, chosen []Package, out string, say io.W
 	var made []Made
 	for i, p := range chosen {
 		fmt.Fprintf(say, "[%d/%d] %s\n", i+1, len(chosen), p.File(s.Version))
-		program := filepath.Join(work, p.Program+"."+p.Target)
+		program := ProgramIn(out, p.Program, p.Target)
 		if !slices.ContainsFunc(chosen[:i], func(q Package) bool { return q.Program == p.Program && q.Target == p.Target }) {
 			if err := script(ctx, s, strings.Replace(p.Program, "nabz-", "build-", 1), p.Target, program); err != nil {
 				return nil, err
@@ -66,6 +66,11 @@ func Build(ctx context.Context, s Source, chosen []Package, out string, say io.W
 		fmt.Fprintf(&sums, "%s  %s\n", m.Sum, m.File)
 	}
 	return made, wholefile.Replace(filepath.Join(out, "SHA256SUMS"), []byte(sums.String()), 0o644)
+}
+
+// ProgramIn is where Build has left the program of a target, beside the packages that it made in out.
+func ProgramIn(out, program, target string) string {
+	return filepath.Join(out, ".build", program+"."+target)
 }
 
 // clear takes away what was made before: a folder never holds two versions.

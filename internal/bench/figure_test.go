@@ -3,7 +3,6 @@ package bench
 import (
 	"encoding/binary"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -25,21 +24,6 @@ func TestAFigureReadsTheSameForPeopleAndScripts(t *testing.T) {
 		if got := row.figure.String(); got != row.want || row.figure.OK() != row.ok {
 			t.Errorf("got %q (ok %v), want %q (ok %v)", got, row.figure.OK(), row.want, row.ok)
 		}
-	}
-}
-
-func TestThePackageIsTheSameForTheSameFiles(t *testing.T) {
-	program := t.TempDir() + "/program"
-	if err := os.WriteFile(program, []byte(strings.Repeat("machine code ", 1000)), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	a, err := packageSize(program, "mipsle", "site = \"\"\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := packageSize(program, "mipsle", "site = \"\"\n")
-	if err != nil || a != b || a < 300 || a > 3000 {
-		t.Errorf("sizes %d and %d (%v); want the same one, of what 13 kB of the same words pack to", a, b, err)
 	}
 }
 

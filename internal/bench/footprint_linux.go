@@ -8,17 +8,20 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/smartvillage/nabz/packaging"
 )
 
 // The budgets of the agent.
 const (
 	limitRSS     = 12 << 20
 	limitCPUPct  = 0.2
-	limitBinary  = 9e6   // mipsle
-	limitPackage = 3.2e6 // mipsle
+	limitBinary  = 9e6 // mipsle
+	limitPackage = 3.2e6
 	limitFlash   = 1 << 20
 )
 
@@ -28,7 +31,7 @@ const settle = 2 * time.Minute
 // Footprint says what to measure of the agent on its machine.
 type Footprint struct {
 	Programs Programs // Agent is not used: the release is built
-	Build    string   // the script that builds a release for a target into a file
+	Root     string   // of the checkout, whose packages are made
 	For      time.Duration
 	Warm     time.Duration
 	Log      io.Writer
@@ -47,33 +50,30 @@ func (f Footprint) Run(ctx context.Context) (figures []Figure, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if f.Programs.Agent, err = f.native(); err != nil {
+	native, err := f.native()
+	if err != nil {
 		return nil, err
 	}
-	native := f.Programs.Agent
-	for _, target := range targets() {
-		program := filepath.Join(dir, "nabz-agent-"+target)
-		fmt.Fprintf(f.Log, "bench-agent: building for %s\n", target)
-		if _, err := command(ctx, f.Build, target, program); err != nil {
-			return nil, err
-		}
-		if target == native {
-			f.Programs.Agent = program
-		}
-	}
-	if err := unix.Chmod(f.Programs.Agent, 0o755); err != nil {
-		return nil, fmt.Errorf("there is no release for this machine: %w", err)
-	}
-	example, err := command(ctx, f.Programs.Agent, "config")
+	out := filepath.Join(dir, "packages")
+	made, err := f.packages(ctx, out)
 	if err != nil {
 		return nil, err
 	}
 	for _, target := range targets() {
-		sizes, err := f.sizes(filepath.Join(dir, "nabz-agent-"+target), target, example)
+		i, err := os.Stat(packaging.ProgramIn(out, "nabz-agent", target))
 		if err != nil {
 			return nil, err
 		}
-		figures = append(figures, sizes...)
+		b := Figure{Name: "agent_binary_" + target, Value: float64(i.Size()), Unit: "B"}
+		if target == "mipsle" {
+			b.Limit = limitBinary
+		}
+		figures = append(figures, b)
+	}
+	figures = append(figures, made...)
+	f.Programs.Agent = packaging.ProgramIn(out, "nabz-agent", native)
+	if err := unix.Chmod(f.Programs.Agent, 0o755); err != nil {
+		return nil, fmt.Errorf("there is no release for this machine: %w", err)
 	}
 	run, err := f.live(ctx, dir)
 	return append(figures, run...), err
@@ -87,21 +87,26 @@ func (f Footprint) native() (string, error) {
 	return name, nil
 }
 
-func (f Footprint) sizes(program, target, example string) ([]Figure, error) {
-	i, err := os.Stat(program)
+// packages makes those of the agent, as they are shipped, and tells what they weigh.
+func (f Footprint) packages(ctx context.Context, out string) ([]Figure, error) {
+	source, err := packaging.Look(ctx, f.Root, "0.0.0")
 	if err != nil {
 		return nil, err
 	}
-	packed, err := packageSize(program, target, example)
+	agents := slices.DeleteFunc(packaging.All(), func(p packaging.Package) bool { return p.Program != "nabz-agent" })
+	made, err := packaging.Build(ctx, source, agents, out, f.Log)
 	if err != nil {
 		return nil, err
 	}
-	b := Figure{Name: "agent_binary_" + target, Value: float64(i.Size()), Unit: "B"}
-	p := Figure{Name: "agent_package_" + target, Value: float64(packed), Unit: "B", Limit: limitPackage}
-	if target == "mipsle" {
-		b.Limit = limitBinary
+	var figures []Figure
+	for _, p := range agents {
+		for _, m := range made {
+			if m.File == p.File(source.Version) {
+				figures = append(figures, Figure{Name: "agent_package_" + p.Arch + "_" + p.Kind, Value: float64(m.Size), Unit: "B", Limit: limitPackage})
+			}
+		}
 	}
-	return []Figure{b, p}, nil
+	return figures, nil
 }
 
 // live runs the agent behind a link, signed in over TLS.

@@ -29,7 +29,6 @@ type settings struct {
 	bin     string
 	length  time.Duration
 	warm    time.Duration
-	build   string
 	influxd string // set when we are inside
 	rounds  int
 	only    []string
@@ -53,7 +52,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.StringVar(&s.bin, "bin", "bin", "folder of the built programs")
 	fs.DurationVar(&s.length, "for", time.Hour, "how long to look")
 	fs.DurationVar(&s.warm, "warm", time.Minute, "how long to let things settle before")
-	fs.StringVar(&s.build, "build", "scripts/build-agent", "program that builds a release: TARGET FILE")
 	fs.StringVar(&s.influxd, "inside", "", "for the tool itself: it runs in a namespace of its own, with this influxd")
 	fs.IntVar(&s.rounds, "rounds", 3, "collector, report: slices or reports of each kind, of which the median counts")
 	fs.Func("only", "parts that are wanted; collector: of rates,null,drain,mosquitto,storm,fleet; report: of month_10,month_100,month_1000,year_100; default all", func(v string) error { s.only = strings.Split(v, ","); return nil })
@@ -98,7 +96,7 @@ func (s settings) outside(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, self, s.what, "-bin", s.bin, "-for", s.length.String(), "-warm", s.warm.String(), "-build", s.build, "-inside", influx)
+	cmd := exec.CommandContext(ctx, self, s.what, "-bin", s.bin, "-for", s.length.String(), "-warm", s.warm.String(), "-inside", influx)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	runtime.LockOSThread() // Pdeathsig: the child ends with the thread that started it
 	defer runtime.UnlockOSThread()
@@ -122,7 +120,7 @@ func (s settings) inside(ctx context.Context, stdout, stderr io.Writer) error {
 	case "wire":
 		figures, err = bench.Wire{Programs: programs, For: s.length, Warm: s.warm, Log: stderr}.Run(ctx)
 	case "agent":
-		figures, err = bench.Footprint{Programs: programs, Build: s.build, For: s.length, Warm: s.warm, Log: stderr}.Run(ctx)
+		figures, err = bench.Footprint{Programs: programs, Root: ".", For: s.length, Warm: s.warm, Log: stderr}.Run(ctx)
 	}
 	if err != nil {
 		return err
